@@ -1,0 +1,50 @@
+"""What can go wrong, as one small tree.
+
+    MediabuildError          where: what, and a hint that is a command to type
+    ├── PipelineError        the pipeline file or the command line is wrong (all mistakes at once)
+    ├── StageError           a stage could not do its work: its message is for the user
+    │   └── InputChanged     an input changed while the stage ran
+    ├── LockBusy             another run holds the stage and `--no-wait` was given
+    └── Interrupted          a signal asked the run to stop
+
+Not here: bugs. A bare ``ValueError`` with a traceback is a fault of ours and should look like one.
+"""
+
+from __future__ import annotations
+
+
+class MediabuildError(Exception):
+    """A mistake with a remedy.
+
+    Args:
+        message: *where: what*, one line where possible.
+        hint: a command to type, or a line to write; empty where there is none.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)  # both, so that it pickles
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
+
+
+class PipelineError(MediabuildError):
+    """The pipeline file, the selection or an override is wrong; nothing has run."""
+
+
+class StageError(MediabuildError):
+    """A stage could not do its work; the message is meant for the user."""
+
+
+class InputChanged(StageError):
+    """An input changed while the stage ran, twice in a row."""
+
+
+class LockBusy(MediabuildError):
+    """Another run is busy with this stage."""
+
+
+class Interrupted(MediabuildError):
+    """The run was asked to stop (INT, TERM or HUP)."""

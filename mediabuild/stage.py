@@ -1,0 +1,267 @@
+"""What a stage file imports: the declaration, the context it is given, and the loader of such files.
+
+Not here: when a stage runs (`rebuilder`), how it is run and published (`executor`), and what the
+files between the media stages look like (`formats`).
+
+A stage file is one function with a decorator::
+
+    class DemuxParams(msgspec.Struct, forbid_unknown_fields=True):
+        clip_start_s: Annotated[float, msgspec.Meta(ge=0, description="…")] = 0.0
+
+    @stage(version=1, inputs={"media": "the recording"}, outputs={"audio": "audio.wav"})
+    def demux(ctx: Context, params: DemuxParams) -> None: ...
+
+Importing such a file must cost milliseconds: heavy libraries are imported inside the function.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from mediabuild.errors import PipelineError, StageError
+
+T = TypeVar("T")
+
+
+class NoParams(msgspec.Struct, forbid_unknown_fields=True):
+    """The params of a stage that has none."""
+
+
+@dataclass(frozen=True)
+class ModelRef:
+    """One model that a stage would load.
+
+    Args:
+        name: what the user calls it (`mini`, `htdemucs`, a folder).
+        path: the file or folder that holds its bytes; None while a hub model has not been
+            downloaded yet, in which case only the name is compared.
+    """
+
+    name: str
+    path: Path | None
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """Where a stage's `models` function may look for files, without importing anything heavy.
+
+    Args:
+        stage_dir: the folder of the stage's own file (embedded models lie in `models/` there).
+        project_dir: the folder of `pipeline.toml`; a model given as a relative path is below it.
+        site_packages: the package folders of the stage's interpreter.
+    """
+
+    stage_dir: Path
+    project_dir: Path
+    site_packages: tuple[Path, ...] = ()
+
+    def package(self, name: str) -> Path | None:
+        """The folder of an installed package in the stage's interpreter, or None."""
+        for folder in self.site_packages:
+            if (folder / name).is_dir():
+                return folder / name
+        return None
+
+    def local(self, model: str) -> Path | None:
+        """The file or folder that `model` names, or None when it is no path that exists.
+
+        A value counts as a path when it holds a separator; relative to the project's folder.
+
+        Raises:
+            StageError: it looks like a path, and nothing is there.
+        """
+        if "/" not in model:
+            return None
+        path = self.project_dir / Path(model).expanduser()
+        if path.exists():
+            return path
+        if model.startswith((".", "/", "~")):
+            raise StageError(f"model: no file or folder {model}", "ls " + model)
+        return None  # "owner/name" is a hub's name
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage's declaration, as `@stage` makes it.
+
+    Args:
+        name: the function's name, and the file's.
+        version: raised by hand whenever the same inputs would give other outputs.
+        inputs: required inputs, name → what it is.
+        optional: inputs that `pipeline.toml` may leave out, name → what it is.
+        outputs: name → file name in the stage's directory; a name with `*` stands for any number
+            of files (none included), all others must be there when the stage ends.
+        params: the msgspec struct of its params, every field with a default.
+        devices: accelerators it can use (`cuda`, `mps`), best first; not empty means that the
+            resolved device is recorded and compared.
+        heavy: runs in a worker of its own kind (it imports torch or loads a large model);
+            otherwise it shares the light worker.
+        models: ``(params, lookup) -> {name: ModelRef}``: what it would load; cheap, no imports.
+        tools: names of the Python packages whose versions are recorded in the manifest.
+        summary: the first line of its docstring, or the module's.
+        run: the function itself.
+    """
+
+    name: str
+    version: int
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+    optional: Mapping[str, str] = field(default_factory=dict)
+    params: type[msgspec.Struct] = NoParams
+    devices: tuple[str, ...] = ()
+    heavy: bool = False
+    models: Callable[[Any, Lookup], dict[str, ModelRef]] | None = None
+    tools: tuple[str, ...] = ()
+    summary: str = ""
+    run: Callable[[Context, Any], Mapping[str, Any] | None] | None = None
+
+
+def stage(
+    *,
+    version: int,
+    inputs: Mapping[str, str],
+    outputs: Mapping[str, str],
+    optional: Mapping[str, str] | None = None,
+    devices: tuple[str, ...] = (),
+    heavy: bool = False,
+    models: Callable[[Any, Lookup], dict[str, ModelRef]] | None = None,
+    tools: tuple[str, ...] = (),
+) -> Callable[[Callable[[Context, Any], Mapping[str, Any] | None]], Stage]:
+    """Declare a stage; see `Stage` for the arguments. The params class is read from the annotation."""
+
+    def declare(function: Callable[[Context, Any], Mapping[str, Any] | None]) -> Stage:
+        hints = typing.get_type_hints(function)
+        doc = function.__doc__ or sys.modules[function.__module__].__doc__ or ""
+        return Stage(
+            name=function.__name__,
+            version=version,
+            inputs=dict(inputs),
+            optional=dict(optional or {}),
+            outputs=dict(outputs),
+            params=hints.get("params", NoParams),
+            devices=devices,
+            heavy=heavy,
+            models=models,
+            tools=tools,
+            summary=doc.strip().split("\n")[0],
+            run=function,
+        )
+
+    return declare
+
+
+@dataclass
+class Context:
+    """What a running stage is given.
+
+    Args:
+        stage: the stage's name. job: the job's name.
+        out: the temporary directory for outputs; what is in it when the function returns is published.
+        sources: input name → (key → path). The key is a matrix value, or the file's relative path.
+        outputs: the declaration's outputs.
+        device: the resolved device: `cpu`, `mps`, `cuda`, `cuda:1`.
+        project_dir: the folder of `pipeline.toml`.
+        stage_dir: the folder of the stage's file.
+        models: what the stage's `models` function found.
+        threads: how many threads the stage may use.
+        cache: models kept between the jobs of one worker.
+        report: receives messages for the console and the events: ``(kind, fields)``.
+    """
+
+    stage: str
+    job: str
+    out: Path
+    sources: dict[str, dict[str, Path]]
+    outputs: Mapping[str, str]
+    device: str = "cpu"
+    project_dir: Path = Path()
+    stage_dir: Path = Path()
+    models: dict[str, ModelRef] = field(default_factory=dict)
+    threads: int = 1
+    cache: dict[str, Any] = field(default_factory=dict)
+    report: Callable[[str, dict[str, Any]], None] = lambda kind, fields: None
+    device_used: str | None = None
+
+    def input(self, name: str) -> Path:
+        """The one file (or directory) of an input.
+
+        Raises:
+            StageError: the input has no file, or several.
+        """
+        paths = self.inputs(name)
+        if len(paths) != 1:
+            raise StageError(f"{self.stage}: input {name!r} has {len(paths)} files, one is needed")
+        return next(iter(paths.values()))
+
+    def inputs(self, name: str) -> dict[str, Path]:
+        """All files of an input, in a stable order: matrix value or relative path → path.
+
+        Empty for an input that may be absent, and is, or that `pipeline.toml` leaves out.
+        """
+        return self.sources.get(name, {})
+
+    def output(self, name: str) -> Path:
+        """Where to write a declared output; for one with `*`, use `out` and a name that matches."""
+        return self.out / self.outputs[name]
+
+    def progress(self, done: float, total: float) -> None:
+        """Say how far the work is, in any unit (seconds of sound, sentences); cheap to call often."""
+        self.report("progress", {"done": done, "total": total})
+
+    def warn(self, message: str) -> None:
+        """Tell the user something that is no failure; shown on the console and kept in the log."""
+        self.report("warning", {"message": message})
+
+    def model(self, key: str, load: Callable[[], T]) -> T:
+        """A model, loaded once per worker: `key` names everything that `load` depends on."""
+        if key not in self.cache:
+            self.report("model_loading", {"model": key})
+            self.cache[key] = load()
+        return typing.cast(T, self.cache[key])
+
+
+def load_stage(path: Path) -> Stage:
+    """Load a stage's declaration from its file.
+
+    The module gets a name of its own, so that a project's `stages/demux.py` and the built-in one
+    never meet in `sys.modules`.
+
+    Raises:
+        PipelineError: the file can't be imported, or declares no stage (or several) by its name.
+    """
+    module_name = f"mediabuild_stage_{path.stem}_{abs(hash(str(path)))}"
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise PipelineError(f"{path}: not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever a user's file raises is the user's to read
+        del sys.modules[module_name]
+        line = _line_in(path, error)
+        raise PipelineError(f"{path}{line}: {type(error).__name__}: {error}") from error
+    found = [value for value in vars(module).values() if isinstance(value, Stage)]
+    if len(found) != 1:
+        raise PipelineError(f"{path}: declares {len(found)} stages, one is needed", "see docs/DEVELOPER_GUIDE.md")
+    return found[0]
+
+
+def _line_in(path: Path, error: BaseException) -> str:
+    """`:LINE` of the innermost frame in the file, or nothing."""
+    if isinstance(error, SyntaxError) and error.lineno:
+        return f":{error.lineno}"
+    line, trace = "", error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(path):
+            line = f":{trace.tb_lineno}"
+        trace = trace.tb_next
+    return line
