@@ -1,2 +1,90 @@
+"""`mediabuild`: the same commands as `doit` in a clone, for any directory with a `pipeline.toml`.
+
+No `dodo.py` is needed, and the `[tool.doit]` of a project is not read: the plugins are given here.
+`mediabuild init` writes a first pipeline.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from doit.doit_cmd import DoitMain
+
+from mediabuild.config import builtin_stages_dir
+from mediabuild.doit_plugin import PipelineLoader
+
+PLUGINS: dict[str, dict[str, Any]] = {
+    "GLOBAL": {"reporter": "mediabuild", "backend": "mediabuild", "dep_file": ".doit.json"},
+    "REPORTER": {"mediabuild": "mediabuild.doit_reporter:Reporter"},
+    "BACKEND": {"mediabuild": "mediabuild.doit_plugin:StateFile"},
+    "COMMAND": {
+        "run": "mediabuild.commands:Run",
+        "status": "mediabuild.commands:Status",
+        "explain": "mediabuild.commands:Explain",
+        "check": "mediabuild.commands:Check",
+        "validate": "mediabuild.inspection:Validate",
+        "graph": "mediabuild.inspection:Graph",
+        "list": "mediabuild.mended:List",
+        "info": "mediabuild.mended:Info",
+        "clean": "mediabuild.mended:Clean",
+        "forget": "mediabuild.mended:Forget",
+        "ignore": "mediabuild.mended:Ignore",
+        "reset-dep": "mediabuild.mended:ResetDep",
+        "dumpdb": "mediabuild.mended:DumpDB",
+    },
+}
+FIRST_PIPELINE = "first_pipeline.toml"
+GITIGNORE = "/jobs*/\n/out/\n/.doit.json\n"
+
+
+class MediabuildMain(DoitMain):  # type: ignore[misc]
+    """doit's main program under our name, with our plugins and no configuration files."""
+
+    BIN_NAME = "mediabuild"
+
+    def __init__(self) -> None:
+        super().__init__(PipelineLoader(), config_filenames=(), extra_config=PLUGINS)
+
+
+def init(folder: Path) -> int:
+    """Write a first pipeline, its folders and a `.gitignore`; nothing that is there is touched."""
+    files = {
+        "pipeline.toml": (builtin_stages_dir() / FIRST_PIPELINE).read_text(encoding="utf-8"),
+        "glossary/hotwords.txt": "",
+        ".gitignore": GITIGNORE,
+    }
+    for name, content in files.items():
+        path = folder / name
+        if path.exists():
+            print(f"kept    {name}")
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+        print(f"wrote   {name}")
+    (folder / "media").mkdir(exist_ok=True)
+    print("next:   put recordings into media/, then: mediabuild")
+    return 0
+
+
 def main() -> int:
-    raise SystemExit("not yet")
+    """The console script. Exit status: 0 done, 1 failed, 2 an error while running, 3 a mistake, 130 interrupted."""
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["init"]:
+        return init(Path.cwd())
+    if arguments[:1] == ["--version"]:
+        from importlib.metadata import version
+
+        print(f"mediabuild {version('mediabuild')}")
+        return 0
+    try:
+        return int(MediabuildMain().run(arguments) or 0)
+    except BrokenPipeError:  # `mediabuild list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -17,6 +17,7 @@ Importing such a file must cost milliseconds: heavy libraries are imported insid
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 import typing
 from collections.abc import Callable, Mapping
@@ -69,6 +70,21 @@ class Lookup:
             if (folder / name).is_dir():
                 return folder / name
         return None
+
+    def hub(self, repository: str) -> Path | None:
+        """The snapshot of a Hugging Face repository that the local cache holds, or None; fetches nothing.
+
+        Args:
+            repository: `owner/name`; where the cache lies is in huggingface_hub's "Environment variables".
+        """
+        home = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface"
+        cache = Path(os.environ.get("HF_HUB_CACHE", Path(os.environ.get("HF_HOME", home)) / "hub")).expanduser()
+        folder = cache / ("models--" + repository.replace("/", "--"))
+        try:
+            snapshot = folder / "snapshots" / (folder / "refs" / "main").read_text().strip()
+        except OSError:
+            return None
+        return snapshot if snapshot.is_dir() else None
 
     def local(self, model: str) -> Path | None:
         """The file or folder that `model` names, or None when it is no path that exists.

@@ -1,0 +1,1 @@
+"""Tasks of your own: doit finds them here, beside those that pipeline.toml declares."""

@@ -1,0 +1,187 @@
+"""Everything that one command works with: the pipeline, its tasks, and what looks at and runs them.
+
+Not here: doit (`doit_plugin`) and what is printed (`report`, `commands`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+
+from mediabuild.config import Mistakes, load_pipeline
+from mediabuild.device import Devices
+from mediabuild.digest import Digests, write_atomically
+from mediabuild.graph import find_sources, make_tasks
+from mediabuild.manifest import find_manifest
+from mediabuild.model import STATE_DIR, Given, Pipeline, Reason, Task
+from mediabuild.overrides import stage_overrides
+from mediabuild.rebuilder import Rebuilder, ignored_mark
+from mediabuild.selection import Selection
+
+PIPELINE_NAME = "pipeline.toml"
+State = Literal["fresh", "stale", "follows", "failed", "blocked", "ignored"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says about the pipeline as a whole.
+
+    Args:
+        variables: doit's NAME=VALUE words. allow_unknown: some of them may be the dodo file's own.
+    """
+
+    selection: Selection = field(default_factory=Selection)
+    device: str | None = None
+    sources: tuple[str, ...] = ()
+    job_dir: str | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    allow_unknown: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a run would do with a task, and why.
+
+    Args:
+        state: `fresh`; `stale`: it would run; `follows`: something upstream would run, and this
+            only if that changes its inputs; `failed`: stale, and failed last time; `blocked`: something
+            upstream failed last time; `ignored`: doit ignore.
+    """
+
+    state: State
+    reasons: tuple[Reason, ...] = ()
+    message: str = ""
+
+
+class Build:
+    """A pipeline, opened for one command.
+
+    Args:
+        root: the folder of `pipeline.toml`.
+        commands: words that no stage may be called.
+
+    Raises:
+        PipelineError: with all mistakes of the file and the command line at once.
+    """
+
+    def __init__(self, root: Path, options: Options, *, commands: tuple[str, ...] = ()) -> None:
+        self.pipeline: Pipeline = load_pipeline(root / PIPELINE_NAME, commands=commands)
+        self.options = options
+        overrides = stage_overrides(self.pipeline, options.variables, allow_unknown=options.allow_unknown)
+        self.jobs: dict[str, Given] = find_sources(self.pipeline, options.sources)
+        job_dir = self._job_dir(options.job_dir)
+        self.tasks: dict[str, Task] = make_tasks(
+            self.pipeline, self.jobs, overrides=overrides, device=options.device, job_dir=job_dir
+        )
+        self.state_dir = self.pipeline.jobs_dir / STATE_DIR
+        self.digests = Digests(self.pipeline.root, self.state_dir / "stats.cache")
+        self.devices = Devices(self.state_dir / "devices.json")
+        self.rebuilder = Rebuilder(self.pipeline, self.tasks, self.digests, self.devices)
+        self.check_devices()
+
+    def _job_dir(self, given: str | None) -> Path | None:
+        if given is None:
+            return None
+        mistakes = Mistakes("--job-dir")
+        if len(self.jobs) != 1:
+            mistakes.add("--job-dir", f"is for one job, and there are {len(self.jobs)}", "--source FILE")
+        mistakes.raise_if_any()
+        return Path(given).absolute()
+
+    def check_devices(self) -> None:
+        """Refuse a device that is asked for by name and isn't there, before anything runs."""
+        for spec in self.pipeline.stages.values():
+            self.devices.resolve(self.options.device or self.pipeline.device, spec.devices, spec.python)
+
+    @property
+    def capacity(self) -> dict[str, float]:
+        """What the machine has for stages that run at once; `[pipeline.resources]` wins."""
+        pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        machine = {"cpu": float(os.cpu_count() or 1), "gpu": 1.0, "memory_gb": pages / 1e9}
+        return machine | dict(self.pipeline.resources)
+
+    def verdicts(self, names: Iterable[str]) -> dict[str, Verdict]:
+        """What a run of these tasks would do, in canonical order; they bring no others."""
+        wanted, found = set(names), {}
+        for task in self.tasks.values():
+            if task.name in wanted:
+                found[task.name] = self._verdict(task, found)
+        return found
+
+    def _verdict(self, task: Task, earlier: Mapping[str, Verdict]) -> Verdict:
+        upstream = [earlier[name] for name in task.needs if name in earlier]
+        if ignored_mark(task).exists() or any(v.state == "ignored" for v in upstream):
+            return Verdict("ignored")
+        reasons = tuple(self.rebuilder.reasons(task))
+        failure = failure_of(task)
+        if any(v.state in ("failed", "blocked") for v in upstream):
+            return Verdict("blocked", reasons)
+        if any(v.state in ("stale", "follows") for v in upstream):
+            own = tuple(reason for reason in reasons if not (reason.kind == "inputs" or reason.kind == "never_run"))
+            return Verdict("stale" if own else "follows", own or reasons)
+        if reasons and failure:
+            return Verdict("failed", reasons, failure)
+        return Verdict("stale" if reasons else "fresh", reasons)
+
+    def write_summaries(self, jobs: Iterable[str]) -> None:
+        """Write each job's `manifest.json` (its stages at a glance) and `job.toml` (as it was resolved)."""
+        wanted = set(jobs)
+        by_job: dict[str, list[Task]] = {}
+        for task in self.tasks.values():
+            if task.job in wanted:
+                by_job.setdefault(task.job, []).append(task)
+        for job, tasks in by_job.items():
+            directory = tasks[0].job_dir
+            write_atomically(directory / "manifest.json", _json(self._summary(job, tasks)))
+            write_atomically(directory / "job.toml", tomli_w.dumps(self._resolved(job, tasks)).encode())
+
+    def _summary(self, job: str, tasks: list[Task]) -> dict[str, Any]:
+        stages = {}
+        for task in tasks:
+            manifest = find_manifest(task.directory)
+            if manifest is not None:
+                stages[task.name] = {
+                    "timestamp": manifest.timestamp,
+                    "duration_s": manifest.duration_s,
+                    "inputs_checksum": manifest.inputs_checksum,
+                    "outputs": sorted(manifest.output_files()),
+                }
+        return {"job": job, "source": self.jobs[job].label, "schema_version": 1, "stages": stages}
+
+    def _resolved(self, job: str, tasks: list[Task]) -> dict[str, Any]:
+        stages: dict[str, Any] = {}
+        for task in tasks:
+            table = stages.setdefault(task.stage.name, {"inputs": dict(task.stage.inputs)})
+            table["params"] = _without_none(task.params)
+            if task.overrides:
+                table["overrides"] = _without_none(task.overrides)
+            if task.stage.matrix:
+                table["matrix"] = {key: list(values) for key, values in task.stage.matrix.items()}
+        return {"job": job, "source": self.jobs[job].label, "device": tasks[0].device, "stages": stages}
+
+
+def failed_mark(task: Task) -> Path:
+    """The mark of a failure: its text is the message; it goes when the task succeeds."""
+    return task.state_dir / "marks" / f"{task.key}.failed"
+
+
+def failure_of(task: Task) -> str:
+    """Why the task failed last time, or nothing."""
+    try:
+        return failed_mark(task).read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+
+
+def _without_none(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in table.items() if value is not None}

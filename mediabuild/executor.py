@@ -1,0 +1,501 @@
+"""Running one task: lock, look again, run in a temporary directory, record, publish, deliver.
+
+The manifest is the last file written into the temporary directory, and the whole is then exchanged
+with what was there in one step: a run that fails, is killed or interrupted leaves the earlier outputs
+and manifest alone.
+
+Not here: the order of tasks (doit's scheduler), whether a task is stale (`rebuilder`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mediabuild.config import PLACEHOLDER
+from mediabuild.digest import compute_inputs_checksum
+from mediabuild.errors import InputChanged, Interrupted, StageError
+from mediabuild.events import Event, ModelLoading, StageProgress, StageRunning, StageWarning
+from mediabuild.ffmpeg import ffmpeg_path
+from mediabuild.lock import locked
+from mediabuild.manifest import Manifest, find_manifest, write_manifest
+from mediabuild.model import MANIFEST_NAME, Produced, Reason, Task
+from mediabuild.processes import Processes
+from mediabuild.publish import check_inside, deliver, keep_edits, publish, recover
+from mediabuild.rebuilder import Observation, Rebuilder, deliveries, forgotten_mark, input_differences
+from mediabuild.worker import Request
+from mediabuild.workers import Workers, worker_key
+
+LOG_TAIL_LINES = 12
+DAY_S = 86_400
+
+
+@dataclass
+class Outcome:
+    """What became of a task.
+
+    Args:
+        built: the stage ran and was published; False if somebody else had built it meanwhile.
+        kept: files that a person had edited, moved beside the stage's directory.
+        delivered: copies that were made, relative to the pipeline's folder.
+    """
+
+    built: bool = False
+    seconds: float = 0.0
+    outputs: int = 0
+    kept: list[Path] = field(default_factory=list)
+    delivered: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Ran:
+    """What a stage's program says of itself."""
+
+    returned: dict[str, list[str]] | None = None
+    device_used: str | None = None
+    tools: dict[str, str] = field(default_factory=dict)
+    peak_memory_bytes: int | None = None
+
+
+class Executor:
+    """Runs tasks.
+
+    Args:
+        emit: receives events.
+        wait: False fails at once where another run holds a task's lock.
+    """
+
+    def __init__(
+        self, rebuilder: Rebuilder, processes: Processes, emit: Callable[[Event], None], *, wait: bool = True
+    ) -> None:
+        self.rebuilder = rebuilder
+        self.root = rebuilder.pipeline.root
+        self.digests = rebuilder.digests
+        self.processes = processes
+        self.workers = Workers(processes, self.root)
+        self.emit = emit
+        self.wait = wait
+
+    def run(self, task: Task, *, always: bool = False) -> Outcome:
+        """Bring a task up to date.
+
+        Args:
+            always: run even when nothing is stale (`doit -a`).
+
+        Raises:
+            StageError: it failed; LockBusy; Interrupted. OSError: the disk is full, or the like.
+        """
+        with self.holding(task):
+            recover(task.directory, self._swap(task))
+            self._sweep(task)
+            reasons = self.rebuilder.reasons(task)
+            outcome = Outcome()
+            if always or not all(_is_delivery(task, reason) for reason in reasons):
+                outcome = self._build(task)
+            manifest = find_manifest(task.directory)
+            if manifest is not None:
+                self._deliver(task, manifest, outcome)
+            return outcome
+
+    @contextlib.contextmanager
+    def holding(self, task: Task) -> Iterator[None]:
+        """Hold the task's lock, saying for whom it waits."""
+        said = False
+
+        def waiting(owner: str) -> None:
+            nonlocal said
+            if self.processes.stopping.is_set():
+                raise Interrupted("interrupted")
+            if not said:
+                said = True
+                self.emit(StageWarning(task=task.name, message=f"waiting for {owner}, which is busy with it"))
+
+        _check_place(task)
+        with locked(task.state_dir / "locks" / f"{task.key}.lock", task.name, wait=self.wait, waiting=waiting):
+            yield
+
+    def refresh(self, task: Task) -> None:
+        """Note in a fresh task's manifest that it was looked at, about once a day, as `relatime` does.
+
+        Also re-hashes everything when the pipeline's `checksum` chooses another algorithm.
+        """
+        manifest = find_manifest(task.directory)
+        if manifest is None:
+            return
+        rehash = _algorithm(manifest) not in ("", self.rebuilder.pipeline.checksum)
+        now = time.time()
+        if not rehash and manifest.last_checked_ts != manifest.timestamp and now - manifest.last_checked_ts < DAY_S:
+            return
+        with contextlib.suppress(OSError), locked(task.state_dir / "locks" / f"{task.key}.lock", task.name, wait=False):
+            if find_manifest(task.directory) != manifest:
+                return  # another run has published meanwhile
+            if rehash:
+                manifest = self._rehashed(task, manifest)
+            write_manifest(task.directory, msgspec.structs.replace(manifest, last_checked_ts=now))
+
+    def adopt(self, task: Task) -> list[str]:
+        """Record the outputs that are there as the result of the present facts (`doit reset-dep`).
+
+        Returns:
+            The outputs, relative to the stage's directory.
+
+        Raises:
+            StageError: a required output or an input is missing.
+        """
+        with self.holding(task):
+            recover(task.directory, self._swap(task))
+            observation = self.rebuilder.observe(task)
+            _refuse_troubles(task, observation)
+            if not task.directory.is_dir():
+                raise StageError(f"{task.name}: there are no outputs to adopt", f"doit {task.name}")
+            outputs = self._digest_outputs(task, task.directory, None)
+            manifest = self._manifest(task, observation, outputs, Ran(), 0.0)
+            write_manifest(task.directory, manifest)
+            forgotten_mark(task).unlink(missing_ok=True)
+            self._deliver(task, manifest, Outcome())
+            return sorted(manifest.output_files())
+
+    def close(self) -> None:
+        """End the workers and save the stat cache."""
+        if not self.processes.stopping.is_set():
+            self.workers.close()
+        self.processes.close()
+        self.digests.save()
+
+    def _build(self, task: Task) -> Outcome:
+        for attempt in (1, 2):
+            started = time.monotonic()
+            before = self.rebuilder.observe(task)
+            _refuse_troubles(task, before)
+            self._refuse_tampered(task)
+            with self._temporary(task) as out:
+                self.emit(StageRunning(task=task.name, device=before.device))
+                ran = self._run_program(task, before, out)
+                outputs = self._digest_outputs(task, out, ran.returned)
+                changed = self._changed_meanwhile(task, before)
+                if changed and attempt == 1:
+                    self.emit(StageWarning(task=task.name, message=f"{changed[0]} while it ran: once more"))
+                    continue
+                if changed:
+                    raise InputChanged(f"{changed[0]} while it ran, twice", "doit, when nobody writes to it")
+                seconds = time.monotonic() - started
+                write_manifest(out, self._manifest(task, before, outputs, ran, seconds))
+                kept = self._publish(task, out, outputs)
+            return Outcome(True, seconds, sum(map(len, outputs.values())), kept)
+        raise AssertionError("unreachable")
+
+    def _publish(self, task: Task, out: Path, outputs: Mapping[str, Mapping[str, str]]) -> list[Path]:
+        coming = {path: digest for files in outputs.values() for path, digest in files.items()}
+        kept = keep_edits(task.directory, coming, self.digests) if task.directory.exists() else []
+        earlier = publish(out, task.directory, self._swap(task))
+        self.digests.adopt((out / path, task.directory / path) for path in coming)
+        forgotten_mark(task).unlink(missing_ok=True)
+        if earlier is not None:
+            shutil.rmtree(earlier, ignore_errors=True)
+        return kept
+
+    def _run_program(self, task: Task, observation: Observation, out: Path) -> Ran:
+        log = self._log(task)
+        try:
+            if task.stage.declaration is None:
+                return self._run_command(task, observation, out, log)
+            return self._run_python(task, observation, out, log)
+        except StageError as error:
+            tail = _tail(log)
+            raise StageError(error.message + (f"\n{tail}" if tail else ""), error.hint or f"less {log}") from None
+
+    def _run_command(self, task: Task, observation: Observation, out: Path, log: Path) -> Ran:
+        argv = self._argv(task, observation, out)
+        for path in task.stage.outputs.values():
+            (out / path).parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as output:
+            child = self.processes.start(argv, cwd=self.root, output=output)
+        with self.processes.time_limit(child, task.stage.timeout_s):
+            status = self.processes.finish(child)
+        if self.processes.stopping.is_set():
+            raise Interrupted("interrupted")
+        if child.timed_out:
+            raise StageError(f"took longer than {task.stage.timeout_s:g} s and was stopped", "timeout_s in pipeline.toml")
+        if status != 0:
+            ending = f"was killed by signal {-status}" if status < 0 else f"failed with exit {status}"
+            raise StageError(f"{Path(argv[0]).name} {ending}")
+        uses_ffmpeg = any("{ffmpeg}" in item for item in task.stage.command)
+        tools = {"ffmpeg": Path(ffmpeg_path()).name} if uses_ffmpeg else {}
+        return Ran(tools=tools, peak_memory_bytes=child.peak_memory_bytes)
+
+    def _argv(self, task: Task, observation: Observation, out: Path) -> list[str]:
+        """The command with its placeholders filled in; paths relative to the project where they can be."""
+
+        def shown(path: Path) -> str:
+            relative = os.path.relpath(path, self.root)
+            absolute = relative.startswith("..")
+            return str(path) if absolute else f"./{relative}" if relative.startswith("-") else relative
+
+        def values(group: str, name: str) -> list[str] | None:
+            if group == "inputs.":
+                return [shown(path) for path in observation.handed[name].values()]
+            if group == "outputs.":
+                return [shown(out / task.stage.outputs[name])]
+            if group == "params.":
+                return [_text(task.params[name])]
+            plain = {"device": observation.device, "job": task.job, "ffmpeg": None}
+            if name not in plain:
+                return None
+            return [plain[name] or ffmpeg_path()]
+
+        argv: list[str] = []
+        for item in task.stage.command:
+            whole = PLACEHOLDER.fullmatch(item)
+            several = values(whole[1] or "", whole[2]) if whole else None
+            if several is not None:
+                argv += several
+            else:
+                argv.append(PLACEHOLDER.sub(lambda m: " ".join(values(m[1] or "", m[2]) or [m[0]]), item))
+        return argv
+
+    def _run_python(self, task: Task, observation: Observation, out: Path, log: Path) -> Ran:
+        spec = task.stage
+        log.write_bytes(b"")
+        request = Request(
+            task=task.name,
+            stage=spec.name,
+            job=task.job,
+            file=str(spec.file),
+            code=msgspec.json.encode(observation.code).decode(),
+            params=dict(task.params),
+            out=str(out),
+            sources={n: {k: str(p) for k, p in files.items()} for n, files in observation.handed.items()},
+            outputs=dict(spec.outputs),
+            device=observation.device,
+            project_dir=str(self.root),
+            models={name: str(model.path) if model.path else None for name, model in observation.models.items()},
+            model_digests=observation.model_digests,
+            threads=spec.resources.cpu,
+            log=str(log),
+        )
+
+        def report(kind: str, fields: dict[str, Any]) -> None:
+            if kind == "progress":
+                self.emit(StageProgress(task=task.name, done=fields["done"], total=fields["total"]))
+            elif kind == "warning":
+                self.emit(StageWarning(task=task.name, message=fields["message"]))
+            elif kind == "model_loading":
+                self.emit(ModelLoading(task=task.name, model=fields["model"], worker=fields["worker"]))
+
+        key = worker_key(spec.python, spec.heavy, observation.device, spec.resources.cpu)
+        fields = self.workers.run(key, request, spec.timeout_s, report)
+        return Ran(fields["returned"], fields["device_used"], fields["tools"], fields["peak_memory_bytes"])
+
+    def _digest_outputs(
+        self, task: Task, out: Path, returned: Mapping[str, list[str]] | None
+    ) -> dict[str, dict[str, str]]:
+        """Output name → path → digest, of all that a stage left in its directory."""
+        check_inside(out)
+        declared = task.stage.outputs
+        files = [path for path in _files(out) if path != MANIFEST_NAME]
+        self.digests.settle(out / path for path in files)
+        algorithm = self.rebuilder.pipeline.checksum
+        digests = {label: d for path in files for label, d in self.digests.tree(out / path, path, algorithm).items()}
+        outputs: dict[str, dict[str, str]] = {name: {} for name in declared}
+        for path, digest in digests.items():
+            name = _name_of(path, declared, returned)
+            outputs.setdefault(name, {})[path] = digest
+        missing = [p for n, p in declared.items() if "*" not in p and not outputs[n]]
+        if missing:
+            raise StageError(f"did not write {', '.join(missing)}")
+        return outputs
+
+    def _manifest(
+        self, task: Task, now: Observation, outputs: dict[str, dict[str, str]], ran: Ran, seconds: float
+    ) -> Manifest:
+        ts = round(time.time(), 6)
+        if task.stage.declaration is not None:  # a hub's model may have arrived while the stage ran
+            after = self.rebuilder.observe(task)
+            now.model_digests = {n: d or after.model_digests.get(n, "") for n, d in now.model_digests.items()}
+        return Manifest(
+            stage=task.stage.name,
+            task=task.name,
+            inputs=now.inputs,
+            inputs_checksum=compute_inputs_checksum(now.inputs),
+            params=dict(task.params),
+            overrides=dict(task.overrides),
+            runner_version=version("mediabuild"),
+            outputs=outputs,
+            timestamp=ts,
+            last_checked_ts=ts,
+            device=now.device,
+            device_used=ran.device_used,
+            code=now.code,
+            models=now.model_digests,
+            tools=ran.tools,
+            duration_s=round(seconds, 3),
+            peak_memory_bytes=ran.peak_memory_bytes,
+        )
+
+    def _changed_meanwhile(self, task: Task, before: Observation) -> list[Reason]:
+        after = self.rebuilder.observe(task)
+        return [*input_differences(before.inputs, after.inputs), *after.troubles]
+
+    def _refuse_tampered(self, task: Task) -> None:
+        """Never build on outputs that are not what their stage made."""
+        for reference in (r for refs in task.inputs.values() for r in refs if isinstance(r, Produced)):
+            producer = self.rebuilder.tasks[reference.task]
+            manifest = find_manifest(producer.directory)
+            reasons = list(self.rebuilder.output_reasons(producer, manifest)) if manifest else [Reason("never_run")]
+            if reasons:
+                raise StageError(f"{producer.name}: {reasons[0]}", f"doit {producer.name}, then again")
+
+    def _deliver(self, task: Task, manifest: Manifest, outcome: Outcome) -> None:
+        """Bring the copies up to date; one that a person edited is kept beside."""
+        record = task.state_dir / "delivered" / f"{task.key}.json"
+        made = _read_record(record)
+        wanted = deliveries(self.rebuilder.pipeline, task, manifest)
+        files = manifest.output_files()
+        for copy, output in wanted.items():
+            target = self.root / copy
+            _check_delivery(self.root, target, task)
+            digest = files[output]
+            actual = self._digest_if_there(target, digest)
+            if actual == digest:
+                made[copy] = digest
+                continue
+            if actual is not None and self._digest_if_there(target, made.get(copy, digest)) != made.get(copy):
+                outcome.kept.append(_set_aside(target))
+            deliver(task.directory / output, target)
+            made[copy] = digest
+            outcome.delivered.append(copy)
+        for copy in [copy for copy in made if copy not in wanted]:
+            target = self.root / copy
+            if self._digest_if_there(target, made[copy]) == made[copy]:
+                target.unlink()  # an output that the stage makes no more
+            del made[copy]
+        if wanted or record.exists():
+            record.parent.mkdir(parents=True, exist_ok=True)
+            record.write_bytes(msgspec.json.encode(made, order="sorted"))
+
+    def _digest_if_there(self, file: Path, like: str) -> str | None:
+        try:
+            return self.digests.file(file, like.partition(":")[0])
+        except OSError:
+            return None
+
+    def _rehashed(self, task: Task, manifest: Manifest) -> Manifest:
+        now = self.rebuilder.observe(task)
+        outputs = self._digest_outputs(task, task.directory, None)
+        return msgspec.structs.replace(
+            manifest,
+            inputs=now.inputs,
+            inputs_checksum=compute_inputs_checksum(now.inputs),
+            outputs=outputs,
+            code=now.code,
+            models=now.model_digests,
+        )
+
+    @contextlib.contextmanager
+    def _temporary(self, task: Task) -> Iterator[Path]:
+        parent = task.state_dir / "tmp"
+        parent.mkdir(parents=True, exist_ok=True)
+        out = Path(tempfile.mkdtemp(prefix=f"{task.key}.", dir=parent))
+        out.chmod(0o755)
+        try:
+            yield out
+        finally:
+            shutil.rmtree(out, ignore_errors=True)
+
+    def _sweep(self, task: Task) -> None:
+        """Remove what dead runs of this task left; its lock is held, so they are dead."""
+        for leftover in (task.state_dir / "tmp").glob("*"):
+            if leftover.name.rpartition(".")[0] == task.key:
+                shutil.rmtree(leftover, ignore_errors=True)
+
+    def _swap(self, task: Task) -> Path:
+        return task.state_dir / "swap" / task.key
+
+    def _log(self, task: Task) -> Path:
+        log = task.state_dir / "logs" / f"{task.key}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        return log
+
+
+def _is_delivery(task: Task, reason: Reason) -> bool:
+    """Whether a reason only asks for copies of outputs that are sound."""
+    return reason.kind == "outputs" and reason.now in ("not delivered", "edited") and task.stage.deliver is not None
+
+
+def _refuse_troubles(task: Task, observation: Observation) -> None:
+    if observation.troubles:
+        raise StageError("; ".join(str(trouble) for trouble in observation.troubles), f"doit explain {task.name}")
+
+
+def _check_place(task: Task) -> None:
+    """A job's directory that is a link out of the jobs directory is refused."""
+    for folder in (task.job_dir, task.state_dir, task.directory):
+        if folder.is_symlink():
+            raise StageError(f"{folder}: is a link; it must be a directory", f"rm {folder}")
+
+
+def _check_delivery(root: Path, target: Path, task: Task) -> None:
+    real = os.path.realpath(target.parent)
+    if real != os.path.realpath(root) and not real.startswith(os.path.realpath(root) + os.sep):
+        raise StageError(f"stages.{task.stage.name}.deliver: {target.parent} leads outside the project")
+
+
+def _set_aside(target: Path) -> Path:
+    number, kept = 1, target.with_name(f"{target.stem}.edited{target.suffix}")
+    while os.path.lexists(kept):
+        number += 1
+        kept = target.with_name(f"{target.stem}.edited{number}{target.suffix}")
+    target.rename(kept)
+    return kept
+
+
+def _read_record(record: Path) -> dict[str, str]:
+    try:
+        return msgspec.json.decode(record.read_bytes(), type=dict[str, str])
+    except (OSError, msgspec.DecodeError):
+        return {}
+
+
+def _algorithm(manifest: Manifest) -> str:
+    digests = [d for files in (*manifest.inputs.values(), *manifest.outputs.values()) for d in files.values()]
+    return digests[0].partition(":")[0] if digests else ""
+
+
+def _files(out: Path) -> list[str]:
+    """Top-level entries that hold something: files, and directories as one."""
+    return sorted(entry.name for entry in out.iterdir())
+
+
+def _name_of(path: str, declared: Mapping[str, str], returned: Mapping[str, list[str]] | None) -> str:
+    """The output that a file belongs to; `other` for one that nobody declared."""
+    for name, paths in (returned or {}).items():
+        if path in paths:
+            return name
+    for name, pattern in declared.items():
+        if path == pattern or path.startswith(pattern + "/") or ("*" in pattern and fnmatch.fnmatchcase(path, pattern)):
+            return name
+    return "other"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _tail(log: Path) -> str:
+    with contextlib.suppress(OSError):
+        lines = log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
+        return "\n".join(f"    {line}" for line in lines if line.strip())
+    return ""

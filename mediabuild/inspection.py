@@ -1,0 +1,101 @@
+"""Commands that look at files and the graph: `validate` and `graph`.
+
+Not here: whether stages are stale (`commands`).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from mediabuild.commands import PipelineCommand
+from mediabuild.config import needed_stages
+from mediabuild.doit_plugin import option
+from mediabuild.errors import PipelineError
+from mediabuild.manifest import find_manifest, problems
+from mediabuild.model import MANIFEST_NAME
+
+
+class Validate(PipelineCommand):
+    """The pipeline file, and every manifest against the schema and the files."""
+
+    name = "validate"
+    doc_purpose = "check pipeline.toml, and every manifest against the schema and the files"
+    doc_usage = ""
+    doc_description = None
+    cmd_options = (option("manifests_only", "manifests-only", "the outputs are not here: the manifests alone", bool, False),)
+
+    def _execute(self, manifests_only: bool, pos_args: list[str]) -> int:
+        found: list[str] = []
+        count = 0
+        for task in self.build.tasks.values():
+            file = task.directory / MANIFEST_NAME
+            if not file.exists():
+                continue
+            count += 1
+            shown = os.path.relpath(file, self.build.pipeline.root)
+            found += [f"{shown}: {problem}" for problem in problems(file)]
+            manifest = find_manifest(task.directory)
+            if manifest is None:
+                continue
+            if manifest.task != task.name:
+                found.append(f"{shown}: is the manifest of {manifest.task}")
+            if not manifests_only:
+                found += [f"{shown}: {reason}" for reason in self.build.rebuilder.output_reasons(task, manifest)]
+        for line in found:
+            self.outstream.write(line + "\n")
+        self.outstream.write(f"{self.build.pipeline.file.name} and {count} manifests: {len(found) or 'no'} problems\n")
+        return 1 if found else 0
+
+
+class Graph(PipelineCommand):
+    """The pipeline as a picture's source."""
+
+    name = "graph"
+    doc_purpose = "print the pipeline's stages as DOT or Mermaid, matrices collapsed"
+    doc_usage = ""
+    doc_description = None
+    cmd_options = (option("style", "format", "dot or mermaid", str, "dot"),)
+
+    def _execute(self, style: str, pos_args: list[str]) -> int:
+        if style not in ("dot", "mermaid"):
+            raise PipelineError(f"--format: {style!r} is neither dot nor mermaid", "doit graph --format mermaid")
+        edges: list[tuple[str, str]] = []
+        labels: dict[str, str] = {"source": "source"}
+        for spec in self.build.pipeline.stages.values():
+            values = [f"{key}: {', '.join(v)}" for key, v in spec.matrix.items()]
+            labels[spec.name] = f"{spec.name} ({'; '.join(values)})" if values else spec.name
+            edges += [("source", spec.name)] if "source" in [t.removeprefix("?") for t in spec.inputs.values()] else []
+            edges += [(need, spec.name) for need in dict.fromkeys(needed_stages(spec))]
+        write: Any = self.outstream.write
+        if style == "dot":
+            write("digraph pipeline {\n  rankdir=LR;\n  node [shape=box];\n")
+            for name, label in labels.items():
+                write(f'  "{name}" [label="{label}"];\n')
+            for one, other in edges:
+                write(f'  "{one}" -> "{other}";\n')
+            write("}\n")
+            return 0
+        write("flowchart LR\n")
+        for name, label in labels.items():
+            write(f'  {name.replace("-", "_")}["{label}"]\n')
+        for one, other in edges:
+            write(f"  {one.replace('-', '_')} --> {other.replace('-', '_')}\n")
+        return 0
+
+
+def validate_files(files: list[Path]) -> int:
+    """`python -m mediabuild.inspection FILE…`: manifests against the schema, as a plain script for hooks and CI."""
+    status = 0
+    for file in files:
+        for problem in problems(file):
+            print(f"{file}: {problem}")
+            status = 1
+    return status
+
+
+if __name__ == "__main__":
+    import sys
+
+    raise SystemExit(validate_files([Path(name) for name in sys.argv[1:]]))

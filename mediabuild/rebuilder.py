@@ -1,0 +1,352 @@
+"""Is a task up to date? One traversal compares what is recorded with what is there; each difference is a reason.
+
+Deciding is "are there any reasons", so the explanation can't drift from the decision. In the words of
+"Build systems à la carte" this is a verifying-trace rebuilder; doit's scheduler calls it after a
+task's dependencies ran, which gives early cutoff for nothing.
+
+Not here: running anything (`executor`), choosing tasks (`selection`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mediabuild.config import site_packages
+from mediabuild.device import Devices
+from mediabuild.digest import Digests, hash_bytes
+from mediabuild.errors import MediabuildError
+from mediabuild.graph import paths_of
+from mediabuild.manifest import Files, Manifest, find_manifest, read_manifest
+from mediabuild.model import Given, Pipeline, Produced, Reason, ReasonKind, Task
+from mediabuild.stage import Lookup, ModelRef
+
+SHORT_HEX = 12
+
+
+@dataclass
+class Observation:
+    """The facts that a manifest records, taken now.
+
+    Args:
+        inputs: as in the manifest.
+        handed: input name → (key → path): what the stage is given.
+        models: name → what the stage would load. model_digests: name → digest, or empty.
+        troubles: what could not be looked at: reason and, for the user, why.
+    """
+
+    inputs: dict[str, Files] = field(default_factory=dict)
+    handed: dict[str, dict[str, Path]] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict)
+    device: str = "cpu"
+    code: dict[str, str] = field(default_factory=dict)
+    models: dict[str, ModelRef] = field(default_factory=dict)
+    model_digests: dict[str, str] = field(default_factory=dict)
+    troubles: list[Reason] = field(default_factory=list)
+
+
+class Rebuilder:
+    """Compares manifests with what is there.
+
+    Args:
+        tasks: all tasks of the pipeline, to find what makes an input.
+        forced: names of tasks that are to run whatever their manifests say.
+        media_present: False trusts the manifests for what files hold (`check --manifests-only`).
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        tasks: Mapping[str, Task],
+        digests: Digests,
+        devices: Devices,
+        *,
+        forced: frozenset[str] = frozenset(),
+        media_present: bool = True,
+    ) -> None:
+        self.pipeline = pipeline
+        self.tasks = tasks
+        self.digests = digests
+        self.devices = devices
+        self.forced = forced
+        self.media_present = media_present
+
+    def reasons(self, task: Task, *, forced: bool = True) -> list[Reason]:
+        """Every reason to run the task; none means that it is up to date. Never raises.
+
+        Args:
+            forced: whether `--force` and `forget` count.
+        """
+        try:
+            manifest = read_manifest(task.directory)
+        except FileNotFoundError:
+            manifest, found = None, [Reason("never_run")]
+        except (OSError, msgspec.DecodeError) as error:
+            manifest, found = None, [Reason("never_run", now=f"the manifest can't be read: {error}")]
+        observation = self.observe(task, manifest)
+        if manifest is not None:
+            found = list(self.compare(task, manifest, observation))
+        found += observation.troubles if manifest is None else []
+        if forced and task.name in self.forced:
+            found.append(Reason("forced"))
+        elif forced and forgotten_mark(task).exists():
+            found.append(Reason("forced", now="forgotten with doit forget"))
+        return found
+
+    def compare(self, task: Task, manifest: Manifest, now: Observation) -> Iterator[Reason]:
+        """The differences, component by component, then what is wrong with the outputs."""
+        yield from _differences("stage", manifest.code, now.code, _code_text)
+        yield from self._params(manifest, now)
+        if task.stage.devices and manifest.device != now.device:
+            yield Reason("device", was=manifest.device, now=now.device)
+        troubled = {trouble.name for trouble in now.troubles}
+        yield from (reason for reason in input_differences(manifest.inputs, now.inputs) if reason.name not in troubled)
+        yield from now.troubles
+        yield from self._models(manifest, now)
+        if self.media_present:
+            yield from self.output_reasons(task, manifest)
+            yield from self.delivery_reasons(task, manifest)
+
+    def observe(self, task: Task, manifest: Manifest | None = None) -> Observation:
+        """Take the facts; trouble becomes a reason.
+
+        Args:
+            manifest: the recorded facts: files are hashed with the algorithm that it used, so that
+                changing `checksum` re-runs nothing.
+        """
+        now = Observation(params=task.params)
+        recorded = manifest.inputs if manifest is not None else {}
+        for name in task.inputs:
+            self._observe_input(task, name, recorded.get(name, {}), now)
+        try:
+            now.device = self.devices.resolve(task.device, task.stage.devices, task.stage.python)
+        except MediabuildError as error:
+            now.troubles.append(Reason("device", now=error.message))
+        now.code = self._code(task, manifest, now)
+        self._observe_models(task, manifest, now)
+        return now
+
+    def output_reasons(self, task: Task, manifest: Manifest) -> Iterator[Reason]:
+        """An output is missing, or holds something else than what was recorded."""
+        for path, digest in manifest.output_files().items():
+            file = task.directory / path
+            try:
+                actual = digest if path.endswith("/") and file.is_dir() else self._digest(file, digest)
+            except OSError as error:
+                yield Reason("outputs", path, now="missing" if not os.path.lexists(file) else _why(error))
+                continue
+            if actual != digest:
+                yield Reason("outputs", path, was=_short(digest), now=_short(actual))
+
+    def delivery_reasons(self, task: Task, manifest: Manifest) -> Iterator[Reason]:
+        """A delivered copy is missing or was edited; running the task only copies it again."""
+        wanted = deliveries(self.pipeline, task, manifest)
+        for copy, output in wanted.items():
+            digest = manifest.output_files()[output]
+            try:
+                actual = self._digest(self.pipeline.root / copy, digest)
+            except OSError:
+                actual = None
+            if actual != digest:
+                yield Reason("outputs", copy, now="not delivered" if actual is None else "edited")
+
+    def _digest(self, file: Path, like: str) -> str:
+        """The digest by the algorithm of a recorded one."""
+        return self.digests.file(file, like.partition(":")[0] or self.pipeline.checksum)
+
+    def _observe_input(self, task: Task, name: str, recorded: Files, now: Observation) -> None:
+        algorithm = next(iter(recorded.values()), self.pipeline.checksum).partition(":")[0]
+        files: Files = {}
+        handed: dict[str, Path] = {}
+        for reference in task.inputs[name]:
+            for label, key, path in self._resolve(task, name, reference, recorded, now):
+                handed[key] = path
+                if not self.media_present:
+                    files |= {file: digest for file, digest in recorded.items() if (file + "/").startswith(label + "/")}
+                    continue
+                try:
+                    files |= self.digests.tree(path, label, algorithm)
+                except OSError as error:
+                    now.troubles.append(Reason("inputs", f"{name}: {label}", now=_why(error)))
+        now.inputs[name] = files
+        now.handed[name] = handed
+
+    def _resolve(
+        self, task: Task, name: str, reference: Produced | Given, recorded: Files, now: Observation
+    ) -> Iterator[tuple[str, str, Path]]:
+        """(label in the manifest, key for the stage, path) of each file or directory behind a reference."""
+        if isinstance(reference, Given):
+            present = paths_of(reference, self.pipeline.root)
+            if not self.media_present and not present:
+                present = [reference.pattern] if reference.label else sorted(recorded)
+            if not present and not reference.optional:
+                label = reference.label or reference.pattern
+                now.troubles.append(Reason("inputs", f"{name}: {label}", now="missing"))
+            for path in present:
+                yield reference.label or path, path, self.pipeline.root / path
+            return
+        producer = self.tasks[reference.task]
+        manifest = find_manifest(producer.directory)
+        relative = os.path.relpath(producer.directory, task.job_dir)
+        if manifest is None:
+            now.troubles.append(Reason("inputs", f"{name}: {relative}", now="not built yet"))
+            return
+        for path, file in _outputs_of(producer, manifest, reference.output):
+            key = reference.key if reference.key and reference.output else "/".join(filter(None, (reference.key, path)))
+            yield f"{relative}/{path}", _free(key, path, now.handed.get(name, {})), file
+
+    def _code(self, task: Task, manifest: Manifest | None, now: Observation) -> dict[str, str]:
+        spec = task.stage
+        if spec.declaration is None:
+            encode = msgspec.json.encode
+            return {"command": encode(spec.command).decode(), "outputs": encode(spec.outputs, order="sorted").decode()}
+        if not spec.own:
+            return {"version": str(spec.declaration.version)}
+        assert spec.file is not None
+        like = (manifest.code.get("file") if manifest else None) or self.pipeline.checksum + ":"
+        try:
+            return {"file": self._digest(spec.file, like)}
+        except OSError as error:
+            now.troubles.append(Reason("stage", "file", now=_why(error)))
+            return {"file": "unreadable"}
+
+    def _observe_models(self, task: Task, manifest: Manifest | None, now: Observation) -> None:
+        declaration = task.stage.declaration
+        if declaration is None or declaration.models is None or task.stage.file is None:
+            return
+        lookup = Lookup(task.stage.file.parent, self.pipeline.root, site_packages(task.stage.python))
+        try:
+            now.models = declaration.models(msgspec.convert(task.params, declaration.params), lookup)
+            for name, model in now.models.items():
+                like = (manifest.models.get(name) if manifest else "") or self.pipeline.checksum + ":"
+                algorithm = like.partition(":")[0]
+                now.model_digests[name] = self._model_digest(model.path, algorithm)
+        except MediabuildError as error:
+            now.troubles.append(Reason("model", now=error.message))
+        except OSError as error:
+            now.troubles.append(Reason("model", now=_why(error)))
+
+    def _model_digest(self, path: Path | None, algorithm: str) -> str:
+        if path is None:
+            return ""
+        files = self.digests.tree(path, "model", algorithm)
+        if list(files) == ["model"]:
+            return files["model"]
+        return hash_bytes("".join(f"{name} {digest}\n" for name, digest in files.items()).encode(), algorithm)
+
+    def _params(self, manifest: Manifest, now: Observation) -> Iterator[Reason]:
+        plain = msgspec.json.decode(msgspec.json.encode(now.params))
+        gone = {key for key in manifest.overrides if plain.get(key) != manifest.params.get(key)}
+        for reason in _differences("params", manifest.params, plain, _json):
+            if reason.name in gone and reason.now is not None:
+                yield Reason("params", reason.name, reason.was, f"{reason.now} (the override is gone)")
+            else:
+                yield reason
+
+    def _models(self, manifest: Manifest, now: Observation) -> Iterator[Reason]:
+        if any(trouble.kind == "model" for trouble in now.troubles):
+            return
+        for name in sorted(manifest.models.keys() | now.model_digests.keys()):
+            was, is_now = manifest.models.get(name), now.model_digests.get(name)
+            unknown = was == "" or is_now == ""  # a hub's model that is not on this machine: only its name counts
+            if was != is_now and not (unknown and was is not None and is_now is not None):
+                yield Reason("model", name, _short(was), _short(is_now))
+
+
+def input_differences(was: Mapping[str, Files], now: Mapping[str, Files]) -> Iterator[Reason]:
+    """Input by input and file by file: added, removed, changed."""
+    for name in sorted(was.keys() | now.keys()):
+        before, after = was.get(name, {}), now.get(name, {})
+        for path in sorted(before.keys() | after.keys()):
+            if path not in after:
+                yield Reason("inputs", f"{name}: {path}", now="removed")
+            elif path not in before:
+                yield Reason("inputs", f"{name}: {path}", now="added")
+            elif before[path] != after[path]:
+                yield Reason("inputs", f"{name}: {path}", _short(before[path]), _short(after[path]))
+
+
+def deliveries(pipeline: Pipeline, task: Task, manifest: Manifest) -> dict[str, str]:
+    """Path below the project → output path, of each copy that the stage's `deliver` asks for.
+
+    The copy's name is the prefix and the output's name from its first dot on: `subtitles.es.srt`
+    delivered to `out/{job}` is `out/ep01.es.srt`.
+    """
+    if task.stage.deliver is None:
+        return {}
+    prefix = task.stage.deliver.replace("{job}", task.job)
+    for key in task.stage.matrix:
+        prefix = prefix.replace("{" + key + "}", str(task.params[key]))
+    found = {}
+    for output in sorted(manifest.output_files()):
+        if not output.endswith("/"):
+            name = output.rpartition("/")[2]
+            found[prefix + (name[name.index(".") :] if "." in name else "." + name)] = output
+    return found
+
+
+def forgotten_mark(task: Task) -> Path:
+    """The mark that `doit forget` leaves beside the manifests."""
+    return task.state_dir / "marks" / f"{task.key}.forgotten"
+
+
+def ignored_mark(task: Task) -> Path:
+    """The mark that `doit ignore` leaves beside the manifests."""
+    return task.state_dir / "marks" / f"{task.key}.ignored"
+
+
+def _outputs_of(producer: Task, manifest: Manifest, output: str | None) -> Iterator[tuple[str, Path]]:
+    """(path, file or directory) of a producer's output, or of all of them."""
+    declared = producer.stage.outputs
+    names = [output] if output else sorted(manifest.outputs)
+    for name in names:
+        directory = declared.get(name, "")
+        if directory and (producer.directory / directory).is_dir():
+            yield directory, producer.directory / directory
+            continue
+        for path in sorted(manifest.outputs.get(name, {})):
+            yield path, producer.directory / path
+
+
+def _free(key: str, path: str, taken: Mapping[str, Path]) -> str:
+    return key if key not in taken else f"{key}/{path}"
+
+
+def _differences(kind: ReasonKind, was: Mapping[str, Any], now: Mapping[str, Any], text: Any) -> Iterator[Reason]:
+    """Field by field; order never counts."""
+    for key in sorted(was.keys() | now.keys()):
+        if key not in now:
+            yield Reason(kind, key, text(was[key]), None)
+        elif key not in was:
+            yield Reason(kind, key, None, f"{text(now[key])} (added)")
+        elif was[key] != now[key]:
+            yield Reason(kind, key, text(was[key]), text(now[key]))
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _code_text(value: str) -> str:
+    return _short(value) or value
+
+
+def _short(digest: str | None) -> str | None:
+    """`blake3:12ab34cd56ef…`; other texts as they are."""
+    if digest is None:
+        return None
+    algorithm, colon, hexadecimal = digest.partition(":")
+    if not colon or algorithm not in ("blake3", "sha256"):
+        return digest
+    return f"{algorithm}:{hexadecimal[:SHORT_HEX]}…"
+
+
+def _why(error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "missing"
+    return f"can't be read: {error.strerror or error}"

@@ -1,0 +1,178 @@
+"""What a run says, to people on the console and to programs as events: one place for both.
+
+    SKIPPED separate:sample
+    RUN     translate:sample:es  params.model: "a" → "b"
+    DONE    translate:sample:es  3.1 s
+    FAILED  transcribe:ep02
+
+Not here: deciding or running anything.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import IO, Any
+
+from mediabuild.events import (
+    Event,
+    EventLog,
+    RunFinished,
+    RunStarted,
+    StageCacheMiss,
+    StageCompleted,
+    StageDelivered,
+    StageFailed,
+    StageSkipped,
+    StageWarning,
+)
+from mediabuild.executor import Outcome
+from mediabuild.model import Reason, Task
+
+SKIPS_SHOWN = 100  # above this they are summed up
+LEVELS = ("debug", "info", "warning", "error")
+COLOURS = {"SKIPPED": "2", "RUN": "36", "DONE": "32", "WARNING": "33", "KEPT": "33", "FAILED": "31", "BLOCKED": "31"}
+
+
+def colour_wanted(stream: IO[Any]) -> bool:
+    """Colour on a terminal only, and never with `NO_COLOR` (no-color.org)."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and stream.isatty()
+
+
+class Report:
+    """Console lines and events of one run; may be called from any thread.
+
+    Args:
+        stream: where console lines go.
+        events: where events go.
+        root: paths are shown relative to it.
+        level: `debug`, `info`, `warning` or `error`; failures are always shown.
+        total: how many tasks the run looks at.
+    """
+
+    def __init__(self, stream: IO[str], events: EventLog, root: Path, *, level: str = "info", total: int = 0) -> None:
+        self.stream = stream
+        self.events = events
+        self.root = root
+        self.level = LEVELS.index(level)
+        self.colour = colour_wanted(stream)
+        self.sum_up = total > SKIPS_SHOWN
+        self.counts = dict.fromkeys(("built", "skipped", "failed", "blocked", "delivered"), 0)
+        self.failures: list[tuple[str, str]] = []
+        self.started = time.monotonic()
+        self._lock = threading.Lock()
+
+    def line(self, word: str, text: str, level: str = "info") -> None:
+        """One line: an aligned word and its text."""
+        if LEVELS.index(level) < self.level:
+            return
+        shown = f"{word:<7}"
+        if self.colour and word in COLOURS:
+            shown = f"\x1b[{COLOURS[word]}m{shown}\x1b[0m"
+        with self._lock:
+            try:
+                self.stream.write(f"{shown} {text}\n")
+                self.stream.flush()
+            except BrokenPipeError:  # the reader went away; the run goes on
+                self.stream = open(os.devnull, "w")
+
+    def emit(self, event: Event) -> None:
+        """An event of the executor's; warnings are shown too."""
+        self.events.emit(event)
+        if isinstance(event, StageWarning):
+            self.line("WARNING", f"{event.task}  {event.message}", "warning")
+
+    def start(self, version: str, tasks: int) -> None:
+        """The run begins."""
+        self.emit(RunStarted(version=version, tasks=tasks))
+
+    def skipped(self, task: Task) -> None:
+        """The task is up to date."""
+        self.counts["skipped"] += 1
+        self.emit(StageSkipped(task=task.name))
+        if not self.sum_up:
+            self.line("SKIPPED", task.name)
+
+    def stale(self, task: Task, reasons: list[Reason]) -> None:
+        """The task will run, and why."""
+        self.emit(StageCacheMiss(task=task.name, reasons=reasons))
+        more = f"  (+{len(reasons) - 1} more: doit explain {task.name})" if len(reasons) > 1 else ""
+        self.line("RUN", f"{task.name}  {reasons[0] if reasons else 'always'}{more}")
+
+    def finished(self, task: Task, outcome: Outcome) -> None:
+        """The task ran, or turned out to be fresh, or only copies were made."""
+        for kept in outcome.kept:
+            self._kept(task, kept)
+        if outcome.built:
+            self.counts["built"] += 1
+            self.emit(StageCompleted(task=task.name, seconds=round(outcome.seconds, 3), outputs=outcome.outputs))
+            self.line("DONE", f"{task.name}  {outcome.seconds:.1f} s")
+        elif outcome.delivered:
+            self.counts["delivered"] += 1
+        else:
+            self.skipped(task)
+        if outcome.delivered:
+            self.emit(StageDelivered(task=task.name, files=outcome.delivered))
+            if not outcome.built:
+                self.line("COPIED", f"{task.name}  {', '.join(outcome.delivered)}")
+
+    def _kept(self, task: Task, kept: Path) -> None:
+        shown = os.path.relpath(kept, self.root)
+        self.emit(StageWarning(task=task.name, message=f"it had been edited, and is kept: {shown}"))
+        self.line("", f"  to make an edit count: a file in corrections/ (text), or put it back and: doit reset-dep {task.name}")
+
+    def failed(self, task: Task, message: str, hint: str, log: str = "") -> None:
+        """The task failed."""
+        self.counts["failed"] += 1
+        self.failures.append((task.name, message))
+        self.emit(StageFailed(task=task.name, message=message, hint=hint, log=log))
+        self.line("FAILED", f"{task.name}  {message}", "error")
+        if hint:
+            self.line("", f"  hint: {hint}", "error")
+
+    def blocked(self, task: Task, by: list[str]) -> None:
+        """The task can't run, since something that it needs failed."""
+        self.counts["blocked"] += 1
+        message = f"needs {', '.join(by)}, which failed"
+        self.emit(StageFailed(task=task.name, message=message, blocked_by=by))
+        self.line("BLOCKED", f"{task.name}  {message}", "warning")
+
+    def finish(self, status: int) -> None:
+        """The run ends: what was done, and what failed, grouped by cause."""
+        seconds = time.monotonic() - self.started
+        counts = self.counts
+        self.emit(
+            RunFinished(
+                status=status,
+                built=counts["built"],
+                skipped=counts["skipped"],
+                failed=counts["failed"] + counts["blocked"],
+                seconds=round(seconds, 3),
+            )
+        )
+        if self.sum_up and counts["skipped"]:
+            self.line("SKIPPED", f"{counts['skipped']} tasks")
+        if len(self.failures) > 1:
+            self._group_failures()
+        parts = [f"{counts[name]} {word}" for name, word in _WORDS if counts[name]]
+        if counts["built"] or counts["failed"] or counts["blocked"]:
+            self.line("", f"{', '.join(parts)} in {seconds:.1f} s")
+
+    def _group_failures(self) -> None:
+        causes: dict[str, list[str]] = {}
+        for name, message in self.failures:
+            causes.setdefault(message.splitlines()[0], []).append(name)
+        self.line("FAILED", f"{len(self.failures)} tasks:", "error")
+        for cause, names in causes.items():
+            self.line("", f"  {cause}: {', '.join(names)}", "error")
+
+
+_WORDS = (("built", "built"), ("delivered", "delivered"), ("skipped", "up to date"), ("failed", "failed"), ("blocked", "blocked"))
+
+
+def warn(message: str) -> None:
+    """A warning outside a run."""
+    sys.stderr.write(f"WARNING: {message}\n")

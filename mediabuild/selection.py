@@ -1,0 +1,104 @@
+"""Which tasks the command line asks for, beyond doit's own names: ranges, stages, jobs.
+
+Not here: doit's names, patterns and targets; they are expanded before they come here.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from mediabuild.config import Mistakes
+from mediabuild.errors import PipelineError
+from mediabuild.manifest import find_manifest
+from mediabuild.model import Pipeline, Task
+from mediabuild.names import nearest
+from mediabuild.rebuilder import Rebuilder
+
+
+@dataclass(frozen=True)
+class Selection:
+    """`--from`, `--to`, `--stages` and `--job`, as typed."""
+
+    first: str | None = None
+    last: str | None = None
+    stages: str | None = None
+    job: str | None = None
+
+    @property
+    def is_range(self) -> bool:
+        """Whether stages were chosen: then a task brings no dependencies."""
+        return bool(self.first or self.last or self.stages)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was chosen."""
+        return not (self.is_range or self.job)
+
+    def chosen_stages(self, pipeline: Pipeline) -> list[str]:
+        """The chosen stages, in canonical order; all of them where none were.
+
+        Raises:
+            PipelineError: an unknown stage, or a range that is reversed.
+        """
+        order, mistakes = list(pipeline.stages), Mistakes("command line")
+        named = [name.strip() for name in (self.stages or "").split(",") if name.strip()]
+        for option, names in (("--stages", named), ("--from", [self.first]), ("--to", [self.last])):
+            for name in names:
+                if name is not None and name not in order:
+                    mistakes.add(option, f"there is no stage {name!r}", nearest(name, order))
+        mistakes.raise_if_any()
+        if self.stages is not None:
+            if not named:
+                raise PipelineError("--stages: names no stage", f"doit --stages {','.join(order[:2])}")
+            return [name for name in order if name in named]
+        start = order.index(self.first) if self.first else 0
+        stop = order.index(self.last) if self.last else len(order) - 1
+        if start > stop:
+            raise PipelineError(
+                f"--from {self.first} --to {self.last}: reversed", f"doit --from {self.last} --to {self.first}"
+            )
+        return order[start : stop + 1]
+
+    def pick(self, pipeline: Pipeline, tasks: Mapping[str, Task], named: Iterable[str]) -> list[str]:
+        """The tasks among `named` that are in the range and in the jobs, in canonical order.
+
+        Raises:
+            PipelineError: unknown stages, a job pattern that fits none, or nothing left.
+        """
+        stages, names = set(self.chosen_stages(pipeline)), set(named)
+        jobs = {task.job for task in tasks.values()}
+        wanted_jobs = {job for job in jobs if self.job is None or job == self.job or fnmatch.fnmatchcase(job, self.job)}
+        if not wanted_jobs:
+            raise PipelineError(f"--job: no job matches {self.job!r}", nearest(self.job or "", jobs))
+        picked = [t.name for t in tasks.values() if t.name in names and t.stage.name in stages and t.job in wanted_jobs]
+        if not picked:
+            raise PipelineError("nothing is selected: the names and the range have no task in common", "doit list --all")
+        return picked
+
+
+def check_missing(rebuilder: Rebuilder, tasks: Mapping[str, Task], picked: Iterable[str]) -> list[str]:
+    """Look at what a range reads and doesn't make.
+
+    Returns:
+        A warning for each that is stale but whole.
+
+    Raises:
+        PipelineError: some are missing or not what their stage made; says which stages to add.
+    """
+    chosen, mistakes, warnings = set(picked), Mistakes("selection"), []
+    outside = dict.fromkeys(need for name in picked for need in tasks[name].needs if need not in chosen)
+    for name in outside:
+        producer = tasks[name]
+        manifest = find_manifest(producer.directory)
+        broken = list(rebuilder.output_reasons(producer, manifest)) if manifest else []
+        if manifest is None:
+            mistakes.add(name, "its outputs are needed and were never built", f"add the stage: {producer.stage.name}")
+        elif broken:
+            mistakes.add(name, str(broken[0]), f"add the stage: {producer.stage.name}")
+        else:
+            reasons = rebuilder.reasons(producer)
+            warnings += [f"{name} is used as it is, though it is stale: {reasons[0]}"] if reasons else []
+    mistakes.raise_if_any()
+    return warnings

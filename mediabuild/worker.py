@@ -1,0 +1,183 @@
+"""The process that runs Python stages, job after job: `python -m mediabuild.worker REQUESTS REPLIES`.
+
+It speaks JSON lines over two pipes of its own, so that nothing a stage prints can confuse it: stdout
+and stderr go to the log file that each request names. When the pipe of requests closes, the run is
+over or dead, and the worker ends itself and all that it started.
+
+Not here: starting and choosing workers (`workers`), publishing what a stage made (`executor`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import os
+import queue
+import resource
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+
+from mediabuild.errors import MediabuildError
+from mediabuild.stage import Context, ModelRef, Stage, load_stage
+
+PROTOCOL = 1
+PROGRESS_EVERY_S = 0.5
+
+
+class Request(msgspec.Struct):
+    """Run one stage: everything that its context needs, as plain values."""
+
+    task: str
+    stage: str
+    job: str
+    file: str
+    code: str
+    params: dict[str, Any]
+    out: str
+    sources: dict[str, dict[str, str]]
+    outputs: dict[str, str]
+    device: str
+    project_dir: str
+    models: dict[str, str | None]
+    model_digests: dict[str, str]
+    threads: int
+    log: str
+    protocol: int = PROTOCOL
+
+
+class Reply(msgspec.Struct, omit_defaults=True):
+    """A message (`progress`, `warning`, `model_loading`) or the end of a request (`done`, `failed`)."""
+
+    kind: str
+    fields: dict[str, Any] = {}
+
+
+class Worker:
+    """Runs requests one after another and keeps what they loaded."""
+
+    def __init__(self, replies: IO[bytes]) -> None:
+        self.replies = replies
+        self.stages: dict[tuple[str, str], Stage] = {}
+        self.caches: dict[str, tuple[str, dict[str, Any]]] = {}
+        self._last_progress = 0.0
+
+    def send(self, kind: str, fields: dict[str, Any]) -> None:
+        """Send a reply; progress at most twice a second."""
+        if kind == "progress":
+            if time.monotonic() - self._last_progress < PROGRESS_EVERY_S:
+                return
+            self._last_progress = time.monotonic()
+        self.replies.write(msgspec.json.encode(Reply(kind, fields)) + b"\n")
+        self.replies.flush()
+
+    def serve(self, request: Request) -> None:
+        """Run one request and reply, whatever the stage does."""
+        _redirect_output(Path(request.log))
+        try:
+            if request.protocol != PROTOCOL:
+                raise MediabuildError(f"worker: protocol {request.protocol}, expected {PROTOCOL}", "reinstall mediabuild")
+            self.send("done", self._run(request))
+        except MediabuildError as error:
+            self.send("failed", {"message": error.message, "hint": error.hint})
+        except Exception as error:  # the stage's own bug: its traceback goes to the log
+            traceback.print_exc()
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{Path(place.filename).name}:{place.lineno}"
+            self.send("failed", {"message": f"{where}: {type(error).__name__}: {error}", "hint": "", "crash": True})
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+
+    def _run(self, request: Request) -> dict[str, Any]:
+        declared = self._stage(request)
+        params = msgspec.convert(request.params, declared.params)
+        context = Context(
+            stage=request.stage,
+            job=request.job,
+            out=Path(request.out),
+            sources={name: {k: Path(p) for k, p in files.items()} for name, files in request.sources.items()},
+            outputs=request.outputs,
+            device=request.device,
+            project_dir=Path(request.project_dir),
+            stage_dir=Path(request.file).parent,
+            models={name: ModelRef(name, Path(path) if path else None) for name, path in request.models.items()},
+            threads=request.threads,
+            cache=self._cache(request),
+            report=self.send,
+        )
+        assert declared.run is not None
+        returned = declared.run(context, params)
+        usage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return {
+            "returned": _names(returned),
+            "device_used": context.device_used,
+            "tools": _versions(declared.tools),
+            "peak_memory_bytes": usage * (1 if sys.platform == "darwin" else 1024),
+        }
+
+    def _stage(self, request: Request) -> Stage:
+        key = (request.file, request.code)
+        if key not in self.stages:
+            self.stages[key] = load_stage(Path(request.file))
+        return self.stages[key]
+
+    def _cache(self, request: Request) -> dict[str, Any]:
+        """What the stage keeps between jobs; dropped when its code or its models changed."""
+        facts = f"{request.code} {request.device} {sorted(request.model_digests.items())}"
+        known = self.caches.get(request.file)
+        if known is None or known[0] != facts:
+            self.caches[request.file] = (facts, {})
+        return self.caches[request.file][1]
+
+
+def _names(returned: Any) -> dict[str, list[str]] | None:
+    """A stage's own account of its outputs: name → files, relative to its directory."""
+    if returned is None:
+        return None
+    return {name: [str(f) for f in (files if isinstance(files, (list, tuple)) else [files])] for name, files in returned.items()}
+
+
+def _versions(packages: tuple[str, ...]) -> dict[str, str]:
+    found = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for package in packages:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
+
+
+def _redirect_output(log: Path) -> None:
+    """From here on, whatever is printed (by native libraries too) goes to this file."""
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+
+
+def _read_requests(source: IO[bytes], requests: queue.Queue[Request]) -> None:
+    """Queue requests; when the run is gone, end this process group, in the middle of whatever it does."""
+    for line in source:
+        requests.put(msgspec.json.decode(line, type=Request))
+    os.killpg(os.getpgid(0), signal.SIGKILL)
+
+
+def main() -> None:
+    """Serve requests until the run closes its end."""
+    source = os.fdopen(int(sys.argv[1]), "rb")
+    worker = Worker(os.fdopen(int(sys.argv[2]), "wb"))
+    for number in (1, 2):
+        os.set_inheritable(int(sys.argv[number]), False)
+    requests: queue.Queue[Request] = queue.Queue()
+    threading.Thread(target=_read_requests, args=(source, requests), daemon=True).start()
+    while True:
+        worker.serve(requests.get())
+
+
+if __name__ == "__main__":
+    main()

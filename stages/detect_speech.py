@@ -1,0 +1,184 @@
+"""Find where somebody speaks.
+
+Silero's model, from inside faster-whisper, gives each window of 512 samples at 16 kHz (32 ms) a
+probability; the rules here turn those into stretches, the same ones as faster-whisper's
+`get_speech_timestamps`. Windows are counted from the source's zero, not from the clip's, so that the
+same speech gives the same stretches when the clip's start moves.
+
+The recording is streamed: an hour of it costs half a megabyte of probabilities.
+
+Not here: what is said (`transcribe`), and who says it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+
+from mediabuild import formats
+from mediabuild.stage import Context, stage
+
+if TYPE_CHECKING:
+    import numpy as np
+
+RATE_HZ = 16_000
+WINDOW_SAMPLES = 512
+WINDOW_MS = 32
+CONTEXT_SAMPLES = 64  # of the window before, which Silero hears again
+READ_S = 60
+
+Stretch = tuple[float, float]
+
+
+class DetectSpeechParams(msgspec.Struct, forbid_unknown_fields=True):
+    """How sure, and how long, speech and silence must be."""
+
+    threshold: Annotated[
+        float, msgspec.Meta(gt=0, lt=1, description="a window as likely to be speech as this opens a stretch")
+    ] = 0.5
+    min_speech_ms: Annotated[int, msgspec.Meta(ge=0, le=10_000, description="a shorter stretch is dropped")] = 250
+    min_silence_ms: Annotated[
+        int, msgspec.Meta(ge=32, le=60_000, description="a shorter silence doesn't end a stretch")
+    ] = 500
+    speech_pad_ms: Annotated[
+        int, msgspec.Meta(ge=0, le=2_000, description="added to both ends of a stretch, where there is room")
+    ] = 200
+    max_speech_s: Annotated[
+        float, msgspec.Meta(ge=5, le=3600, description="a longer stretch is cut where it is least like speech")
+    ] = 28.0
+
+
+@stage(
+    version=1,
+    inputs={"audio": "the recording's sound, WAV"},
+    optional={"probe": "where the clip starts in the recording"},
+    outputs={"segments": "segments.json"},
+    tools=("faster-whisper", "onnxruntime"),
+)
+def detect_speech(ctx: Context, params: DetectSpeechParams) -> None:
+    """Find the stretches of speech."""
+    import soundfile
+
+    path = ctx.input("audio")
+    about = soundfile.info(path)
+    clip_start_s = formats.read(ctx.input("probe"), formats.Probe).clip_start_s if ctx.inputs("probe") else 0.0
+    padding = padding_frames(round(clip_start_s * about.samplerate), about.samplerate)
+    padding_s = padding / about.samplerate
+
+    probabilities: list[float] = []
+    for heard in _heard(_windows(path, padding)):
+        probabilities += heard
+        ctx.progress(min(len(probabilities) * WINDOW_MS / 1000, about.duration), about.duration)
+
+    found = []
+    for start_ms, end_ms in speech_stretches(probabilities, params):
+        start_s = max(0.0, round(start_ms / 1000 - padding_s, 6))
+        end_s = min(about.duration, round(end_ms / 1000 - padding_s, 6))
+        if start_s < end_s:
+            found.append((start_s, end_s))
+    formats.write(ctx.output("segments"), formats.Speech(found))
+
+
+def padding_frames(clip_start: int, rate_hz: int) -> int:
+    """How much silence to put before the clip, so that windows lie where they would in the whole source.
+
+    Args:
+        clip_start: frames of the source before the clip, at `rate_hz`.
+
+    Returns:
+        Frames at `rate_hz`: the clip's start, counted from the last whole number of windows that is
+        also a whole number of frames (at 44.1 kHz that is every fifth window).
+    """
+    windows = Fraction(rate_hz * WINDOW_SAMPLES, RATE_HZ).denominator
+    return clip_start % (windows * rate_hz * WINDOW_SAMPLES // RATE_HZ)
+
+
+def speech_stretches(probabilities: Sequence[float], params: DetectSpeechParams) -> list[tuple[float, float]]:
+    """The stretches of speech, in ms from the first window, ordered, not overlapping."""
+    found: list[tuple[int, int]] = []
+    for first, end in _runs(probabilities, params):
+        found += _cut(probabilities, first, end, max(2, int(params.max_speech_s * 1000) // WINDOW_MS))
+    stretches = [(float(first * WINDOW_MS), float(end * WINDOW_MS)) for first, end in found]
+    return _padded(stretches, params.speech_pad_ms, len(probabilities) * WINDOW_MS)
+
+
+def _runs(probabilities: Sequence[float], params: DetectSpeechParams) -> Iterator[tuple[int, int]]:
+    """Runs of windows with speech, `[first, end)`: Silero's hysteresis, as in faster_whisper.vad."""
+    closing = max(params.threshold - 0.15, 0.01)
+    first = quiet = None  # where the open run began; where its latest silence did
+    for index, probability in enumerate(probabilities):
+        if probability >= params.threshold:
+            quiet = None
+            first = index if first is None else first
+        elif probability < closing and first is not None:
+            quiet = index if quiet is None else quiet
+            if (index - quiet) * WINDOW_MS >= params.min_silence_ms:
+                if (quiet - first) * WINDOW_MS > params.min_speech_ms:
+                    yield first, quiet
+                first = quiet = None
+    if first is not None and (len(probabilities) - first) * WINDOW_MS > params.min_speech_ms:
+        yield first, len(probabilities)
+
+
+def _cut(probabilities: Sequence[float], first: int, end: int, longest: int) -> Iterator[tuple[int, int]]:
+    """A run in pieces of at most `longest` windows, each cut at the least likely window of its second half."""
+    while end - first > longest:
+        cut = min(range(first + longest // 2, first + longest), key=probabilities.__getitem__)
+        yield first, cut
+        first = cut
+    yield first, end
+
+
+def _padded(stretches: list[Stretch], padding_ms: float, duration_ms: float) -> list[Stretch]:
+    """Stretches with room at both ends; two that are close share the silence between them."""
+    padded = []
+    for index, (start_ms, end_ms) in enumerate(stretches):
+        before_ms = start_ms - stretches[index - 1][1] if index else 2 * start_ms
+        after_ms = stretches[index + 1][0] - end_ms if index + 1 < len(stretches) else 2 * (duration_ms - end_ms)
+        padded.append((start_ms - min(padding_ms, before_ms / 2), end_ms + min(padding_ms, after_ms / 2)))
+    return padded
+
+
+def _windows(path: Path, padding: int) -> Iterator[np.ndarray]:
+    """The recording as Silero hears it: 16 kHz, mono, float32 [windows, 512], the last one filled with silence."""
+    import numpy as np
+    import soundfile
+    import soxr
+
+    held: np.ndarray = np.zeros(0, np.float32)
+    with soundfile.SoundFile(path) as recording:
+        stream = soxr.ResampleStream(recording.samplerate, RATE_HZ, 1, dtype="float32")
+        silence = np.zeros((padding, recording.channels), np.float32)
+        ended = False
+        while not ended:
+            block = recording.read(READ_S * recording.samplerate, dtype="float32", always_2d=True)
+            ended = not len(block)
+            sound = np.concatenate([silence, block]).mean(axis=1, dtype=np.float32)
+            silence = silence[:0]
+            held = np.concatenate([held, stream.resample_chunk(sound, last=ended)])
+            if ended:
+                held = np.pad(held, (0, -len(held) % WINDOW_SAMPLES))
+            whole = len(held) // WINDOW_SAMPLES * WINDOW_SAMPLES
+            yield held[:whole].reshape(-1, WINDOW_SAMPLES)
+            held = held[whole:]
+
+
+def _heard(blocks: Iterator[np.ndarray]) -> Iterator[list[float]]:
+    """Silero's probability of each window: its `SileroVADModel.__call__`, with the state kept from block to block."""
+    import numpy as np
+    from faster_whisper.vad import get_vad_model
+
+    session = get_vad_model().session
+    h: np.ndarray = np.zeros((1, 1, 128), np.float32)
+    c: np.ndarray = np.zeros((1, 1, 128), np.float32)
+    before: np.ndarray = np.zeros((1, CONTEXT_SAMPLES), np.float32)
+    for windows in blocks:
+        if len(windows):
+            ends = np.concatenate([before, windows[:, -CONTEXT_SAMPLES:]])
+            output, h, c = session.run(None, {"input": np.hstack([ends[:-1], windows]), "h": h, "c": c})
+            before = ends[-1:]
+            yield [float(probability) for probability in output.ravel()]

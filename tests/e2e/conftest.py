@@ -1,0 +1,134 @@
+"""The real program in a real temporary directory: write, run, expect.
+
+A project here is made of command stages that cost milliseconds; what ran is read from the events.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHAIN = """
+[pipeline]
+sources = ["media/*.txt"]
+
+[stages.A]
+command = ["sh", "-c", 'cp "$1" "$2"', "A", "{inputs.media}", "{outputs.text}"]
+inputs  = { media = "source" }
+outputs = { text = "a.txt" }
+
+[stages.B]
+command = ["sh", "-c", 'for i in $(seq "$3"); do cat "$1"; done > "$2"', "B", "{inputs.text}", "{outputs.text}", "{params.times}"]
+inputs  = { text = "A.text" }
+outputs = { text = "b.txt" }
+params  = { times = 2 }
+
+[stages.C]
+command = ["sh", "-c", 'rev "$1" > "$2"', "C", "{inputs.text}", "{outputs.text}"]
+inputs  = { text = "B.text" }
+outputs = { text = "c.txt" }
+"""
+
+
+@dataclass
+class Ran:
+    """What a run did."""
+
+    status: int
+    out: str
+    err: str
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    def tasks(self, event: str) -> list[str]:
+        """The tasks of all events of a kind, in order."""
+        return [e["task"] for e in self.events if e["event"] == event]
+
+    @property
+    def ran(self) -> list[str]:
+        """The tasks whose program was started."""
+        return self.tasks("stage_running")
+
+    @property
+    def skipped(self) -> list[str]:
+        """The tasks that were up to date."""
+        return self.tasks("stage_skipped")
+
+    def reasons(self, task: str) -> list[str]:
+        """Why a task ran: `kind.name`."""
+        found = [e["reasons"] for e in self.events if e["event"] == "stage_cache_miss" and e["task"] == task]
+        return [f"{r['kind']}.{r['name']}".rstrip(".") for r in (found[-1] if found else [])]
+
+
+class Project:
+    """A directory with a pipeline.
+
+    `run` is `mediabuild …`; `start` is the same without waiting for it.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.env = {**os.environ, "NO_COLOR": "1"}
+        self._runs = 0
+
+    def write(self, name: str, content: str | bytes) -> Path:
+        """Write a file, making its folders."""
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    def read(self, name: str) -> str:
+        """A file's text."""
+        return (self.root / name).read_text()
+
+    def start(self, *args: str, events: Path | None = None, **options: Any) -> subprocess.Popen[str]:
+        """Start `mediabuild ARGS`, with stdout and stderr piped."""
+        command = [sys.executable, "-m", "mediabuild.main", *args]
+        if events is not None:
+            command.append(f"--events={events}")
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": self.env}
+        return subprocess.Popen(command, cwd=self.root, stdin=subprocess.DEVNULL, **{**pipes, **options})
+
+    def command(self, *args: str) -> Ran:
+        """`mediabuild ARGS` for a command that is no run: status and output."""
+        process = self.start(*args)
+        out, err = process.communicate(timeout=120)
+        return Ran(process.returncode, out, err)
+
+    def run(self, *args: str) -> Ran:
+        """Build; status, output and events."""
+        self._runs += 1
+        events = self.root.parent / f"events.{self._runs}.jsonl"
+        process = self.start(*args, events=events)
+        out, err = process.communicate(timeout=120)
+        return Ran(process.returncode, out, err, read_events(events))
+
+
+def read_events(file: Path) -> list[dict[str, Any]]:
+    """The events of a file that was whole lines until its writer ended."""
+    lines = file.read_text().splitlines() if file.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("}")]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """An empty project."""
+    root = tmp_path / "project"
+    root.mkdir()
+    return Project(root)
+
+
+@pytest.fixture
+def chain(project: Project) -> Project:
+    """A → B → C over `media/one.txt`, built once."""
+    project.write("pipeline.toml", CHAIN)
+    project.write("media/one.txt", "hello\n")
+    assert project.run().status == 0
+    return project
