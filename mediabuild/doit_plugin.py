@@ -402,6 +402,9 @@ class PipelineRunner(Runner):  # type: ignore[misc]
 
     def _handle_task_error(self, node: Any, base_fail: BaseFail) -> None:
         task = pipeline_task(node.task)
+        if is_group(node.task):
+            node.run_status = "failure"  # its tasks have said why
+            return
         if task is None:
             super()._handle_task_error(node, base_fail)
             return

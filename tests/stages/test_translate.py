@@ -1,0 +1,260 @@
+"""Translation by the real apertium: sentences, forced terms and their articles, and the report."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mediabuild import formats
+from mediabuild.errors import StageError
+from mediabuild.formats import Segment, Transcript, Translation, Word
+from mediabuild.sentences import sentence_spans
+from mediabuild.stage import Lookup, load_stage
+
+STAGE = load_stage(Path(__file__).parents[2] / "stages" / "translate.py")
+assert STAGE.run is not None
+made: Any = sys.modules[STAGE.run.__module__]
+needs_apertium = pytest.mark.skipif(
+    shutil.which("apertium") is None, reason="apt-get install apertium apertium-eng-spa"
+)
+
+TERMS = """\
+term,gender,es
+Elinor,f,Elinor
+Norland Park,m,Norland Park
+Will,m,Will
+axe,f,hacha
+round table,f,mesa redonda
+stage,f,etapa
+voice,f,voz
+wave file,m,archivo WAV
+"""
+
+
+def said(*segments: str, language: str = "en", pause_s: float = 0.5) -> Transcript:
+    """A transcript whose words take 0.3 s each, with a pause after each segment."""
+    made_segments, now_s = [], 0.0
+    for index, text in enumerate(segments):
+        words = []
+        for word in text.split():
+            words.append(Word(word, round(now_s, 3), round(now_s + 0.25, 3)))
+            now_s += 0.3
+        made_segments.append(Segment(index, words[0].start_s, words[-1].end_s, text, words=words))
+        now_s += pause_s
+    return Transcript(language, "param", made_segments)
+
+
+def sentences_of(*segments: str, pause_s: float = 0.5) -> list[str]:
+    """The sentences that a transcript is taken for."""
+    words = [word for segment in said(*segments, pause_s=pause_s).segments for word in segment.words]
+    return [" ".join(word.text for word in words[a : b + 1]) for a, b in sentence_spans(words)]
+
+
+@pytest.fixture
+def translated(run_stage: Any, tmp_path: Path) -> Any:
+    """``translated(transcript, terms, **params)`` → the translation, the report."""
+
+    def run(transcript: Transcript, terms: str | None = None, **params: Any) -> tuple[Translation, dict[str, Any]]:
+        formats.write(tmp_path / "transcript.json", transcript)
+        inputs = {"transcript": tmp_path / "transcript.json"}
+        if terms is not None:
+            (tmp_path / "terms.csv").write_text(terms, encoding="utf-8")
+            inputs["terms"] = tmp_path / "terms.csv"
+        out = run_stage("translate", inputs, **params).out
+        return formats.read(out / "translation.json", Translation), json.loads((out / "report.json").read_text())
+
+    return run
+
+
+def test_sentences_end_where_a_reader_says_so() -> None:
+    """Titles, initials, decimals and quotes inside a sentence don't end it; a segment's end doesn't either."""
+    assert sentences_of(
+        "Mr. and Mrs. J. Dashwood paid $3.50, i.e. no", "more than No. 5. No. Yes!", '"Why?" he said.'
+    ) == [
+        "Mr. and Mrs. J. Dashwood paid $3.50, i.e. no more than No. 5.",
+        "No.",
+        "Yes!",
+        '"Why?" he said.',
+    ]
+
+
+def test_a_long_silence_ends_a_sentence() -> None:
+    """Without punctuation, three seconds of silence do."""
+    assert sentences_of("he was not", "an ill disposed man", pause_s=3.5) == ["he was not", "an ill disposed man"]
+
+
+def test_speech_without_punctuation_is_cut_at_its_pauses(librivox: Path) -> None:
+    """A reading without a full stop becomes sentences of at most 60 words, none lost, cut between its segments."""
+    texts = [path.read_text().strip() for path in sorted(librivox.glob("*.txt"))] * 3
+    sentences = sentences_of(*texts, pause_s=0.8)
+    assert " ".join(sentences) == " ".join(texts)
+    assert 1 < len(sentences)
+    assert all(len(sentence.split()) <= 60 for sentence in sentences)
+    assert all(any(sentence.endswith(text) for text in texts) for sentence in sentences)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    words=st.lists(st.sampled_from(["a", "Dr.", "So", "end.", "why?", "x,", "I.", '"Oh!"', "..."]), max_size=80),
+    limit=st.integers(10, 70),
+)
+def test_every_word_is_in_exactly_one_sentence(words: list[str], limit: int) -> None:
+    """Sentences follow on each other without gaps, and none is longer than the limit."""
+    spoken = [Word(word, float(i), i + 0.5) for i, word in enumerate(words)]
+    spans = sentence_spans(spoken, max_words=limit)
+    assert [index for first, last in spans for index in range(first, last + 1)] == list(range(len(words)))
+    assert all(last - first < limit for first, last in spans)
+
+
+@needs_apertium
+def test_forced_terms_with_their_articles(translated: Any) -> None:
+    """Terms keep the glossary's words, articles, contractions and adjectives before them agree, plurals are plural."""
+    expected = {
+        "The voice is here.": "La voz es aquí.",
+        "The voices of the round table.": "Las voces de la mesa redonda.",
+        "A voice from the round table, to the voice.": "Una voz de la mesa redonda, a la voz.",
+        "This is an old voice.": "Esto es una vieja voz.",
+        "The axe is in the wave file.": "El hacha es en el archivo WAV.",
+        "Elinor's mother saw the gate of Norland Park.": "La madre de Elinor vio la puerta de Norland Park.",
+        "Will will go.": "Will irá.",
+        "Where is the stage?": "¿Dónde es la etapa?",
+    }
+    translation, report = translated(said(*expected), TERMS)
+    assert {sentence.source: sentence.target for sentence in translation.sentences} == expected
+    assert (report["adherence_percent"], report["term_occurrences"]) == (100.0, 14)
+    assert report["violations"] == []
+
+
+@needs_apertium
+def test_apertium_alone_gets_the_terms_wrong(translated: Any) -> None:
+    """What the glossary is for: without it, the name of a house is translated."""
+    text = "Elinor's mother saw the gate of Norland Park."
+    translation, report = translated(said(text))
+    assert "Norland Park" not in translation.sentences[0].target
+    assert report["term_occurrences"] == 0
+
+
+@needs_apertium
+def test_a_sentence_alone_is_translated_as_among_others(translated: Any) -> None:
+    """No word wanders from one sentence to the next: each gets what it gets by itself."""
+    texts = (
+        "And Mr. John Dashwood had then leisure to consider how much there might be prudently in his power.",
+        "He was not an ill disposed young man",
+        "Unless to be rather cold hearted and rather selfish is to be ill disposed.",
+        "The voice, I said!",
+        "In a very long letter.",
+    )
+    together, _ = translated(said(*texts, pause_s=4), TERMS)
+    alone = [translated(said(text), TERMS)[0].sentences[0].target for text in texts]
+    assert [sentence.target for sentence in together.sentences] == alone
+
+
+@needs_apertium
+def test_word_spans_and_markup_survive(translated: Any) -> None:
+    """A sentence may run over two segments, and `<`, `&` and quotes come back as they were, in single spaces."""
+    translation, _ = translated(said('"Peace & war", he', "said: 1 < 2. Yes — <p>no</p>."))
+    assert [(s.first_word, s.last_word) for s in translation.sentences] == [(0, 7), (8, 10)]
+    assert '"Paz & guerra"' in translation.sentences[0].target
+    assert translation.sentences[0].target.endswith("1 < 2.")
+    assert "<p>" in translation.sentences[1].target
+    assert not any("  " in sentence.target for sentence in translation.sentences)
+
+
+def test_a_missing_wording_is_reported_with_its_sentence() -> None:
+    """Adherence counts occurrences in the final text, so a wording that got lost is a violation."""
+    source = "The voice met the voice."
+    terms = [made.Term("voice", "terms.csv:2", "f", (), {"es": "voz"})]
+    pieces = made.find_terms(source, terms, "es")
+    sentence = formats.Sentence(3, source, "La voz encontró la otra.", 10, 14)
+    report = made.verified("es", "test", [sentence], [pieces], [4.2])
+    assert report.adherence_percent == 50.0
+    assert [(v.sentence, v.start_s, v.term, v.expected) for v in report.violations] == [(3, 4.2, "voice", "voz")]
+
+
+@pytest.mark.parametrize(
+    ("marked", "target", "gender", "plural", "expected"),
+    [
+        ("del {}", "mesa", "f", False, "de la {}"),
+        ("a la {}", "archivo", "m", False, "al {}"),
+        ("El {} y un {}", "voz", "f", False, "La {} y una {}"),
+        ("La {}", "agua", "f", False, "El {}"),
+        ("un {}", "abeja", "f", False, "una {}"),
+        ("el {}", "área", "f", False, "el {}"),
+        ("el viejo {}", "agua", "f", False, "la vieja {}"),
+        ("al {}", "voces", "f", True, "a las {}"),
+        ("Algunos {}", "etapas", "f", True, "Algunas {}"),
+        ("Esto {}", "voz", "f", False, "Esta {}"),
+        ("el {}", "Elinor", "", False, "el {}"),
+        ("el hotel {}", "voz", "f", False, "el hotel {}"),
+    ],
+)
+def test_articles_are_mended(marked: str, target: str, gender: str, plural: bool, expected: str) -> None:
+    """Each case of Spanish agreement that apertium leaves broken before a word it doesn't know."""
+    tagged = f"<{made.TAG}>{target}</{made.TAG}>"
+    forced = made.Forced("term", target, gender, plural, False)
+    assert made.agreeing(marked.format(tagged, tagged), forced) == expected.format(tagged, tagged)
+
+
+@pytest.mark.parametrize(
+    ("one", "many"),
+    [
+        ("voz", "voces"),
+        ("mesa redonda", "mesas redondas"),
+        ("mapa de bits", "mapas de bits"),
+        ("habitación", "habitaciones"),
+        ("lunes", "lunes"),
+        ("Dashwood", "Dashwood"),
+    ],
+)
+def test_spanish_plurals(one: str, many: str) -> None:
+    """A phrase is put in the plural up to its preposition; names stay."""
+    assert made.pluralised(one, "es") == many
+
+
+def test_the_same_language_is_copied(translated: Any) -> None:
+    """English into British English needs no engine."""
+    translation, report = translated(said("The voice is here."), TERMS, language="en-GB")
+    assert translation.sentences[0].target == "The voice is here."
+    assert report["engine"] == "copy"
+
+
+def test_nothing_said_is_translated_to_nothing(translated: Any) -> None:
+    """A silent recording has a translation without sentences, and no violation."""
+    translation, report = translated(Transcript("en", "assumed", []), TERMS)
+    assert translation.sentences == []
+    assert report["adherence_percent"] == 100.0
+
+
+@needs_apertium
+def test_a_pair_that_is_not_installed_says_what_to_type(translated: Any) -> None:
+    """English to Swahili is not there; the message names the pair and a command."""
+    with pytest.raises(StageError, match="eng-swa") as caught:
+        translated(said("Good morning."), language="sw")
+    assert caught.value.hint.startswith("apt-cache search")
+
+
+def test_without_apertium_the_message_has_the_apt_line(translated: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine that has no apertium."""
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(StageError, match="not installed") as caught:
+        translated(said("Good morning."))
+    assert caught.value.hint == "sudo apt-get install apertium apertium-eng-spa"
+
+
+def test_a_model_folder_is_declared_and_checked(translated: Any, tmp_path: Path) -> None:
+    """A folder that is there is what the stage loads; one that lacks the model, or isn't there, is a clear error."""
+    params = made.TranslateParams(model=str(tmp_path))
+    assert made.find_models(params, Lookup(tmp_path, tmp_path))["translate"].path == tmp_path
+    with pytest.raises(StageError, match=r"no model\.bin"):
+        translated(said("Good morning."), model=str(tmp_path))
+    with pytest.raises(StageError, match="no file or folder"):
+        translated(said("Good morning."), model="./nowhere")
+    with pytest.raises(StageError, match="no local folder"):
+        translated(said("Good morning."), model="Helsinki-NLP/opus-mt-en-es")
