@@ -108,7 +108,8 @@ class Build:
 
     def verdicts(self, names: Iterable[str]) -> dict[str, Verdict]:
         """What a run of these tasks would do, in canonical order; they bring no others."""
-        wanted, found = set(names), {}
+        wanted = set(names)
+        found: dict[str, Verdict] = {}
         for task in self.tasks.values():
             if task.name in wanted:
                 found[task.name] = self._verdict(task, found)

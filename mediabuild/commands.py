@@ -36,6 +36,8 @@ INTERRUPTED = 130
 class PipelineCommand(DoitCmdBase):  # type: ignore[misc]
     """What all commands share: options anywhere, names checked, a user's mistake without a traceback."""
 
+    dep_manager: Any
+
     def parse_execute(self, in_args: list[str]) -> Any:
         """Parse and execute; options may stand behind names."""
         return super().parse_execute(self._options_first(in_args))
@@ -91,7 +93,9 @@ class PipelineCommand(DoitCmdBase):  # type: ignore[misc]
         found: dict[str, DoitTask] = {}
         for name in expand_names(args, tasks, self.build.pipeline.root):
             group = tasks[name]
-            members = [tasks[n] for n in group.task_dep if tasks[n].subtask_of == name] if group.has_subtask else [group]
+            members = (
+                [tasks[n] for n in group.task_dep if tasks[n].subtask_of == name] if group.has_subtask else [group]
+            )
             found |= {task.name: task for task in members}
         return list(found.values())
 
@@ -246,7 +250,9 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
         return [task.name for task in self.named_tasks(names)]
 
     def _would_run(self, names: list[str] | None) -> dict[str, Verdict]:
-        selected = list(self.build.tasks) if names is None else [t.name for t in self.named_tasks(names) if pipeline_task(t)]
+        selected = (
+            list(self.build.tasks) if names is None else [t.name for t in self.named_tasks(names) if pipeline_task(t)]
+        )
         wanted = selected if self.build.options.selection.is_range else closure(self.build, selected)
         return self.build.verdicts(wanted)
 
@@ -305,7 +311,9 @@ class Check(PipelineCommand):
     doc_description = None
     cmd_options = (
         option("as_json", "json", "as JSON", bool, False),
-        option("manifests_only", "manifests-only", "the media is not here: compare manifests, params and code", bool, False),
+        option(
+            "manifests_only", "manifests-only", "the media is not here: compare manifests, params and code", bool, False
+        ),
     )
 
     def _execute(self, as_json: bool, manifests_only: bool, pos_args: list[str]) -> int:
@@ -386,7 +394,9 @@ def print_table(build: Build, verdicts: dict[str, Verdict]) -> None:
     for job in build.jobs:
         row = []
         for stage in build.pipeline.stages:
-            states = [v.state for n, v in verdicts.items() if build.tasks[n].job == job and build.tasks[n].stage.name == stage]
+            states = [
+                v.state for n, v in verdicts.items() if build.tasks[n].job == job and build.tasks[n].stage.name == stage
+            ]
             row.append(marks[max(states, key=worst.index)] if states else "")
         if any(row):
             table.add_row(job, *row)

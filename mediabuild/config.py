@@ -61,8 +61,12 @@ class StageTable(msgspec.Struct, forbid_unknown_fields=True):
     matrix: Annotated[dict[str, list[Scalar]], described("One task for each value: param → values")] = {}
     python: Annotated[str | None, described("The venv or interpreter of the stage's worker")] = None
     resources: Annotated[ResourcesTable | None, described("What it needs while it runs")] = None
-    timeout_s: Annotated[Annotated[float, msgspec.Meta(gt=0)] | None, described("Seconds after which it is stopped")] = None
-    deliver: Annotated[Annotated[str, msgspec.Meta(min_length=1)] | None, described("Prefix for copies: out/{job}")] = None
+    timeout_s: Annotated[
+        Annotated[float, msgspec.Meta(gt=0)] | None, described("Seconds after which it is stopped")
+    ] = None
+    deliver: Annotated[Annotated[str, msgspec.Meta(min_length=1)] | None, described("Prefix for copies: out/{job}")] = (
+        None
+    )
 
 
 class JobTable(msgspec.Struct, forbid_unknown_fields=True):
@@ -112,9 +116,7 @@ class Mistakes:
 def sentence(error: msgspec.ValidationError) -> str:
     """msgspec's message in the words of a TOML file."""
     text = str(error).replace(" - at `$`", "").replace("`object`", "a table").replace("`null`", "nothing")
-    return re.sub(r" - at `\$\.?(.*)`", r" at \1", text)[:1].lower() + re.sub(
-        r" - at `\$\.?(.*)`", r" at \1", text
-    )[1:]
+    return re.sub(r" - at `\$\.?(.*)`", r" at \1", text)[:1].lower() + re.sub(r" - at `\$\.?(.*)`", r" at \1", text)[1:]
 
 
 def toml_type(value: Any) -> str:
@@ -203,7 +205,9 @@ def _stages(root: Path, tables: Any, mistakes: Mistakes, commands: tuple[str, ..
             mistakes.add(where, "a stage's name is letters, digits, _ and -")
             continue
         if name in commands:
-            mistakes.add(where, f"{name!r} is a command; name the stage otherwise", f'[stages.my_{name}] uses = "{name}"')
+            mistakes.add(
+                where, f"{name!r} is a command; name the stage otherwise", f'[stages.my_{name}] uses = "{name}"'
+            )
             continue
         spec = _stage(root, name, mistakes.fields(where, table, StageTable), files, mistakes)
         if spec is not None:
@@ -272,7 +276,9 @@ def _check_outputs(where: str, outputs: Mapping[str, str], mistakes: Mistakes) -
             mistakes.add(f"{where}.outputs.{name}", "manifest.json is the manifest's name")
     taken: dict[str, str] = {}
     for name, path in outputs.items():
-        clash = next((n for n, p in taken.items() if (path + "/").startswith(p + "/") or (p + "/").startswith(path + "/")), None)
+        clash = next(
+            (n for n, p in taken.items() if (path + "/").startswith(p + "/") or (p + "/").startswith(path + "/")), None
+        )
         if clash:
             mistakes.add(f"{where}.outputs.{name}", f"{path!r} overlaps the output {clash!r}")
         taken[name] = path

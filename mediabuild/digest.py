@@ -119,7 +119,7 @@ class Digests:
     """
 
     def __init__(self, root: Path, cache_file: Path | None = None) -> None:
-        self.root = os.path.join(root, "")  # noqa: PTH118 - a string with its separator, compared often
+        self.root = os.path.join(root, "")
         self.cache_file = cache_file
         self._lock = threading.Lock()
         self._known: dict[str, tuple[Stats, dict[str, str]]] = _load_cache(cache_file) if cache_file else {}

@@ -41,7 +41,15 @@ LOOK_AHEAD = 16  # ready tasks held back to find one that fits the free slots
 
 def option(name: str, long: str, text: str, kind: type = str, default: Any = None) -> dict[str, Any]:
     """A command line option as doit describes one."""
-    return {"section": "mediabuild", "name": name, "short": "", "long": long, "type": kind, "default": default, "help": text}
+    return {
+        "section": "mediabuild",
+        "name": name,
+        "short": "",
+        "long": long,
+        "type": kind,
+        "default": default,
+        "help": text,
+    }
 
 
 LOADER_OPTIONS = (
@@ -202,6 +210,7 @@ class PipelineLoader(DodoTaskLoader):  # type: ignore[misc]
         super().__init__()
         self.build: Build | None = None
         self.options = Options()
+        self.namespace: dict[str, Any] = {}
 
     def setup(self, opt_values: dict[str, Any]) -> None:
         """Read the dodo file and the options that shape the pipeline."""
@@ -297,6 +306,7 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         self.report = report
         self.threads = max(1, threads)
         self.touched: set[str] = set()
+        self.final_result: int
         self.interrupted = False
 
     def run_tasks(self, task_dispatcher: Any) -> None:
@@ -381,9 +391,10 @@ class PipelineRunner(Runner):  # type: ignore[misc]
 
     def execute_task(self, task: DoitTask) -> BaseFail | None:
         """Run a task's actions, on whichever thread."""
-        if pipeline_task(task) is None:
+        ours = pipeline_task(task)
+        if ours is None:
             return super().execute_task(task)
-        self.report.stale(pipeline_task(task), task.uptodate[0][0].found)
+        self.report.stale(ours, task.uptodate[0][0].found)
         action = task.actions[0]
         action.executor, action.always = self.executor, self.always_execute
         return action.execute()

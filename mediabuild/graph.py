@@ -95,7 +95,9 @@ def _check_nesting(jobs: Mapping[str, Given], pipeline: Pipeline, mistakes: Mist
     for job in jobs:
         parts = job.split("/")
         if any(part in RESERVED_JOBS for part in parts):
-            mistakes.add("pipeline.sources", f"the job {job!r} has a name that mediabuild keeps for itself", "rename it")
+            mistakes.add(
+                "pipeline.sources", f"the job {job!r} has a name that mediabuild keeps for itself", "rename it"
+            )
         for count in range(1, len(parts)):
             parent, child = "/".join(parts[:count]), parts[count].removesuffix(".edited")
             if parent in jobs and child in pipeline.stages:
@@ -162,9 +164,7 @@ def _task(
     overrides: Mapping[str, Any],
 ) -> Task:
     value = encode_name("-".join(combo.values()))
-    inputs = {
-        name: tuple(_references(pipeline, spec, name, job, source, combo, mistakes)) for name in spec.inputs
-    }
+    inputs = {name: tuple(_references(pipeline, spec, name, job, source, combo, mistakes)) for name in spec.inputs}
     produced = [ref.task for refs in inputs.values() for ref in refs if isinstance(ref, Produced)]
     return Task(
         name=task_name(spec.name, job, value),

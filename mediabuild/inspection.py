@@ -24,7 +24,9 @@ class Validate(PipelineCommand):
     doc_purpose = "check pipeline.toml, and every manifest against the schema and the files"
     doc_usage = ""
     doc_description = None
-    cmd_options = (option("manifests_only", "manifests-only", "the outputs are not here: the manifests alone", bool, False),)
+    cmd_options = (
+        option("manifests_only", "manifests-only", "the outputs are not here: the manifests alone", bool, False),
+    )
 
     def _execute(self, manifests_only: bool, pos_args: list[str]) -> int:
         found: list[str] = []

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-
 from pathlib import Path
 from typing import Any
 
@@ -57,13 +56,17 @@ class List(PipelineCommand, DoitList):  # type: ignore[misc]
         self.build.digests.save()
         return int(result)
 
-    def _print_task(self, template: str, task: DoitTask, status: bool, list_deps: bool, tasks: dict[str, DoitTask]) -> None:
+    def _print_task(
+        self, template: str, task: DoitTask, status: bool, list_deps: bool, tasks: dict[str, DoitTask]
+    ) -> None:
         if not (status and is_group(task)):
             super()._print_task(template, task, status, list_deps, tasks)
             return
         members = [tasks[name] for name in task.task_dep]
         states = [
-            "I" if self.dep_manager.status_is_ignore(t) else self.STATUS_MAP[self.dep_manager.get_status(t, tasks).status]
+            "I"
+            if self.dep_manager.status_is_ignore(t)
+            else self.STATUS_MAP[self.dep_manager.get_status(t, tasks).status]
             for t in members
         ]
         worst = next((s for s in ("E", "R", "I") if s in states), "U")

@@ -209,11 +209,13 @@ class Rebuilder:
             return {"version": str(spec.declaration.version)}
         assert spec.file is not None
         like = (manifest.code.get("file") if manifest else None) or self.pipeline.checksum + ":"
-        try:
-            return {"file": self._digest(spec.file, like)}
-        except OSError as error:
-            now.troubles.append(Reason("stage", "file", now=_why(error)))
-            return {"file": "unreadable"}
+        code = {}
+        for name, file in {"file": spec.file, **spec.declaration.shared}.items():
+            try:
+                code[name] = self._digest(file, like)
+            except OSError as error:
+                now.troubles.append(Reason("stage", name, now=_why(error)))
+        return code
 
     def _observe_models(self, task: Task, manifest: Manifest | None, now: Observation) -> None:
         declaration = task.stage.declaration

@@ -122,7 +122,10 @@ class Report:
     def _kept(self, task: Task, kept: Path) -> None:
         shown = os.path.relpath(kept, self.root)
         self.emit(StageWarning(task=task.name, message=f"it had been edited, and is kept: {shown}"))
-        self.line("", f"  to make an edit count: a file in corrections/ (text), or put it back and: doit reset-dep {task.name}")
+        self.line(
+            "",
+            f"  to make an edit count: a file in corrections/ (text), or put it back and: doit reset-dep {task.name}",
+        )
 
     def failed(self, task: Task, message: str, hint: str, log: str = "") -> None:
         """The task failed."""
@@ -170,7 +173,13 @@ class Report:
             self.line("", f"  {cause}: {', '.join(names)}", "error")
 
 
-_WORDS = (("built", "built"), ("delivered", "delivered"), ("skipped", "up to date"), ("failed", "failed"), ("blocked", "blocked"))
+_WORDS = (
+    ("built", "built"),
+    ("delivered", "delivered"),
+    ("skipped", "up to date"),
+    ("failed", "failed"),
+    ("blocked", "blocked"),
+)
 
 
 def warn(message: str) -> None:

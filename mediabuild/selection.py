@@ -74,7 +74,9 @@ class Selection:
             raise PipelineError(f"--job: no job matches {self.job!r}", nearest(self.job or "", jobs))
         picked = [t.name for t in tasks.values() if t.name in names and t.stage.name in stages and t.job in wanted_jobs]
         if not picked:
-            raise PipelineError("nothing is selected: the names and the range have no task in common", "doit list --all")
+            raise PipelineError(
+                "nothing is selected: the names and the range have no task in common", "doit list --all"
+            )
         return picked
 
 

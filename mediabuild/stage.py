@@ -19,9 +19,10 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,6 +31,7 @@ import msgspec
 from mediabuild.errors import PipelineError, StageError
 
 T = TypeVar("T")
+API_MODULES = ("mediabuild.stage", "mediabuild.errors")  # what they do for a stage shows in no output
 
 
 class NoParams(msgspec.Struct, forbid_unknown_fields=True):
@@ -124,6 +126,8 @@ class Stage:
         tools: names of the Python packages whose versions are recorded in the manifest.
         summary: the first line of its docstring, or the module's.
         run: the function itself.
+        shared: the modules of mediabuild whose code the stage's file uses, name → file; filled by
+            `load_stage`, which leaves out this one and `errors`.
     """
 
     name: str
@@ -138,6 +142,7 @@ class Stage:
     tools: tuple[str, ...] = ()
     summary: str = ""
     run: Callable[[Context, Any], Mapping[str, Any] | None] | None = None
+    shared: Mapping[str, Path] = field(default_factory=dict)
 
 
 def stage(
@@ -268,7 +273,15 @@ def load_stage(path: Path) -> Stage:
     found = [value for value in vars(module).values() if isinstance(value, Stage)]
     if len(found) != 1:
         raise PipelineError(f"{path}: declares {len(found)} stages, one is needed", "see docs/DEVELOPER_GUIDE.md")
-    return found[0]
+    return replace(found[0], shared=_shared_modules(module))
+
+
+def _shared_modules(module: types.ModuleType) -> dict[str, Path]:
+    """The modules of mediabuild from which a stage's file imported functions or classes."""
+    values = vars(module).values()
+    names = {v.__name__ if isinstance(v, types.ModuleType) else getattr(v, "__module__", None) for v in values}
+    ours = sorted(n for n in names if isinstance(n, str) and n.startswith("mediabuild.") and n not in API_MODULES)
+    return {name: Path(sys.modules[name].__file__ or "") for name in ours if name in sys.modules}
 
 
 def _line_in(path: Path, error: BaseException) -> str:

@@ -82,7 +82,9 @@ class Worker:
         _redirect_output(Path(request.log))
         try:
             if request.protocol != PROTOCOL:
-                raise MediabuildError(f"worker: protocol {request.protocol}, expected {PROTOCOL}", "reinstall mediabuild")
+                raise MediabuildError(
+                    f"worker: protocol {request.protocol}, expected {PROTOCOL}", "reinstall mediabuild"
+                )
             self.send("done", self._run(request))
         except MediabuildError as error:
             self.send("failed", {"message": error.message, "hint": error.hint})
@@ -141,7 +143,10 @@ def _names(returned: Any) -> dict[str, list[str]] | None:
     """A stage's own account of its outputs: name → files, relative to its directory."""
     if returned is None:
         return None
-    return {name: [str(f) for f in (files if isinstance(files, (list, tuple)) else [files])] for name, files in returned.items()}
+    return {
+        name: [str(f) for f in (files if isinstance(files, (list, tuple)) else [files])]
+        for name, files in returned.items()
+    }
 
 
 def _versions(packages: tuple[str, ...]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,13 +107,12 @@ def _narration() -> Array:
     """The narrator and the reader, float32 [samples], each sentence at the same level."""
     speak = Hibari(threads=1)
     reader, reader_hz = soundfile.read(READING, dtype="float32")
-    spoken = [speak(text, seed=0) for text in BEFORE], [speak(text, seed=0) for text in AFTER]
     parts = [_silence(LEAD_IN_S)]
-    for sentence in spoken[0]:
-        parts += [_levelled(sentence, SAMPLE_RATE), _silence(PAUSE_S)]
+    for text in BEFORE:
+        parts += [_levelled(speak(text, seed=0), SAMPLE_RATE), _silence(PAUSE_S)]
     parts += [_silence(READER_PAUSE_S), _levelled(reader, reader_hz), _silence(READER_PAUSE_S)]
-    for sentence in spoken[1]:
-        parts += [_levelled(sentence, SAMPLE_RATE), _silence(PAUSE_S)]
+    for text in AFTER:
+        parts += [_levelled(speak(text, seed=0), SAMPLE_RATE), _silence(PAUSE_S)]
     return np.concatenate([*parts, _silence(LEAD_OUT_S)])
 
 
@@ -210,19 +210,19 @@ def _with_tower(colours: Array, x: Array, y: Array) -> Array:
 
 def encode(stems: Stems, out: Path) -> None:
     """Write picture and sound as H.264 and AAC; one thread, since x264's choices depend on their number."""
-    sound = out.with_suffix(".wav")
-    soundfile.write(sound, stems.mix, RATE_HZ, subtype="PCM_16")
     size = ("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{WIDTH_PX}x{HEIGHT_PX}", "-r", str(FRAMES_A_SECOND))
     video = ("-c:v", "libx264", "-crf", "27", "-preset", "slow", "-pix_fmt", "yuv420p", "-threads", "1")
     audio = ("-c:a", "aac", "-b:a", "128k", "-metadata:s:a:0", "language=eng")
     flags = (*BITEXACT, "-map_metadata", "-1", "-movflags", "+faststart", "-t", f"{stems.duration_s:.3f}")
-    command = [ffmpeg_path(), "-hide_banner", "-loglevel", "warning", "-y", *size, "-i", "-", "-i", str(sound)]
-    command += ["-map", "0:v", "-map", "1:a", *video, *audio, *flags, str(out)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as ffmpeg:
-        assert ffmpeg.stdin is not None
-        for frame in picture(stems.duration_s):
-            ffmpeg.stdin.write(frame.tobytes())
-    sound.unlink()
+    with tempfile.TemporaryDirectory() as scratch:  # a WAV beside the film would be a source of its own
+        sound = Path(scratch, "sample.wav")
+        soundfile.write(sound, stems.mix, RATE_HZ, subtype="PCM_16")
+        command = [ffmpeg_path(), "-hide_banner", "-loglevel", "error", "-y", *size, "-i", "-", "-i", str(sound)]
+        command += ["-map", "0:v", "-map", "1:a", *video, *audio, *flags, str(out)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE) as ffmpeg:
+            assert ffmpeg.stdin is not None
+            for frame in picture(stems.duration_s):
+                ffmpeg.stdin.write(frame.tobytes())
     if ffmpeg.returncode != 0:
         raise SystemExit(f"{out}: ffmpeg failed (exit {ffmpeg.returncode})")
 

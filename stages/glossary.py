@@ -1,7 +1,8 @@
 """Correct the project's terms in the transcript, and list words that might become terms.
 
 A near miss is corrected only where the recogniser can't have meant what it wrote. It knows the
-words of a dictionary: a small-lettered word from it is what was said, however near a term is.
+words of a dictionary: one in small letters is what was said, however near a term is, unless the rest of the
+term stands beside it ("north land Park").
 Each correction is recorded, with what was there. A spelling under `alternatives` always counts.
 
 Not here: forcing the terms in a translation (`translate`).
@@ -56,6 +57,7 @@ class Form:
     kind: Kind
     folded: tuple[str, ...]
     words: tuple[str, ...]
+    plural: bool
 
     @property
     def joined(self) -> str:
@@ -176,9 +178,11 @@ def _pronunciations() -> dict[str, list[str]]:
     except ImportError as error:
         raise StageError("glossary: pocketsphinx is missing", "pip install 'mediabuild[media]'") from error
     found: dict[str, list[str]] = {}
+    punctuation = str.maketrans("", "", ".-_")
     for line in Path(get_model_path("en-us/cmudict-en-us.dict")).read_text(encoding="utf-8").splitlines():
         word, phones = line.split(" ", 1)
-        found.setdefault(fold(word.partition("(")[0]), []).append(phones.replace("AH", "IH"))
+        spelling = word.partition("(")[0].translate(punctuation).strip("'")  # as `fold` would, but faster
+        found.setdefault(spelling, []).append(phones.replace("AH", "IH"))
     return found
 
 
@@ -250,7 +254,7 @@ class Speller:
         left, right = _anchors(folded, form.folded)
         heard = folded[left : len(folded) - right]
         meant = form.folded[left : len(form.folded) - right]
-        if not heard or not meant:
+        if not heard or not meant or (form.plural and not folded[-1].endswith("s")):
             return None  # a word more or less is no mishearing
         anchored = any(word not in FUNCTION_WORDS for word in folded[:left] + folded[len(folded) - right :])
         same = "".join(heard) == "".join(meant)
@@ -265,17 +269,17 @@ class Speller:
     ) -> bool:
         """Whether `heard` stands for `meant`; see the module's first words for the principle."""
         common = all(self._is_common(token, word) for token, word in zip(tokens, heard, strict=True))
-        if "".join(heard) == "".join(meant):
-            return True  # "nor land", "Norlandpark"
-        if self._sound_alike(heard, meant):
-            return anchored or len(heard) > 1 or not common
+        if common and not anchored:
+            return False
+        if "".join(heard) == "".join(meant) or self._sound_alike(heard, meant):
+            return True  # "nor land Park", "Mary Ann"
         if len("".join(meant)) < self.params.min_letters or score < self.params.similarity or _derived(heard, meant):
             return False
         if not self._all_known(heard) and not common:
             return anchored or len(heard) <= len(meant) or score >= SURE
-        if self._all_known(meant):
+        if common or self._all_known(meant):
             return anchored and len(heard) > len(meant)  # a name broken in pieces: "north land Park"
-        return score >= SURE and (anchored or len(heard) > 1 or not common)
+        return score >= SURE
 
     def _all_known(self, words: tuple[str, ...]) -> bool:
         return all(word in self.dictionary for word in words)
@@ -310,7 +314,7 @@ def _forms(term: Term) -> Iterator[Form]:
         for ending in ("", _plural_ending(spelling)):
             now = term.text + (_plural_ending(term.text) if ending else "")
             folded = tuple(filter(None, (fold(word) for word in (spelling + ending).split())))
-            yield Form(term, kind, folded, tuple(now.split()))
+            yield Form(term, kind, folded, tuple(now.split()), bool(ending))
 
 
 def _plural_ending(text: str) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import sysconfig
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import msgspec
@@ -52,3 +55,61 @@ def run_stage(tmp_path: Path) -> Callable[..., Context]:
 def librivox() -> Path:
     """The folder with three short LibriVox readings (16 kHz), their words and their speech labels."""
     return Path(__file__).parents[1] / "speech"
+
+
+@pytest.fixture(scope="session")
+def stage_module() -> Callable[[str], ModuleType]:
+    """``stage_module("transcribe").pack``: a stage's pure functions, for tests of their own."""
+
+    def load(name: str) -> ModuleType:
+        run = load_stage(ROOT / "stages" / f"{name}.py").run
+        assert run is not None
+        return sys.modules[run.__module__]
+
+    return load
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A synthetic voice that reads known sentences: 16 kHz, mono, with a faint hiss.
+
+    Args:
+        path: the WAV, 37 s.
+        sentences: `(start_s, end_s, text)` of each; the voice begins and ends within 0.35 s of them.
+    """
+
+    path: Path
+    sentences: tuple[tuple[float, float, str], ...]
+
+
+@pytest.fixture(scope="session")
+def reading(tmp_path_factory: pytest.TempPathFactory) -> Reading:
+    """A synthetic voice that reads six sentences with pauses of 0.3 to 3.5 s between them."""
+    import numpy as np
+    import soundfile
+    import soxr
+    from hibari import SAMPLE_RATE, Hibari
+
+    voice = Hibari()
+    script = (
+        (0.5, "The little harbour town woke slowly that morning."),
+        (0.3, "Fishing boats drifted back with silver in their nets, and the gulls were loud above them."),
+        (0.9, "Nobody remembered when the old lighthouse had last been painted."),
+        (2.0, "A woman in a red coat counted the steps from the pier to the market, and then counted them again."),
+        (0.6, "By noon the fog was gone, and every window on the hill was open to the sea."),
+        (3.5, "He had promised to write a letter every week, but the paper stayed white and the ink dried."),
+    )
+    sounds, sentences, at = [], [], 0
+    for pause_s, text in script:
+        spoken = voice(text, seed=0)
+        silence = np.zeros(round(pause_s * SAMPLE_RATE), np.float32)
+        sounds += [silence, spoken]
+        start = at + len(silence)
+        at = start + len(spoken)
+        sentences.append((start / SAMPLE_RATE, at / SAMPLE_RATE, text))
+    sounds.append(np.zeros(SAMPLE_RATE // 2, np.float32))
+    sound = soxr.resample(np.concatenate(sounds), SAMPLE_RATE, 16_000)
+    hiss = np.random.default_rng(0).standard_normal(len(sound)) * 0.002
+    path = tmp_path_factory.mktemp("reading") / "reading.wav"
+    soundfile.write(path, sound + hiss, 16_000, subtype="PCM_16")
+    return Reading(path, tuple(sentences))

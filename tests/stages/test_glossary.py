@@ -1,0 +1,325 @@
+"""The glossary: what is repaired in a transcript, what is left alone, and the tables it reads and writes."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import json
+import os
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mediabuild import formats
+from mediabuild.errors import StageError
+from mediabuild.formats import Segment, Transcript, Word
+from mediabuild.stage import load_stage
+from mediabuild.terms import read_terms
+
+ROOT = Path(__file__).parents[2]
+STAGE = load_stage(ROOT / "stages" / "glossary.py")
+assert STAGE.run is not None
+made: Any = sys.modules[STAGE.run.__module__]
+
+TERMS = """\
+term,es,alternatives,gender,note
+Elinor,Elinor,Ellen or|Eleanora,,the elder sister
+Norland Park,Norland Park,,m,
+Dashwood,Dashwood,,,
+Marianne,Marianne,,,
+voice,voz,wice;voyce,f,
+Black Sea,Mar Negro,,m,
+Kubernetes,,,,
+kubectl,,cube control,,
+Will,,,,
+Iran,Irán,,,
+Devonshire,,,,
+source separation,separación de fuentes,,f,
+Never Said,nunca dicho,,,
+"""
+
+
+def said(*segments: str, language: str = "en") -> Transcript:
+    """A transcript whose words take 0.3 s each."""
+    made_segments, now_s = [], 0.0
+    for index, text in enumerate(segments):
+        words = []
+        for word in text.split():
+            words.append(Word(word, round(now_s, 3), round(now_s + 0.25, 3)))
+            now_s += 0.3
+        made_segments.append(Segment(index, words[0].start_s, words[-1].end_s, text, words=words))
+    return Transcript(language, "param", made_segments)
+
+
+@pytest.fixture
+def corrected(run_stage: Any, tmp_path: Path) -> Any:
+    """``corrected(transcript, terms, **params)`` → the folder of outputs."""
+
+    def run(transcript: Transcript, terms: str | bytes | None = TERMS, **params: Any) -> Path:
+        formats.write(tmp_path / "transcript.json", transcript)
+        inputs: dict[str, Any] = {"transcript": tmp_path / "transcript.json", "terms": {}}
+        if terms is not None:
+            (tmp_path / "names.csv").write_bytes(terms if isinstance(terms, bytes) else terms.encode())
+            inputs["terms"] = {"glossary/names.csv": tmp_path / "names.csv"}
+        out: Path = run_stage("glossary", inputs, **params).out
+        return out
+
+    return run
+
+
+@functools.cache
+def dictionary() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = made._pronunciations()
+    return found
+
+
+def texts(out: Path) -> list[str]:
+    """The corrected text of each segment; its words must say the same."""
+    segments = formats.read(out / "transcript.json", Transcript).segments
+    for segment in segments:
+        assert segment.text == " ".join(word.text for word in segment.words)
+    return [segment.text for segment in segments]
+
+
+def rows(out: Path, name: str) -> list[list[str]]:
+    with (out / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))
+
+
+@pytest.mark.parametrize(
+    ("heard", "meant"),
+    [
+        ("I saw Elenor today.", "I saw Elinor today."),  # a word that the dictionary lacks
+        ("I saw Eleanor today.", "I saw Elinor today."),  # a name that sounds the same
+        ("It is “Elenor’s”, he said.", "It is “Elinor’s”, he said."),  # quotes and possessive stay
+        ("He was at north land Park. Yes.", "He was at Norland Park. Yes."),  # three words for two
+        ("He was at Norlandpark, then.", "He was at Norland Park, then."),  # one word for two
+        ("He was at Norland park.", "He was at Norland Park."),  # capitals
+        ("Then Dash would left.", "Then Dashwood left."),  # words that sound the same
+        ("We love Mary Ann's house.", "We love Marianne's house."),
+        ("To the Black See, then.", "To the Black Sea, then."),
+        ("Wice of reason.", "Voice of reason."),  # an alternative, at the start of a sentence
+        ("Ellen or is here.", "Elinor is here."),  # an alternative of two words
+        ("Type cube control now.", "Type kubectl now."),
+        ("Our kubernettes pods.", "Our Kubernetes pods."),
+        ("The sauce separation stage.", "The sauce separation stage."),  # words that are words
+    ],
+)
+def test_misheard_terms_are_repaired(corrected: Any, heard: str, meant: str) -> None:
+    """Each way in which a term comes out wrong, and the punctuation around it kept."""
+    assert texts(corrected(said(heard))) == [meant]
+
+
+@pytest.mark.parametrize(
+    "heard",
+    [
+        "Will will come, if you will.",
+        "I ran to Iran; the Dashwoods ran, too.",
+        "The black seat is in the black sedan.",
+        "A voicing of voices. He avoids invoices.",
+        "Norlander and Dashwoodish are words of their own.",
+        "Holland, Poland, Maria and Marie stay.",
+        "Devon share, Marian the librarian, marinade.",
+        "Kubernetes, kubectl and Norland Park, Elinor.",
+        "He never says never, and was never sad.",
+        "They dash wood into the fire, and dash would do.",
+    ],
+)
+def test_what_was_said_is_left_alone(corrected: Any, heard: str) -> None:
+    """However near a term is, a word of the dictionary, another name or a derived word stays."""
+    out = corrected(said(heard))
+    assert texts(out) == [heard]
+    assert json.loads((out / "corrections.json").read_text())["corrections"] == []
+
+
+def test_readings_without_capitals_are_left_alone(corrected: Any, librivox: Path) -> None:
+    """Three readings from a novel keep every word, beside a glossary full of names that are near."""
+    readings = [path.read_text().strip() for path in sorted(librivox.glob("*.txt"))]
+    names = ["Johnson", "Dashwool", "Leisner", "Muchacho", "Powers", "Youngman", "Unlesse", "Ratherford", "Disposal"]
+    near = "term\n" + "\n".join([*names, "Cold Harted", "Hee Was", "Forthem", "Consider It", "Prudence", "Wasnot"])
+    out = corrected(said(*readings), near)
+    assert texts(out) == readings
+
+
+@settings(max_examples=25, deadline=None)
+@given(words=st.data())
+def test_small_words_of_the_dictionary_are_never_one_misheard_term(words: st.DataObject) -> None:
+    """Whatever single English word stands between others in small letters, no term replaces it."""
+    pronunciations = dictionary()
+    known = [word for word in pronunciations if word.isalpha()]
+    terms = [made.Term(text, "", "", (), {}) for text in ("Elinor", "Norland", "Willoughby", "Kubernetes", "Demucs")]
+    speller = made.Speller(terms, pronunciations, made.GlossaryParams())
+    drawn = words.draw(st.lists(st.sampled_from(known), min_size=50, max_size=50))
+    spaced = [Word(text, 0.0, 0.0) for word in drawn for text in (word + ",", "so,")]
+    found = speller.matches(spaced, [False] * len(spaced))
+    assert not [match for match in found if match.kind == "near miss"]
+
+
+def test_every_word_keeps_valid_times(corrected: Any) -> None:
+    """Merged words span what they replace, split ones share it in order, and what is around doesn't move."""
+    transcript = said("We met at north land Park and Norlandpark and Dash would too.")
+    before = transcript.segments[0].words
+    after = formats.read(corrected(transcript) / "transcript.json", Transcript).segments[0].words
+    by_text = {word.text: word for word in after}
+    assert [word.text for word in after] == [
+        "We",
+        "met",
+        "at",
+        "Norland",
+        "Park",
+        "and",
+        "Norland",
+        "Park",
+        "and",
+        "Dashwood",
+        "too.",
+    ]
+    assert (by_text["Dashwood"].start_s, by_text["Dashwood"].end_s) == (before[9].start_s, before[10].end_s)
+    assert (after[3].start_s, after[4].end_s) == (before[3].start_s, before[5].end_s)
+    assert by_text["too."] == before[-1]
+    assert all(word.start_s < word.end_s for word in after)
+    assert all(one.end_s <= other.start_s for one, other in pairwise(after))
+    assert not after[6].aligned
+    assert by_text["Dashwood"].aligned
+
+
+def test_corrections_say_what_was_there(corrected: Any) -> None:
+    """Each repair is recorded with its place in the corrected transcript, its time and how sure it is."""
+    out = corrected(said("He was at north land Park.", "So Elenor came, wice and all."))
+    words = [w for s in formats.read(out / "transcript.json", Transcript).segments for w in s.words]
+    recorded = json.loads((out / "corrections.json").read_text())["corrections"]
+    assert [(c["segment"], c["was"], c["now"], c["kind"]) for c in recorded] == [
+        (0, "north land Park.", "Norland Park.", "near miss"),
+        (1, "Elenor", "Elinor", "near miss"),
+        (1, "wice", "voice", "alternative"),
+    ]
+    assert [words[c["word"]].text for c in recorded] == ["Norland", "Elinor", "voice"]
+    assert all(words[c["word"]].start_s == c["start_s"] and 60 < c["score"] <= 100 for c in recorded)
+
+
+def test_similarity_is_a_param(corrected: Any) -> None:
+    """At 100 only a term's own letters and sounds count."""
+    assert texts(corrected(said("Our kubernettes pods."), similarity=100)) == ["Our kubernettes pods."]
+
+
+def test_without_a_dictionary_only_names_are_repaired(corrected: Any) -> None:
+    """In Spanish a word in small letters is never taken for a name."""
+    heard = "Vino Elenor con la elenora de siempre."
+    assert texts(corrected(said(heard, language="es"))) == ["Vino Elinor con la elenora de siempre."]
+
+
+def test_only_terms_that_occur_are_handed_on(corrected: Any) -> None:
+    """`terms.csv` has the terms of this transcript, sorted, with what a translation needs."""
+    out = corrected(said("The Dashwoods heard Elenor's voice."))
+    assert rows(out, "terms.csv") == [
+        ["term", "gender", "es"],
+        ["Dashwood", "", "Dashwood"],
+        ["Elinor", "", "Elinor"],
+        ["voice", "f", "voz"],
+    ]
+
+
+def test_editing_a_term_that_nobody_says_changes_no_byte(corrected: Any) -> None:
+    """Another wording, note or language for a term that doesn't occur stops at this stage."""
+    transcript = said("The Dashwoods heard Elenor's voice.")
+    before = corrected(transcript)
+    edited = TERMS.replace("nunca dicho", "jamás dicho").replace("the elder sister", "a sister") + "Fresh,nuevo,,,\n"
+    after = corrected(transcript, edited)
+    for name in ("terms.csv", "transcript.json", "corrections.json", "candidates.csv"):
+        assert (before / name).read_bytes() == (after / name).read_bytes()
+    assert (
+        corrected(transcript, TERMS.replace(",voz,", ",voces,")).joinpath("terms.csv").read_bytes()
+        != (before / "terms.csv").read_bytes()
+    )
+
+
+def test_no_terms_at_all(corrected: Any) -> None:
+    """Without a glossary the transcript passes unchanged, byte for byte, and candidates are still proposed."""
+    transcript = said("Are you at Barton Cottage?", "Did Barton Cottage burn? Are you sure?")
+    out = corrected(transcript, None)
+    formats.write(out / "same.json", transcript)
+    assert (out / "transcript.json").read_bytes() == (out / "same.json").read_bytes()
+    assert rows(out, "terms.csv") == [["term", "gender"]]
+    assert [row[:2] for row in rows(out, "candidates.csv")] == [["candidate", "occurrences"], ["Barton Cottage", "2"]]
+
+
+def test_candidates_are_not_sentence_starters(corrected: Any) -> None:
+    """Names that occur twice are proposed; "Are", "But", "Did", terms and their parts are not."""
+    text = """Are you there? But Colonel Brandon came. Did he? Are they? But why? Did Willoughby see Colonel Brandon?
+        Letters came. Did letters come? Letters for Elinor, Elinor said. Norland Park is far. But Norland Park is ours.
+        Then Willoughby left. Are we alone? But the demuxer failed. Did the demuxer stop?"""
+    out = corrected(said(*(line.strip() for line in text.split("\n"))))
+    proposed = {row[0] for row in rows(out, "candidates.csv")[1:]}
+    assert {"Colonel Brandon", "Willoughby", "demuxer"} <= proposed
+    assert not proposed & {"Are", "But", "Did", "Letters", "Elinor", "Norland", "Park", "Norland Park", "Colonel"}
+    assert len(rows(corrected(said(text), max_candidates=1), "candidates.csv")) == 2
+
+
+def test_nothing_said(corrected: Any) -> None:
+    """A silent recording has an empty transcript, no terms and no candidates."""
+    out = corrected(Transcript("en", "assumed", []))
+    assert texts(out) == []
+    assert len(rows(out, "terms.csv")) == len(rows(out, "candidates.csv")) == 1
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("word,es\nx,y\n", "glossary/names.csv:1: unknown column 'word'"),
+        ("es,note\nx,y\n", "glossary/names.csv:1: no column 'term'"),
+        ("", "glossary/names.csv:1: no column 'term'"),
+        ("term,gendre\nx,m\n", "did you mean 'gender'?"),
+        ("term,es,es\nx,y,z\n", "glossary/names.csv:1: a column is there twice"),
+        ("term,gender\nx,m\n\ny,q\n", "glossary/names.csv:4: gender is 'q'"),
+        (
+            "term,es\nNorland,a\nnorland,b\n",
+            "glossary/names.csv:3: 'norland' is there already, at glossary/names.csv:2",
+        ),
+        ("term,alternatives\nMarianne,Mary\nMary,\n", "names.csv:3: 'Mary' is there already, at glossary/names.csv:2"),
+        ('term,note\na,"two\nlines"\n,x\n', "glossary/names.csv:4: no term"),
+        ("term,es\na,b,c\n", "glossary/names.csv:2: 3 cells under 2 columns"),
+        ("term,es\nagua,ágil\nvoice,má\n".encode("latin-1"), "glossary/names.csv:2: not UTF-8"),
+    ],
+)
+def test_mistakes_in_a_table_name_its_line(corrected: Any, table: str | bytes, message: str) -> None:
+    """A person who mistypes is told the file and the line."""
+    with pytest.raises(StageError) as caught:
+        corrected(said("Hello."), table)
+    assert message in caught.value.message
+
+
+def test_tables_from_a_spreadsheet(tmp_path: Path) -> None:
+    """A byte order mark, semicolons, CRLF, capitals in the header and empty lines do no harm."""
+    path = tmp_path / "names.csv"
+    path.write_bytes(
+        "\ufeffTerm;es;Alternatives\r\n Norland  Park ;Parque;nor land|north\r\n;;\r\nÜber;él;\r\n".encode()
+    )
+    terms = read_terms({"names.csv": path})
+    assert [(term.text, term.where) for term in terms] == [("Norland Park", "names.csv:2"), ("Über", "names.csv:4")]
+    assert terms[0].alternatives == ("nor land", "north")
+    assert terms[1].translations == {"es": "él"}
+
+
+def test_the_same_inputs_give_the_same_bytes(corrected: Any, tmp_path: Path) -> None:
+    """Nothing depends on the order of a set: another hash seed, in another process, gives the same files."""
+    lines = ["Are you there, Colonel Brandon? Elenor and Willoughby met at north land Park."] * 3
+    expected = corrected(said(*lines))
+    script = f"""if True:
+        from pathlib import Path
+        from mediabuild.stage import Context, load_stage
+        declared = load_stage(Path({str(ROOT / "stages" / "glossary.py")!r}))
+        folder = Path({str(tmp_path)!r})
+        sources = {{"transcript": {{"t": folder / "transcript.json"}}, "terms": {{"n": folder / "names.csv"}}}}
+        (folder / "other").mkdir()
+        declared.run(Context("glossary", "j", folder / "other", sources, declared.outputs), declared.params())
+    """
+    environment = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", script], check=True, env=environment)
+    for path in expected.iterdir():
+        assert path.read_bytes() == (tmp_path / "other" / path.name).read_bytes()
