@@ -19,8 +19,8 @@ from mediabuild.device import Devices
 from mediabuild.digest import Digests, write_atomically
 from mediabuild.graph import find_sources, make_tasks
 from mediabuild.manifest import find_manifest
-from mediabuild.model import STATE_DIR, Given, Pipeline, Reason, Task
-from mediabuild.overrides import stage_overrides
+from mediabuild.model import STATE_DIR, Given, Produced, Reason, Task
+from mediabuild.overrides import stage_overrides, with_matrix_overrides
 from mediabuild.rebuilder import Rebuilder, ignored_mark
 from mediabuild.selection import Selection
 
@@ -71,9 +71,10 @@ class Build:
     """
 
     def __init__(self, root: Path, options: Options, *, commands: tuple[str, ...] = ()) -> None:
-        self.pipeline: Pipeline = load_pipeline(root / PIPELINE_NAME, commands=commands)
+        loaded = load_pipeline(root / PIPELINE_NAME, commands=commands)
+        self.pipeline, variables = with_matrix_overrides(loaded, options.variables)
         self.options = options
-        overrides = stage_overrides(self.pipeline, options.variables, allow_unknown=options.allow_unknown)
+        overrides = stage_overrides(self.pipeline, variables, allow_unknown=options.allow_unknown)
         self.jobs: dict[str, Given] = find_sources(self.pipeline, options.sources)
         job_dir = self._job_dir(options.job_dir)
         self.tasks: dict[str, Task] = make_tasks(
@@ -124,7 +125,7 @@ class Build:
         if any(v.state in ("failed", "blocked") for v in upstream):
             return Verdict("blocked", reasons)
         if any(v.state in ("stale", "follows") for v in upstream):
-            own = tuple(reason for reason in reasons if not (reason.kind == "inputs" or reason.kind == "never_run"))
+            own = tuple(reason for reason in reasons if not _is_upstream(task, reason))
             return Verdict("stale" if own else "follows", own or reasons)
         if reasons and failure:
             return Verdict("failed", reasons, failure)
@@ -165,6 +166,12 @@ class Build:
             if task.stage.matrix:
                 table["matrix"] = {key: list(values) for key, values in task.stage.matrix.items()}
         return {"job": job, "source": self.jobs[job].label, "device": tasks[0].device, "stages": stages}
+
+
+def _is_upstream(task: Task, reason: Reason) -> bool:
+    """Whether a reason is about what another task makes, and may go away when that one runs."""
+    references = task.inputs.get(reason.name.partition(":")[0], ())
+    return reason.kind == "inputs" and any(isinstance(reference, Produced) for reference in references)
 
 
 def failed_mark(task: Task) -> Path:

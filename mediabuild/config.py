@@ -285,18 +285,17 @@ def _check_outputs(where: str, outputs: Mapping[str, str], mistakes: Mistakes) -
 
 
 def _matrix(where: str, table: Mapping[str, list[Scalar]], mistakes: Mistakes) -> dict[str, tuple[str, ...]]:
-    matrix = {}
-    for key, values in table.items():
-        texts = tuple(str(value) for value in values)
-        if not texts:
-            mistakes.add(f"{where}.matrix.{key}", "no values")
-        if len(set(texts)) != len(texts):
-            mistakes.add(f"{where}.matrix.{key}", "a value stands there twice")
-        for text in texts:
-            if text in ("", ".", "..") or "/" in text or "\x00" in text:
-                mistakes.add(f"{where}.matrix.{key}", f"{text!r} can't be the name of a directory")
-        matrix[key] = texts
-    return matrix
+    return {key: matrix_values(f"{where}.matrix.{key}", [str(v) for v in vs], mistakes) for key, vs in table.items()}
+
+
+def matrix_values(where: str, values: list[str], mistakes: Mistakes) -> tuple[str, ...]:
+    """The values of a matrix, checked; none at all leaves the stage without tasks."""
+    if len(set(values)) != len(values):
+        mistakes.add(where, "a value stands there twice")
+    for value in values:
+        if value in ("", ".", "..") or "/" in value or "\x00" in value:
+            mistakes.add(where, f"{value!r} can't be the name of a directory")
+    return tuple(values)
 
 
 def _stage_params(

@@ -13,7 +13,6 @@ from typing import Any
 
 from doit.doit_cmd import DoitMain
 
-from mediabuild.config import builtin_stages_dir
 from mediabuild.doit_plugin import PipelineLoader
 
 PLUGINS: dict[str, dict[str, Any]] = {
@@ -36,7 +35,7 @@ PLUGINS: dict[str, dict[str, Any]] = {
         "dumpdb": "mediabuild.mended:DumpDB",
     },
 }
-FIRST_PIPELINE = "first_pipeline.toml"
+SCHEMA_LINE = "#:schema ./docs/pipeline.schema.json"
 GITIGNORE = "/jobs*/\n/out/\n/.doit.json\n"
 
 
@@ -49,10 +48,18 @@ class MediabuildMain(DoitMain):  # type: ignore[misc]
         super().__init__(PipelineLoader(), config_filenames=(), extra_config=PLUGINS)
 
 
+def shipped(name: str) -> str:
+    """A file of the project that the wheel carries too: from inside the wheel, or from the clone."""
+    package = Path(__file__).parent
+    inside = package / "project" / Path(name).name
+    return (inside if inside.exists() else package.parent / name).read_text(encoding="utf-8")
+
+
 def init(folder: Path) -> int:
     """Write a first pipeline, its folders and a `.gitignore`; nothing that is there is touched."""
     files = {
-        "pipeline.toml": (builtin_stages_dir() / FIRST_PIPELINE).read_text(encoding="utf-8"),
+        "pipeline.toml": shipped("pipeline.toml").replace(SCHEMA_LINE, "#:schema ./pipeline.schema.json"),
+        "pipeline.schema.json": shipped("docs/pipeline.schema.json"),
         "glossary/hotwords.txt": "",
         ".gitignore": GITIGNORE,
     }

@@ -6,16 +6,36 @@ Not here: doit's own variables; it hands them over as a dict.
 from __future__ import annotations
 
 import tomllib
-import types
 import typing
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
-from mediabuild.config import Mistakes, sentence
+from mediabuild.config import Mistakes, matrix_values, sentence
 from mediabuild.model import Pipeline, StageSpec
 from mediabuild.names import nearest
+
+
+def with_matrix_overrides(pipeline: Pipeline, variables: Mapping[str, str]) -> tuple[Pipeline, dict[str, str]]:
+    """The pipeline with the matrices that the command line names, and the variables that are left.
+
+    `translate.language=es,fr` (or `language=es,fr`) replaces a matrix's values for this run; nothing
+    after the `=` leaves the stage without tasks.
+    """
+    stages, left = dict(pipeline.stages), {}
+    mistakes = Mistakes("command line")
+    for variable, text in variables.items():
+        stage, _, key = variable.rpartition(".")
+        owners = [spec for spec in stages.values() if key in spec.matrix and stage in ("", spec.name)]
+        if not owners:
+            left[variable] = text
+        values = matrix_values(variable, [word.strip() for word in text.split(",") if word.strip()], mistakes)
+        for spec in owners:
+            stages[spec.name] = replace(spec, matrix={**spec.matrix, key: values})
+    mistakes.raise_if_any()
+    return replace(pipeline, stages=stages), left
 
 
 def stage_overrides(
@@ -73,12 +93,7 @@ def _value(variable: str, text: str, spec: StageSpec, name: str, mistakes: Mista
 def _type_of(spec: StageSpec, name: str) -> Any:
     if spec.declaration is None:
         return type(spec.params[name])
-    hints = typing.get_type_hints(spec.declaration.params, include_extras=True)
-    kind = hints[name]
-    # "90" must become a number where a number will do, before it is taken for a string
-    if isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union:
-        return kind
-    return kind
+    return typing.get_type_hints(spec.declaration.params, include_extras=True)[name]
 
 
 def _toml(text: str) -> Any:

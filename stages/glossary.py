@@ -144,7 +144,7 @@ def glossary(ctx: Context, params: GlossaryParams) -> None:
 
 @dataclass
 class Token:
-    """A word taken apart: `lead` and `tail` are punctuation; `possessive` is the core without its `'s`."""
+    """A word taken apart: `core`, with its possessive, between the punctuation of `lead` and `tail`."""
 
     text: str
     lead: str
