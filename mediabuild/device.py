@@ -92,7 +92,7 @@ def _driver_facts() -> str:
 def _probe(python: str, driver: str, cache_file: str) -> tuple[str, ...]:
     """Ask an interpreter, or the cache."""
     cache: dict[str, list[str]] = {}
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, TypeError):
         cache = dict(json.loads(Path(cache_file).read_text()))
     key = f"{python}|{driver}|{_torch_stamp(Path(python))}"
     if key not in cache:

@@ -80,9 +80,10 @@ class StateFile(JsonDB):  # type: ignore[misc]
     def _load(self) -> dict[str, Any]:
         try:
             content = self.codec.decode(Path(self.name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
-        return content if isinstance(content, dict) else {}
+        entries = content.items() if isinstance(content, dict) else ()
+        return {task: record for task, record in entries if isinstance(record, dict)}
 
     def set(self, task_id: str, dependency: str, value: Any) -> None:
         """Store a value."""
@@ -332,7 +333,7 @@ class PipelineRunner(Runner):  # type: ignore[misc]
                         crew[started].start()
                         started += 1
                     jobs.put(node)
-                if inbox:
+                if inbox and len(ready) < LOOK_AHEAD:
                     continue
                 if not running:
                     break
@@ -388,6 +389,14 @@ class PipelineRunner(Runner):  # type: ignore[misc]
     def _work(self, jobs: queue.Queue[Any], done: queue.Queue[tuple[Any, BaseFail | None]]) -> None:
         while (node := jobs.get()) is not None:
             done.put((node, self.execute_task(node.task)))
+
+    def select_task(self, node: Any, tasks_dict: Any) -> bool:
+        """Whether the task is to run; in a fresh one's manifest it is noted that it was looked at."""
+        chosen = bool(super().select_task(node, tasks_dict))
+        task = pipeline_task(node.task)
+        if task is not None and node.run_status == "up-to-date":
+            self.executor.refresh(task)
+        return chosen
 
     def execute_task(self, task: DoitTask) -> BaseFail | None:
         """Run a task's actions, on whichever thread."""

@@ -24,8 +24,8 @@ from typing import Any
 import msgspec
 
 from mediabuild.config import PLACEHOLDER
-from mediabuild.digest import compute_inputs_checksum
-from mediabuild.errors import InputChanged, Interrupted, StageError
+from mediabuild.digest import compute_inputs_checksum, hash_bytes
+from mediabuild.errors import InputChanged, Interrupted, LockBusy, StageError
 from mediabuild.events import Event, ModelLoading, StageProgress, StageRunning, StageWarning
 from mediabuild.ffmpeg import ffmpeg_path
 from mediabuild.lock import locked
@@ -137,11 +137,14 @@ class Executor:
         now = time.time()
         if not rehash and manifest.last_checked_ts != manifest.timestamp and now - manifest.last_checked_ts < DAY_S:
             return
-        with contextlib.suppress(OSError), locked(task.state_dir / "locks" / f"{task.key}.lock", task.name, wait=False):
+        lock = task.state_dir / "locks" / f"{task.key}.lock"
+        with contextlib.suppress(OSError, LockBusy), locked(lock, task.name, wait=False):
             if find_manifest(task.directory) != manifest:
                 return  # another run has published meanwhile
             if rehash:
                 manifest = self._rehashed(task, manifest)
+                if self.rebuilder.reasons(task, forced=False):
+                    return  # something changed between the look and the hashing
             write_manifest(task.directory, msgspec.structs.replace(manifest, last_checked_ts=now))
 
     def adopt(self, task: Task) -> list[str]:
@@ -161,6 +164,7 @@ class Executor:
                 raise StageError(f"{task.name}: there are no outputs to adopt", f"doit {task.name}")
             outputs = self._digest_outputs(task, task.directory, None)
             manifest = self._manifest(task, observation, outputs, Ran(), 0.0)
+            manifest.adopted = _written_by_hand(find_manifest(task.directory), manifest)
             write_manifest(task.directory, manifest)
             forgotten_mark(task).unlink(missing_ok=True)
             self._deliver(task, manifest, Outcome())
@@ -177,8 +181,8 @@ class Executor:
         for attempt in (1, 2):
             started = time.monotonic()
             before = self.rebuilder.observe(task)
-            _refuse_troubles(task, before)
             self._refuse_tampered(task)
+            _refuse_troubles(task, before)
             with self._temporary(task) as out:
                 self.emit(StageRunning(task=task.name, device=before.device))
                 ran = self._run_program(task, before, out)
@@ -394,7 +398,16 @@ class Executor:
 
     def _rehashed(self, task: Task, manifest: Manifest) -> Manifest:
         now = self.rebuilder.observe(task)
-        outputs = self._digest_outputs(task, task.directory, None)
+        algorithm = self.rebuilder.pipeline.checksum
+        outputs = {
+            name: {
+                path: hash_bytes(b"", algorithm)
+                if path.endswith("/")
+                else self.digests.file(task.directory / path, algorithm)
+                for path in files
+            }
+            for name, files in manifest.outputs.items()
+        }
         return msgspec.structs.replace(
             manifest,
             inputs=now.inputs,
@@ -430,6 +443,13 @@ class Executor:
         return log
 
 
+def _written_by_hand(earlier: Manifest | None, now: Manifest) -> list[str]:
+    """The outputs that no run of the stage made: adopted now, or adopted before and still the same."""
+    made = earlier.output_files() if earlier is not None else {}
+    before = earlier.adopted if earlier is not None else []
+    return sorted(path for path, digest in now.output_files().items() if made.get(path) != digest or path in before)
+
+
 def _is_delivery(task: Task, reason: Reason) -> bool:
     """Whether a reason only asks for copies of outputs that are sound."""
     return reason.kind == "outputs" and reason.now in ("not delivered", "edited") and task.stage.deliver is not None
@@ -441,10 +461,12 @@ def _refuse_troubles(task: Task, observation: Observation) -> None:
 
 
 def _check_place(task: Task) -> None:
-    """A job's directory that is a link out of the jobs directory is refused."""
-    for folder in (task.job_dir, task.state_dir, task.directory):
+    """What stands in the place of a directory of ours, a link or a file, is refused and left alone."""
+    for folder in (task.job_dir, task.state_dir, task.directory.parent, task.directory):
         if folder.is_symlink():
             raise StageError(f"{folder}: is a link; it must be a directory", f"rm {folder}")
+        if folder.exists() and not folder.is_dir():
+            raise StageError(f"{folder}: is a file; it must be a directory", f"mv {folder} {folder}.mine")
 
 
 def _check_delivery(root: Path, target: Path, task: Task) -> None:
@@ -465,7 +487,7 @@ def _set_aside(target: Path) -> Path:
 def _read_record(record: Path) -> dict[str, str]:
     try:
         return msgspec.json.decode(record.read_bytes(), type=dict[str, str])
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
 
 

@@ -39,6 +39,7 @@ class Manifest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         device: the resolved device. device_used: what a fall-back really used; never compared.
         code: what the stage was: `version` or `file`, for a command its `command` and `outputs`.
         models: model name → digest of its bytes, empty where they are not known.
+        adopted: outputs that a person wrote and `reset-dep` took over; never destroyed.
         tools: package or program → version; recorded, never compared.
         duration_s: how long it took. peak_memory_bytes: None where it is not known.
     """
@@ -57,6 +58,7 @@ class Manifest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     code: dict[str, str]
     models: dict[str, str] = {}
     overrides: dict[str, Any] = {}
+    adopted: list[str] = []
     tools: dict[str, str] = {}
     device_used: str | None = None
     duration_s: float = 0.0
@@ -83,7 +85,11 @@ def read_manifest(directory: Path) -> Manifest:
         msgspec.DecodeError: it is no JSON, another version, or lacks a field; the message says which.
         OSError: it can't be read.
     """
-    manifest = _decoder.decode((directory / MANIFEST_NAME).read_bytes())
+    content = (directory / MANIFEST_NAME).read_bytes()
+    try:
+        manifest = _decoder.decode(content)
+    except (UnicodeDecodeError, RecursionError) as error:  # msgspec lets these two through
+        raise msgspec.DecodeError(str(error)) from None
     if manifest.inputs_checksum != compute_inputs_checksum(manifest.inputs):
         raise msgspec.ValidationError("inputs_checksum does not match the inputs")
     for path in manifest.output_files():

@@ -257,10 +257,12 @@ class DumpDB(DoitDumpDB):  # type: ignore[misc]
         file = Path(opt_values["dep_file"])
         try:
             state = json.loads(file.read_text(encoding="utf-8"))
+            if not isinstance(state, dict):
+                raise ValueError("is no record of tasks")
         except FileNotFoundError:
             print(f"{file}: nothing is recorded; the pipeline's record is the manifests: doit status --json")
             return 0
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise InvalidCommand(f"{file}: {error}\n  hint: rm {file}") from None
         for key, value in state.items():
             print(f"{key} -> {json.dumps(value, indent=4)}")

@@ -133,7 +133,8 @@ def _vouched_for(directory: Path) -> dict[Path, str]:
         manifest = find_manifest(manifest_file.parent)
         if manifest is not None:
             known[manifest_file] = ""
-            known |= {manifest_file.parent / path: digest for path, digest in manifest.output_files().items()}
+            made = {p: digest for p, digest in manifest.output_files().items() if p not in manifest.adopted}
+            known |= {manifest_file.parent / path: digest for path, digest in made.items()}
     known.setdefault(directory / MANIFEST_NAME, "")  # a damaged one is no one's writing
     return known
 

@@ -133,6 +133,9 @@ class Rebuilder:
 
     def output_reasons(self, task: Task, manifest: Manifest) -> Iterator[Reason]:
         """An output is missing, or holds something else than what was recorded."""
+        for name, pattern in task.stage.outputs.items():
+            if name not in manifest.outputs or ("*" not in pattern and not manifest.outputs[name]):
+                yield Reason("outputs", pattern, now="not recorded")
         for path, digest in manifest.output_files().items():
             file = task.directory / path
             try:

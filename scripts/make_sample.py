@@ -33,12 +33,12 @@ ROOT = Path(__file__).parents[1]
 READING = ROOT / "tests/speech/sense_and_sensibility_01_austen_64kb-0870.wav"
 
 BEFORE = (
-    "The lighthouse keeper lives on a small island.",
+    "The lighthouse keeper has a house on a small island.",
     "Every evening, he climbs the stairs and cleans the Fresnel lens.",
     "In the logbook, he writes about the wind, the rain and the waves.",
     "Two ships are anchored behind the breakwater.",
     "From the window, he can see an oystercatcher on the beach.",
-    "In the tower, there is also a barn owl.",
+    "The tower is also the home of a barn owl.",
     "When the night is quiet, he reads an old novel.",
 )
 # What the LibriVox reader says; the case and the points are those of the book.
@@ -47,7 +47,7 @@ READ = (
 )
 AFTER = (
     "In the morning, the lighthouse keeper closes the book and goes to bed.",
-    "The barn owl is asleep, and the breakwater is quiet.",
+    "The barn owl can sleep now, and the breakwater is quiet.",
 )
 
 RATE_HZ = 48_000
@@ -55,7 +55,7 @@ LEAD_IN_S = 1.0
 PAUSE_S = 0.45  # between sentences
 READER_PAUSE_S = 0.9  # before and after the LibriVox reader
 LEAD_OUT_S = 1.8
-VOICE_RMS = 0.1  # −20 dBFS, with room for peaks
+VOICE_RMS = 0.08  # −22 dBFS, which keeps the loudest peak below −1 dBFS
 MUSIC_BELOW_VOICE_DB = 14.0  # the music's loudest second, below the voice's average
 CHORDS_HZ = ((220.00, 261.63, 329.63), (174.61, 220.00, 261.63), (196.00, 261.63, 329.63), (196.00, 246.94, 293.66))
 CHORD_S = 4.0

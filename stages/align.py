@@ -57,6 +57,8 @@ def align(ctx: Context, params: NoParams) -> None:
         words = segment.text.split()
         around = (max(previous_end_s, segment.start_s - AROUND_S), min(duration_s, segment.end_s + AROUND_S))
         times = _aligned(_decoder(ctx), words, _sound(audio, *around), around[0]) if english else None
+        # The first and last word like to reach into the silence around them.
+        times = times and [time and in_speech(time, speech) for time in times]
         bounds = _bounds(segment, times, speech, previous_end_s)
         placed = place(times or [None] * len(words), [len(word) for word in words], *bounds)
         aligned = [time is not None for time in times or [None] * len(words)]
@@ -114,6 +116,12 @@ def _shared(lengths: Sequence[int], start_s: float, end_s: float) -> Iterator[St
         yield first_s, start_s + (end_s - start_s) * done / total
 
 
+def in_speech(time: Stretch, speech: Sequence[Stretch]) -> Stretch:
+    """A time without the silence at its ends; as it is where no speech was detected."""
+    inside = [part for part in speech if part[0] < time[1] and part[1] > time[0]]
+    return (max(time[0], inside[0][0]), min(time[1], inside[-1][1])) if inside else time
+
+
 def _bounds(
     segment: formats.Segment, times: Sequence[Stretch | None] | None, speech: Sequence[Stretch], earliest_s: float
 ) -> Stretch:
@@ -124,9 +132,7 @@ def _bounds(
         start_s = known[0][0] if times[0] else min(start_s, known[0][0])
         end_s = known[-1][1] if times[-1] else max(end_s, known[-1][1])
     else:
-        inside = [part for part in speech if part[0] < end_s and part[1] > start_s]
-        if inside:
-            start_s, end_s = max(start_s, inside[0][0]), min(end_s, inside[-1][1])
+        start_s, end_s = in_speech((start_s, end_s), speech)
     start_s = max(start_s, earliest_s)
     return start_s, max(end_s, start_s)
 
@@ -146,7 +152,7 @@ def _aligned(decoder: Any, words: Sequence[str], sound: np.ndarray, start_s: flo
     """
     spoken = [_spoken(decoder, word) for word in words]
     text = " ".join(part for parts in spoken for part in parts)
-    if not text:
+    if not text or not len(sound):
         return None
     decoder.reinit_feat()  # or the result depends on what was aligned before
     try:

@@ -13,9 +13,6 @@ Not here: any change to the sound, except that more than two channels are mixed 
 
 from __future__ import annotations
 
-import itertools
-import statistics
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +22,7 @@ from mediabuild.errors import StageError
 from mediabuild.ffmpeg import BITEXACT, run_ffmpeg
 from mediabuild.formats import AudioTrack, Probe, VideoTrack, write
 from mediabuild.languages import from_container, same_language
+from mediabuild.recording import codec_of, is_cover, opened, packets_end_s, rate_varies, zero_s
 from mediabuild.stage import Context, stage
 
 # A file whose packets end this much before its header says is called truncated; containers round
@@ -32,12 +30,6 @@ from mediabuild.stage import Context, stage
 TRUNCATED_S = 1.0
 # The tail that is read to find where the packets end: longer than any usual keyframe interval.
 TAIL_S = 10.0
-# Frame intervals are looked at in three places, since a recording may vary only later on.
-RATE_PLACES, RATE_PACKETS = 3, 600
-# Frames are stored out of order: the first and the last ones read have gaps between them.
-REORDERED_FRAMES = 16
-# Matroska counts in milliseconds, so equal intervals may differ by one.
-RATE_JITTER_S = 0.002
 # Holes from one frame of a 25/s picture up are filled; smaller ones are jitter of the timestamps.
 HOLE_S = 0.04
 
@@ -58,42 +50,29 @@ class DemuxParams(msgspec.Struct, forbid_unknown_fields=True):
 )
 def demux(ctx: Context, params: DemuxParams) -> None:
     """Cut the recording's audio track out, on the picture's clock, and say what the recording is."""
-    import av
-
     media = ctx.input("media").absolute()
     remedy = f"doit ignore 'demux:{ctx.job}'"
-    try:
-        with av.open(str(media), metadata_errors="replace") as container:
-            zero_s = (container.start_time or 0) / av.time_base
-            audio = [_audio_track(i, stream, zero_s) for i, stream in enumerate(container.streams.audio)]
-            track = _choose_track(media.name, audio, params.audio_track, remedy, _kinds(container))
-            header_s = container.duration / av.time_base if container.duration else None
-            pictures = [stream for stream in container.streams.video if not _is_cover(stream)]
-            duration_s = _duration_s(container, zero_s, header_s if pictures else None, params, media.name)
-            start_s, end_s = _clip(ctx, params, duration_s, media.name)
-            video = [_video_track(i, container, stream, zero_s, duration_s) for i, stream in enumerate(pictures)]
-            kind = container.format.name.split(",")[0]
-    except av.FFmpegError as error:
-        raise StageError(f"{media.name}: ffmpeg can't read it: {error.strerror}", remedy) from error
-    _cut(ctx, media, track, zero_s, start_s, end_s)
+    with opened(media, remedy) as container:
+        start_s = zero_s(container)
+        audio = [_audio_track(i, stream, start_s) for i, stream in enumerate(container.streams.audio)]
+        track = _choose_track(media.name, audio, params.audio_track, remedy, _kinds(container))
+        pictures = [stream for stream in container.streams.video if not is_cover(stream)]
+        duration_s = _duration_s(container, bool(pictures), params, media.name, remedy)
+        clip_start_s, clip_end_s = _clip(ctx, params, duration_s, media.name)
+        video = [_video_track(i, container, stream, duration_s) for i, stream in enumerate(pictures)]
+        kind = container.format.name.split(",")[0]
+    _cut(ctx, media, track, start_s, clip_start_s, clip_end_s)
     probe = Probe(
         format=kind,
         duration_s=duration_s,
-        clip_start_s=start_s,
-        clip_end_s=end_s,
+        clip_start_s=clip_start_s,
+        clip_end_s=clip_end_s,
         audio_track=track.index,
         language=track.language,
         audio=audio,
         video=video,
     )
     write(ctx.output("probe"), probe)
-
-
-def _is_cover(stream: Any) -> bool:
-    """Whether a video stream is a picture attached to the recording, such as an album's cover."""
-    from av.stream import Disposition
-
-    return bool(stream.disposition & Disposition.attached_pic)
 
 
 def _kinds(container: Any) -> str:
@@ -108,30 +87,32 @@ def _start_s(stream: Any, zero_s: float) -> float:
 
 
 def _audio_track(index: int, stream: Any, zero_s: float) -> AudioTrack:
+    """An audio track; without channels and rate where nothing can decode it."""
     from av.stream import Disposition
 
-    codec = stream.codec_context  # None where this ffmpeg has no decoder for it
+    known = stream.codec_context
     return AudioTrack(
         index=index,
-        codec=codec.codec.canonical_name if codec else "unknown",
-        channels=codec.channels if codec else 0,
-        rate_hz=codec.sample_rate if codec else 0,
+        codec=codec_of(stream),
+        channels=known.channels if known else 0,
+        rate_hz=known.sample_rate if known else 0,
         start_s=_start_s(stream, zero_s),
         language=from_container(stream.metadata.get("language")),
         default=bool(stream.disposition & Disposition.default),
     )
 
 
-def _video_track(index: int, container: Any, stream: Any, zero_s: float, duration_s: float) -> VideoTrack:
-    codec = stream.codec_context
+def _video_track(index: int, container: Any, stream: Any, duration_s: float) -> VideoTrack:
+    """A picture track; without a size where nothing can decode it."""
+    known = stream.codec_context
     return VideoTrack(
         index=index,
-        codec=codec.codec.canonical_name if codec else "unknown",
-        width_px=codec.width if codec else 0,
-        height_px=codec.height if codec else 0,
-        start_s=_start_s(stream, zero_s),
+        codec=codec_of(stream),
+        width_px=known.width if known else 0,
+        height_px=known.height if known else 0,
+        start_s=_start_s(stream, zero_s(container)),
         frame_rate=round(float(stream.average_rate), 6) if stream.average_rate else None,
-        variable_frame_rate=_varies(_frame_intervals(container, stream, zero_s, duration_s)),
+        variable_frame_rate=rate_varies(container, stream, duration_s),
         language=from_container(stream.metadata.get("language")),
     )
 
@@ -141,7 +122,8 @@ def _choose_track(name: str, tracks: list[AudioTrack], wanted: int | str | None,
     if not tracks:
         raise StageError(f"{name}: has no audio track (it holds: {kinds})", remedy)
     if wanted is None:
-        found = [track for track in tracks if track.default] or tracks
+        known = [track for track in tracks if track.rate_hz]
+        found = [track for track in known if track.default] or known or tracks
     elif isinstance(wanted, int):
         found = [track for track in tracks if track.index == wanted]
     else:
@@ -153,6 +135,8 @@ def _choose_track(name: str, tracks: list[AudioTrack], wanted: int | str | None,
             f"{name}: audio_track = {wanted!r}: no such track; it has {listed}",
             f"doit demux.audio_track={tracks[0].index}",
         )
+    if not found[0].rate_hz:
+        raise StageError(f"{name}: audio track {found[0].index}: this ffmpeg has no decoder for it", remedy)
     return found[0]
 
 
@@ -174,7 +158,7 @@ def _clip(ctx: Context, params: DemuxParams, duration_s: float, name: str) -> tu
     return start_s, min(end_s or duration_s, duration_s)
 
 
-def _duration_s(container: Any, zero_s: float, header_s: float | None, params: DemuxParams, name: str) -> float:
+def _duration_s(container: Any, has_picture: bool, params: DemuxParams, name: str, remedy: str) -> float:
     """The recording's duration in seconds, checked against where its packets really end.
 
     A header is believed only where there is a picture: without one the whole file is read, which is
@@ -183,69 +167,23 @@ def _duration_s(container: Any, zero_s: float, header_s: float | None, params: D
     Raises:
         StageError: the file holds less than its header says, and the clip reaches past that.
     """
-    if header_s is None:
-        return _packets_end_s(container, zero_s, 0.0, name)
-    found_s = _packets_end_s(container, zero_s, max(0.0, header_s - TAIL_S), name)
-    if found_s > header_s - TRUNCATED_S:
-        return round(header_s, 6) if found_s < header_s + TRUNCATED_S else found_s
-    found_s = _packets_end_s(container, zero_s, 0.0, name)
-    if params.clip_end_s is None or params.clip_end_s > found_s:
-        usable_s = max(0, int(found_s * 10) / 10)
+    import av
+
+    header_s = container.duration / av.time_base if container.duration and has_picture else 0.0
+    found_s = packets_end_s(container, header_s - TAIL_S) if header_s else None
+    if found_s is None or found_s < header_s - TRUNCATED_S:
+        found_s = packets_end_s(container)
+    if not found_s:
+        raise StageError(f"{name}: nothing in it can be read; it may be truncated", remedy)
+    if abs(found_s - header_s) < TRUNCATED_S:
+        return round(header_s, 6)
+    if found_s < header_s and (params.clip_end_s is None or params.clip_end_s > found_s):
+        usable_s = int(found_s * 10) / 10
         raise StageError(
             f"{name}: truncated: its header says {header_s:.1f} s, but it ends at {found_s:.1f} s",
             f"doit demux.clip_end_s={usable_s:g}",
         )
     return found_s
-
-
-def _packets_end_s(container: Any, zero_s: float, from_s: float, name: str) -> float:
-    """Where the last packet of any track ends, on the source's clock, reading on from `from_s`.
-
-    Raises:
-        StageError: there is no packet at all.
-    """
-    import av
-
-    end_s = -1.0
-    container.seek(int((from_s + zero_s) * av.time_base), backward=True)
-    try:
-        for packet in container.demux():
-            stamp = packet.pts if packet.pts is not None else packet.dts
-            if stamp is not None and not packet.is_discard:
-                end_s = max(end_s, float((stamp + (packet.duration or 0)) * packet.time_base) - zero_s)
-    except av.FFmpegError:  # the file breaks off: what was found so far is the answer
-        pass
-    if end_s <= 0 and from_s == 0:
-        raise StageError(f"{name}: nothing in it can be read; it may be truncated")
-    return round(end_s, 6)
-
-
-def _frame_intervals(container: Any, stream: Any, zero_s: float, duration_s: float) -> list[float]:
-    """Seconds between neighbouring frames, from a bounded number of packets in several places."""
-    import av
-
-    intervals: list[float] = []
-    for place in range(RATE_PLACES):
-        container.seek(int((zero_s + duration_s * place / RATE_PLACES) * av.time_base), backward=True)
-        packets = itertools.islice(container.demux(stream), RATE_PACKETS)
-        times = sorted(_presented(packets))
-        whole = times[REORDERED_FRAMES:-REORDERED_FRAMES] if len(times) > 4 * REORDERED_FRAMES else times
-        intervals += [later - earlier for earlier, later in itertools.pairwise(whole)]
-    return intervals
-
-
-def _presented(packets: Iterable[Any]) -> Iterable[float]:
-    """When each frame is shown, in seconds; packets that an edit list hides are left out."""
-    return (float(p.pts * p.time_base) for p in packets if p.pts is not None and not p.is_discard)
-
-
-def _varies(intervals: list[float]) -> bool:
-    """Whether more than one frame interval in a hundred differs from the usual one."""
-    if not intervals:
-        return False
-    usual_s = statistics.median(intervals)
-    odd = sum(abs(interval - usual_s) > RATE_JITTER_S for interval in intervals)
-    return odd > len(intervals) / 100
 
 
 def _cut(ctx: Context, media: Path, track: AudioTrack, zero_s: float, start_s: float, end_s: float) -> None:
@@ -263,7 +201,7 @@ def _cut(ctx: Context, media: Path, track: AudioTrack, zero_s: float, start_s: f
         f"apad=whole_len={last}",
         f"atrim=start_sample={first}:end_sample={last}",
     )
-    args = ["-copyts", "-i", media, "-map", f"0:a:{track.index}", "-af", ",".join(chain)]
+    args: list[str | Path] = ["-copyts", "-i", media, "-map", f"0:a:{track.index}", "-af", ",".join(chain)]
     args += ["-c:a", "pcm_s16le", "-rf64", "auto", *BITEXACT, ctx.output("audio")]
     said = run_ffmpeg(args, what=f"cutting the audio out of {media.name}")
     broken = [line for line in said.splitlines() if "error" in line.lower()]

@@ -460,7 +460,7 @@ def summary(language: str, tokens: Sequence[Token], cues: Sequence[Cue], violati
 # Formats
 
 JOINER = "\u2060"  # WORD JOINER: no width, and what follows it is no longer markup
-BRACES = str.maketrans("{}", "｛｝")  # full-width: ASS has no escape that every player knows
+BRACES = str.maketrans("{}", "❴❵")  # ASS has no escape that every player knows; DejaVu has these two
 ASS_HEADER = """\
 [Script Info]
 ScriptType: v4.00+
@@ -512,7 +512,7 @@ def ass_times(cue: Cue) -> str:
 
 
 def srt_text(lines: Sequence[str]) -> str:
-    """SubRip has no escapes: a joiner takes tags (`<i>`), entities (`&lt;`) and `\\N` apart, `{` becomes `｛`."""
+    """SubRip has no escapes: a joiner takes tags (`<i>`), entities (`&lt;`) and `\\N` apart, `{` becomes `❴`."""
     text = "\n".join(lines).translate(BRACES).replace("<", "<" + JOINER)
     return re.sub(r"(&)(?=#?\w+;)|(\\)(?=[Nnh])", rf"\g<0>{JOINER}", text)
 

@@ -211,7 +211,9 @@ def _language(
             f"doit transcribe.model={better}   (or, where it is English after all: transcribe.language=en)",
         )
     if stated and source == "param":
-        raise StageError(f"transcribe: params.language: Whisper doesn't know {stated!r}", ", ".join(sorted(known)))
+        raise StageError(
+            f"transcribe: params.language: Whisper doesn't know {stated!r}", "one of " + ", ".join(sorted(known))
+        )
     if stated:
         ctx.warn(f"transcribe: the track's tag says {stated}, which Whisper doesn't know: detecting")
     detected, probability, _ = model.detect_language(_sound(ctx.input("audio"), window[0][0], window[-1][1]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import sys
 import sysconfig
 from collections.abc import Callable
@@ -61,6 +63,7 @@ def librivox() -> Path:
 def stage_module() -> Callable[[str], ModuleType]:
     """``stage_module("transcribe").pack``: a stage's pure functions, for tests of their own."""
 
+    @functools.cache
     def load(name: str) -> ModuleType:
         run = load_stage(ROOT / "stages" / f"{name}.py").run
         assert run is not None
@@ -113,3 +116,15 @@ def reading(tmp_path_factory: pytest.TempPathFactory) -> Reading:
     path = tmp_path_factory.mktemp("reading") / "reading.wav"
     soundfile.write(path, sound + hiss, 16_000, subtype="PCM_16")
     return Reading(path, tuple(sentences))
+
+
+@pytest.fixture(scope="session")
+def rec() -> ModuleType:
+    """The functions of `recordings.py`, which make recordings and look into them."""
+    path = Path(__file__).with_name("recordings.py")
+    spec = importlib.util.spec_from_file_location("recordings", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -36,16 +36,21 @@ def transcript(path: Path, *parts: tuple[float, float, str], language: str = "en
 
 
 @pytest.fixture
-def read_aloud(reading: Any, tmp_path: Path) -> dict[str, Path]:
-    """The reading and its text, each segment 0.2 s off its sentence."""
+def read_aloud(run_stage: Callable[..., Context], reading: Any, tmp_path: Path) -> dict[str, Path]:
+    """The reading, its speech and its text, each segment 0.2 s off its sentence."""
     parts = [(start_s + 0.2, end_s + 0.2, text) for start_s, end_s, text in reading.sentences]
-    return {"audio": reading.path, "transcript": transcript(tmp_path / "transcript.json", *parts)}
+    detected = run_stage("detect_speech", {"audio": reading.path})
+    return {
+        "audio": reading.path,
+        "speech": detected.output("segments"),
+        "transcript": transcript(tmp_path / "transcript.json", *parts),
+    }
 
 
 def test_librivox_words_begin_and_end_with_the_speech(
     run_stage: Callable[..., Context], librivox: Path, tmp_path: Path
 ) -> None:
-    """Real readings, told only the recording's length: first and last word within 0.1 s of the labels."""
+    """Real readings, told only the recording's length: the first word within 0.1 s of the label, the last 0.3 s."""
     for sound in sorted(librivox.glob("*.wav")):
         text = sound.with_suffix(".txt").read_text().strip()
         told = transcript(tmp_path / "t.json", (0.0, soundfile.info(sound).duration, text))
@@ -54,7 +59,7 @@ def test_librivox_words_begin_and_end_with_the_speech(
         assert " ".join(word.text for word in words) == text
         assert all(word.aligned for word in words)
         assert abs(words[0].start_s - speech_s) < 0.1
-        assert abs(words[-1].end_s - silence_s) < 0.1
+        assert abs(words[-1].end_s - silence_s) < 0.3
 
 
 def test_sentences_are_found_where_they_are(
@@ -68,7 +73,7 @@ def test_sentences_are_found_where_they_are(
     ):
         assert [word.text for word in part.words] == text.split()
         assert start_s - 0.05 <= part.start_s <= start_s + 0.35
-        assert end_s - 0.5 <= part.end_s <= end_s + 0.05
+        assert end_s - 0.6 <= part.end_s <= end_s + 0.05
         assert (part.start_s, part.end_s) == (part.words[0].start_s, part.words[-1].end_s)
 
 
@@ -136,8 +141,9 @@ def test_nothing_said_is_nothing_aligned(run_stage: Callable[..., Context], tmp_
 
 
 CORRECTIONS = {
-    "sample.json": '{"segments": [{"start_s": 4.0, "end_s": 9, "text": "Fishing boats\\n drifted back & forth.", "id": 7},'
-    ' {"start_s": 0.5, "end_s": 3.6, "text": "The little harbour town"}, {"start_s": 9, "end_s": 9.5, "text": " "}]}',
+    "sample.json": '{"segments": [{"start_s": 4.0, "end_s": 9, "text": "Fishing boats\\n drifted back & forth."},'
+    ' {"start_s": 0.5, "id": 7, "end_s": 3.6, "text": "The little harbour town"},'
+    ' {"start_s": 9, "end_s": 9.5, "text": " "}]}',
     "sample.srt": "\ufeff1\r\n00:00:00,500 --> 00:00:03,600\r\n<i>The little</i> harbour town\r\n\r\n"
     "2\r\n00:00:04,000 --> 00:00:09,000 X1:40\r\n{\\an8}Fishing boats\r\ndrifted back & forth.\r\n",
     "sample.vtt": "WEBVTT - a title\n\nNOTE by Ann\n\nfirst\n00:00.500 --> 00:03.600 align:start\n<v Ann>The little "
@@ -149,7 +155,7 @@ CORRECTIONS = {
 def test_a_persons_text_replaces_the_transcript(
     run_stage: Callable[..., Context], read_aloud: dict[str, Path], tmp_path: Path, name: str
 ) -> None:
-    """The same correction as JSON, SRT and WebVTT: its words are aligned, in order of time, markup and all else gone."""
+    """The same correction as JSON, SRT and WebVTT: its words are aligned, in order of time, without markup."""
     (tmp_path / name).write_text(CORRECTIONS[name], newline="")
     done = run_stage("align", read_aloud | {"corrections": tmp_path / name})
     found = formats.read(done.output("transcript"), Transcript)
@@ -170,7 +176,7 @@ def test_overlapping_cues_still_give_ordered_words(
         "2\n00:00:05,000 --> 00:00:05,100\nwith silver\n\n3\n00:59:00,000 --> 00:59:01,000\nlate\n"
     )
     done = run_stage("align", read_aloud | {"corrections": tmp_path / "a.srt"})
-    assert [word.text for word in words_of(done)] == "Fishing boats drifted back with silver".split()
+    assert [word.text for word in words_of(done)] == ["Fishing", "boats", "drifted", "back", "with", "silver"]
     assert any("1 segments start after" in fields.get("message", "") for _, fields in done.messages)  # type: ignore[attr-defined]
 
 

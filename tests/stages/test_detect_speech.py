@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from mediabuild import formats
 from mediabuild.stage import Context
 
-
 SETTLED_S = 3.0  # Silero remembers what it heard; its start from nothing shows for about this long
 
 

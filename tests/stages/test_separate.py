@@ -87,7 +87,7 @@ def test_separating_twice_gives_the_same_bytes(
 def test_any_shape_of_sound_sums_to_itself(
     run_stage: Callable[..., Context], tmp_path: Path, frames: int, rate_hz: int, channels: int, subtype: str
 ) -> None:
-    """Empty, tiny, mono, 24-bit and odd recordings: same length, same format, and no sample lost, full scale included."""
+    """Empty, tiny, mono, 24-bit, odd and full-scale recordings: same length and format, and no sample lost."""
     noise = np.clip(np.random.default_rng(1).standard_normal((frames, channels)), -1, 1)
     soundfile.write(tmp_path / "noise.wav", noise, rate_hz, subtype=subtype)
     done = run_stage("separate", {"audio": tmp_path / "noise.wav"})

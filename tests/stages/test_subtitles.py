@@ -137,7 +137,7 @@ def test_markup_in_the_text_is_shown_as_text(run_stage: Any, write: Any) -> None
     out = run_stage("subtitles", {"transcript": write(said(HARD, word_s=0.5))}, max_line_chars=100).out
 
     def shown(text: str) -> str:
-        return " ".join(text.replace("\u2060", "").translate(str.maketrans("｛｝", "{}")).split())
+        return " ".join(text.replace("\u2060", "").translate(str.maketrans("❴❵", "{}")).split())
 
     srt = pysubs2.load(str(out / "subtitles.en.srt"))
     assert shown(" ".join(cue.plaintext for cue in srt)) == HARD

@@ -9,7 +9,15 @@ from mediabuild.languages import from_container, same_language, to_container
 
 @pytest.mark.parametrize(
     ("code", "tag"),
-    [("eng", "en"), ("ger", "de"), ("deu", "de"), ("en-US", "en-US"), ("ENG", "en"), ("yue", "yue"), ("es_419", "es-419")],
+    [
+        ("eng", "en"),
+        ("ger", "de"),
+        ("deu", "de"),
+        ("en-US", "en-US"),
+        ("ENG", "en"),
+        ("yue", "yue"),
+        ("es_419", "es-419"),
+    ],
 )
 def test_a_containers_code_becomes_a_bcp_47_tag(code: str, tag: str) -> None:
     """Both kinds of ISO 639-2, and tags that are BCP 47 already."""
@@ -22,7 +30,9 @@ def test_a_code_that_names_no_language_is_none(code: str | None) -> None:
     assert from_container(code) is None
 
 
-@pytest.mark.parametrize(("tag", "code"), [("en", "eng"), ("es-419", "spa"), ("de-CH", "deu"), ("fil", "fil"), ("q", "und")])
+@pytest.mark.parametrize(
+    ("tag", "code"), [("en", "eng"), ("es-419", "spa"), ("de-CH", "deu"), ("fil", "fil"), ("q", "und")]
+)
 def test_a_tag_becomes_the_code_that_containers_hold(tag: str, code: str) -> None:
     """Regions are dropped, and what has no code is `und`, never a wrong one."""
     assert to_container(tag) == code

@@ -1,0 +1,51 @@
+"""The project audits itself: schemas are current, stages are versioned, tested and documented."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from mediabuild.schema import all_schemas
+
+ROOT = Path(__file__).parents[2]
+STAGES = sorted(file.stem for file in (ROOT / "stages").glob("*.py"))
+
+
+def test_there_are_nine_stages() -> None:
+    """The audit below looks at real stages."""
+    assert len(STAGES) == 9
+
+
+@pytest.mark.parametrize("name", sorted(all_schemas()))
+def test_a_committed_schema_is_current(name: str) -> None:
+    """`python -m mediabuild.schema docs` would change nothing."""
+    assert (ROOT / "docs" / name).read_text() == all_schemas()[name]
+
+
+def test_a_changed_stage_has_a_raised_version() -> None:
+    """No built-in stage's code differs from what its declared version stands for."""
+    script = ROOT / "scripts/record_stage_versions.py"
+    spec = importlib.util.spec_from_file_location("record_stage_versions", script)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    recorded = json.loads((ROOT / "tests/stages/versions.json").read_text())
+    assert module.unraised(recorded) == [], "python scripts/record_stage_versions.py tells what to do"
+    assert sorted(recorded) == STAGES
+    assert {name: now["version"] for name, now in module.present().items()} == {
+        name: was["version"] for name, was in recorded.items()
+    }
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_is_tested_and_documented(stage: str) -> None:
+    """It has a test file of its own, is skipped in the test of the whole pipeline, and stands in the docs."""
+    assert (ROOT / f"tests/stages/test_{stage}.py").exists()
+    whole = (ROOT / "tests/e2e/test_real_pipeline.py").read_text()
+    order = re.search(r"ORDER = \((.*?)\)\.split", whole, re.DOTALL)
+    assert order is not None and f"{stage}:sample" in order[1]
+    assert f"`{stage}`" in (ROOT / "docs/QUICKSTART.md").read_text() + (ROOT / "README.md").read_text()
