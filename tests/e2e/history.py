@@ -241,7 +241,7 @@ class World:
 
     def producers(self, point: Point, reference: str) -> list[Point]:
         """The tasks behind a reference; a matrix that the reader lacks gives them all, by value."""
-        stage = reference.split(".")[0]
+        stage = reference.partition(".")[0]
         if stage not in self.nodes:
             return []
         values = self.nodes[stage].values or ("",)

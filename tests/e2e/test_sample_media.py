@@ -79,7 +79,7 @@ def test_the_reference_holds_the_glossarys_terms() -> None:
 
 
 def test_the_music_is_far_below_the_voice(script: ModuleType, stems: Any) -> None:
-    """The music's loudest second is at least 10 dB below the quietest sentence's worth of speech, without its pauses."""
+    """The music's loudest second is at least 10 dB below the quietest two seconds of speech, pauses left out."""
     second_samples, frame_samples = script.RATE_HZ, script.RATE_HZ // 50
     starts = range(0, len(stems.music) - second_samples, second_samples // 4)
     music = max(rms(stems.music[start : start + second_samples]) for start in starts)
