@@ -104,8 +104,14 @@ class Build:
     def capacity(self) -> dict[str, float]:
         """What the machine has for stages that run at once; `[pipeline.resources]` wins."""
         pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        machine = {"cpu": float(os.cpu_count() or 1), "gpu": 1.0, "memory_gb": pages / 1e9}
+        gpus = self.devices.gpus()
+        machine = {"cpu": float(os.cpu_count() or 1), "gpu": float(max(1, gpus)), "memory_gb": pages / 1e9}
         return machine | dict(self.pipeline.resources)
+
+    def earlier_s(self, name: str) -> float | None:
+        """How long a task took last time, in seconds; None where it never ran."""
+        manifest = find_manifest(self.tasks[name].directory)
+        return manifest.duration_s if manifest else None
 
     def verdicts(self, names: Iterable[str]) -> dict[str, Verdict]:
         """What a run of these tasks would do, in canonical order; they bring no others."""

@@ -21,14 +21,16 @@ from doit.task import Stream
 from doit.task import Task as DoitTask
 
 from mediabuild.build import Build, Verdict
-from mediabuild.doit_plugin import PipelineRunner, Records, option, pipeline_task, signals_interrupt
+from mediabuild.doit_plugin import Records, option, pipeline_task
 from mediabuild.errors import Interrupted, MediabuildError
 from mediabuild.events import EventLog
 from mediabuild.executor import Executor
 from mediabuild.names import nearest
 from mediabuild.processes import Processes
 from mediabuild.report import LEVELS, Report, warn
+from mediabuild.runner import PipelineRunner, signals_interrupt
 from mediabuild.selection import check_missing
+from mediabuild.slots import Slots
 
 INTERRUPTED = 130
 
@@ -193,7 +195,14 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
         control.process(names)
         stream = sys.stderr if events_to == "-" else sys.stdout
         events = EventLog(self.build.state_dir / "events.jsonl", events_to)
-        report = Report(stream, events, self.build.pipeline.root, level=log_level, total=len(self.build.tasks))
+        report = Report(
+            stream,
+            events,
+            self.build.pipeline.root,
+            level=log_level,
+            total=len(self.build.tasks),
+            earlier=self.build.earlier_s,
+        )
         executor = Executor(self.build.rebuilder, Processes(), report.emit, wait=not no_wait)
         doit_reporter = self.reporters["mediabuild"](stream, {"failure_verbosity": failure_verbosity, "report": report})
         runner = PipelineRunner(
@@ -202,14 +211,15 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
             not fail_fast,
             always,
             Stream(verbosity, force_verbosity),
-            build=self.build,
             executor=executor,
             report=report,
+            slots=Slots(self.build.state_dir / "slots", self.build.capacity),
             threads=num_process or 1,
         )
         report.start(version("mediabuild"), len(control.selected_tasks or ()))
         status = 2
         try:
+            executor.sweep()
             status = runner.run_all(control.task_dispatcher())
             if runner.interrupted:
                 status = INTERRUPTED

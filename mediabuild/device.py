@@ -73,6 +73,10 @@ class Devices:
             raise PipelineError(f"device: {asked} is not there; this machine has: {has}", "doit --device auto")
         return asked if kind in usable else "cpu"
 
+    def gpus(self, python: Path | None = None) -> int:
+        """How many CUDA devices there are."""
+        return sum(device.startswith("cuda") for device in self._available(python))
+
     def _available(self, python: Path | None) -> tuple[str, ...]:
         if not _driver_facts():
             return ()

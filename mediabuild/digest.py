@@ -11,6 +11,7 @@ Not here: what digests are compared with (`rebuilder`) and where they are record
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import os
 import stat
@@ -27,6 +28,8 @@ READ_BYTES = 1 << 20  # by reads, never mapped: a file truncated while mapped ki
 CACHE_VERSION = 1
 COARSE_TICK_S = 2.1  # FAT and some network file systems keep even seconds
 SEAL_BYTES = 32
+PART = ".part"
+PART_AGE_S = 3600  # a run that was killed while it wrote leaves a part behind; none is written for this long
 
 Stats = tuple[int, int, int, int]  # size in bytes, mtime_ns, ctime_ns, inode
 
@@ -215,14 +218,19 @@ def _load_cache(file: Path) -> dict[str, tuple[Stats, dict[str, str]]]:
     return known if version == CACHE_VERSION else {}
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes, part: Path | None = None) -> None:
     """Write a file so that readers see the old content or the new, never a part.
+
+    Args:
+        part: the temporary file's path, up to its random ending; left out, a hidden one beside the file.
 
     Raises:
         OSError: it could not be written; the old content is still there, and nothing is left over.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    part = part or path.with_name(f".{path.name}")
+    _sweep_parts(part)
+    number, name = tempfile.mkstemp(prefix=f"{part.name}.", suffix=PART, dir=part.parent)
     temporary = Path(name)
     try:
         with open(number, "wb") as file:
@@ -232,3 +240,10 @@ def write_atomically(path: Path, content: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _sweep_parts(part: Path) -> None:
+    for leftover in part.parent.glob(f"{glob.escape(part.name)}.*{PART}"):
+        with contextlib.suppress(OSError):
+            if time.time() - leftover.stat().st_mtime > PART_AGE_S:
+                leftover.unlink()

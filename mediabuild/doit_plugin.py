@@ -8,35 +8,26 @@ Not here: doit's commands (`commands`).
 
 from __future__ import annotations
 
-import contextlib
 import os
-import queue
-import signal
-import threading
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from doit import doit_cmd
-from doit.action import BaseAction, PythonAction
+from doit.action import BaseAction
 from doit.cmd_base import DodoTaskLoader
 from doit.dependency import Dependency, JsonDB
-from doit.exceptions import BaseFail, InvalidDodoFile, TaskFailed, UnmetDependency
-from doit.runner import FAILURE, Runner
+from doit.exceptions import InvalidDodoFile, TaskFailed
 from doit.task import Task as DoitTask
 
-from mediabuild.build import PIPELINE_NAME, Build, Options, failed_mark
+from mediabuild.build import PIPELINE_NAME, Build, Options
 from mediabuild.digest import write_atomically
-from mediabuild.errors import Interrupted, MediabuildError
+from mediabuild.errors import Interrupted, LockBusy, MediabuildError
 from mediabuild.executor import Executor, Outcome
 from mediabuild.manifest import find_manifest
 from mediabuild.model import Reason, Task
-from mediabuild.rebuilder import forgotten_mark, ignored_mark
-from mediabuild.report import Report
+from mediabuild.rebuilder import ignored_mark
 from mediabuild.selection import Selection
-
-LOOK_AHEAD = 16  # ready tasks held back to find one that fits the free slots
 
 
 def option(name: str, long: str, text: str, kind: type = str, default: Any = None) -> dict[str, Any]:
@@ -172,6 +163,7 @@ class StageAction(BaseAction):  # type: ignore[misc]
         self.pipeline_task = task
         self.executor: Executor | None = None
         self.always = False
+        self.gpus: tuple[int, ...] = ()
         self.outcome = Outcome()
         self.out = self.err = self.result = None
         self.values: dict[str, Any] = {}
@@ -180,11 +172,11 @@ class StageAction(BaseAction):  # type: ignore[misc]
         """Run it; a failure is returned, as doit wants it, and has no traceback."""
         assert self.executor is not None
         try:
-            self.outcome = self.executor.run(self.pipeline_task, always=self.always)
+            self.outcome = self.executor.run(self.pipeline_task, always=self.always, gpus=self.gpus)
         except Interrupted:
             return StageFailure("interrupted", "")
         except MediabuildError as error:
-            return StageFailure(error.message, error.hint)
+            return StageFailure(error.message, error.hint, busy=isinstance(error, LockBusy))
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             return StageFailure(f"{where}{error.strerror or error}", "df -h ." if error.errno == 28 else "")
@@ -195,11 +187,12 @@ class StageAction(BaseAction):  # type: ignore[misc]
 
 
 class StageFailure(TaskFailed):  # type: ignore[misc]
-    """A stage's failure: message and hint."""
+    """A stage's failure: message and hint; `busy` when another run holds it, which is no failure of the stage."""
 
-    def __init__(self, message: str, hint: str) -> None:
+    def __init__(self, message: str, hint: str, *, busy: bool = False) -> None:
         super().__init__(message)
         self.hint = hint
+        self.busy = busy
 
 
 class PipelineLoader(DodoTaskLoader):  # type: ignore[misc]
@@ -291,180 +284,3 @@ def target_paths(build: Build, task: Task) -> list[str]:
     recorded = [path for path in manifest.output_files() if not path.endswith("/")] if manifest else []
     folder = os.path.relpath(task.directory, build.pipeline.root)
     return [os.path.join(folder, path) for path in dict.fromkeys([*declared, *recorded])]
-
-
-class PipelineRunner(Runner):  # type: ignore[misc]
-    """doit's Runner with threads that run stages, slots that they must fit into, and signals.
-
-    The user's own tasks run one at a time in the main thread, since doit's Python actions swap
-    `sys.stdout`, which threads share.
-    """
-
-    def __init__(self, *args: Any, build: Build, executor: Executor, report: Report, threads: int) -> None:
-        super().__init__(*args)
-        self.build = build
-        self.executor = executor
-        self.report = report
-        self.threads = max(1, threads)
-        self.touched: set[str] = set()
-        self.final_result: int
-        self.interrupted = False
-
-    def run_tasks(self, task_dispatcher: Any) -> None:
-        """Pull ready tasks from doit, start what fits, report back what is done; until nothing is left."""
-        jobs: queue.Queue[Any] = queue.Queue()
-        done: queue.Queue[tuple[Any, BaseFail | None]] = queue.Queue()
-        crew = [threading.Thread(target=self._work, args=(jobs, done), daemon=True) for _ in range(self.threads)]
-        started = 0
-        ready: deque[Any] = deque()
-        running: list[Any] = []
-        inbox: deque[Any] = deque([None])
-        try:
-            while True:
-                self._pull(task_dispatcher, inbox, ready, len(running))
-                while ready and len(running) < self.threads and (node := self._fitting(ready, running)) is not None:
-                    ready.remove(node)
-                    if self._in_main_thread(node.task):
-                        self.process_task_result(node, self.execute_task(node.task))
-                        inbox.append(node)
-                        continue
-                    running.append(node)
-                    if started < len(running):
-                        crew[started].start()
-                        started += 1
-                    jobs.put(node)
-                if inbox and len(ready) < LOOK_AHEAD:
-                    continue
-                if not running:
-                    break
-                node, failure = done.get()
-                running.remove(node)
-                self.process_task_result(node, failure)
-                inbox.append(node)
-        except (Interrupted, KeyboardInterrupt):
-            self.interrupted = True
-            self.executor.processes.stop_all()
-        finally:
-            for _ in range(started):
-                jobs.put(None)
-            for thread in crew[:started]:
-                thread.join()
-
-    def _pull(self, dispatcher: Any, inbox: deque[Any], ready: deque[Any], running: int) -> None:
-        """Hand finished nodes back to doit and collect the ready ones, until it says hold on."""
-        while inbox and not self._stop_running and len(ready) < LOOK_AHEAD:
-            try:
-                node = dispatcher.generator.send(inbox.popleft())
-            except StopIteration:
-                inbox.clear()
-                return
-            if node == "hold on":
-                continue
-            if self.select_task(node, dispatcher.tasks):
-                ready.append(node)
-                inbox.append(None)  # there may be more
-            else:
-                inbox.append(node)
-        if self._stop_running:
-            inbox.clear()
-            ready.clear()
-
-    def _fitting(self, ready: deque[Any], running: list[Any]) -> Any | None:
-        """The first ready task whose resources are free."""
-        return next((node for node in ready if self._fits(node, running)), None)
-
-    def _fits(self, node: Any, running: list[Any]) -> bool:
-        if not running:
-            return True
-        capacity = self.build.capacity
-        for kind in ("cpu", "gpu", "memory_gb"):
-            needs = [getattr(task.stage.resources, kind) for n in (*running, node) if (task := pipeline_task(n.task))]
-            if sum(needs) > capacity[kind]:
-                return False
-        return True
-
-    def _in_main_thread(self, task: DoitTask) -> bool:
-        return pipeline_task(task) is None and any(isinstance(action, PythonAction) for action in task.actions)
-
-    def _work(self, jobs: queue.Queue[Any], done: queue.Queue[tuple[Any, BaseFail | None]]) -> None:
-        while (node := jobs.get()) is not None:
-            done.put((node, self.execute_task(node.task)))
-
-    def select_task(self, node: Any, tasks_dict: Any) -> bool:
-        """Whether the task is to run; in a fresh one's manifest it is noted that it was looked at."""
-        chosen = bool(super().select_task(node, tasks_dict))
-        task = pipeline_task(node.task)
-        if task is not None and node.run_status == "up-to-date":
-            self.executor.refresh(task)
-        return chosen
-
-    def execute_task(self, task: DoitTask) -> BaseFail | None:
-        """Run a task's actions, on whichever thread."""
-        ours = pipeline_task(task)
-        if ours is None:
-            return super().execute_task(task)
-        self.report.stale(ours, task.uptodate[0][0].found)
-        action = task.actions[0]
-        action.executor, action.always = self.executor, self.always_execute
-        return action.execute()
-
-    def process_task_result(self, node: Any, base_fail: BaseFail | None) -> None:
-        """Note what became of a task, for the console, the events and the next run."""
-        super().process_task_result(node, base_fail)
-        task = pipeline_task(node.task)
-        if task is not None and base_fail is None:
-            outcome = node.task.actions[0].outcome
-            if outcome.built:
-                self.touched.add(task.job)
-            with contextlib.suppress(OSError):
-                failed_mark(task).unlink(missing_ok=True)
-            self.report.finished(task, outcome)
-
-    def _handle_task_error(self, node: Any, base_fail: BaseFail) -> None:
-        task = pipeline_task(node.task)
-        if is_group(node.task):
-            node.run_status = "failure"  # its tasks have said why
-            return
-        if task is None:
-            super()._handle_task_error(node, base_fail)
-            return
-        node.run_status = "failure"
-        self.final_result = max(self.final_result, FAILURE)
-        if isinstance(base_fail, UnmetDependency):
-            self.report.blocked(task, [bad.task.name for bad in node.bad_deps])
-            return
-        if self.executor.processes.stopping.is_set():
-            return
-        with contextlib.suppress(OSError):
-            set_mark(failed_mark(task))
-            failed_mark(task).write_text(base_fail.message.splitlines()[0])
-        log = task.state_dir / "logs" / f"{task.key}.log"
-        self.report.failed(task, base_fail.message, getattr(base_fail, "hint", ""), str(log) if log.exists() else "")
-        if not self.continue_:
-            self._stop_running = True
-
-
-@contextlib.contextmanager
-def signals_interrupt() -> Iterator[None]:
-    """INT, TERM and HUP raise `Interrupted` in the main thread, once; a second one is ignored while cleaning up."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    seen = False
-
-    def interrupt(number: int, frame: Any) -> None:
-        nonlocal seen
-        if not seen:
-            seen = True
-            raise Interrupted("interrupted")
-
-    earlier = {n: signal.getsignal(n) for n in numbers}
-    for n in numbers:
-        if earlier[n] is not signal.SIG_IGN:  # nohup means it
-            signal.signal(n, interrupt)
-    try:
-        yield
-    finally:
-        for n in numbers:
-            signal.signal(n, earlier[n])
-
-
-__all__ = ["PipelineLoader", "PipelineRunner", "Records", "StateFile", "forgotten_mark", "signals_interrupt"]

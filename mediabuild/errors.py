@@ -4,8 +4,10 @@
     ├── PipelineError        the pipeline file or the command line is wrong (all mistakes at once)
     ├── StageError           a stage could not do its work: its message is for the user
     │   └── InputChanged     an input changed while the stage ran
-    ├── LockBusy             another run holds the stage and `--no-wait` was given
-    └── Interrupted          a signal asked the run to stop
+    └── LockBusy             another run holds the stage and `--no-wait` was given
+
+    Interrupted              a signal asked the run to stop; like KeyboardInterrupt a BaseException, so that
+                             nothing that turns trouble into a message can swallow it
 
 Not here: bugs. A bare ``ValueError`` with a traceback is a fault of ours and should look like one.
 """
@@ -46,5 +48,5 @@ class LockBusy(MediabuildError):
     """Another run is busy with this stage."""
 
 
-class Interrupted(MediabuildError):
+class Interrupted(BaseException):
     """The run was asked to stop (INT, TERM or HUP)."""

@@ -24,13 +24,13 @@ from typing import Any
 import msgspec
 
 from mediabuild.config import PLACEHOLDER
-from mediabuild.digest import compute_inputs_checksum, hash_bytes
+from mediabuild.digest import PART, compute_inputs_checksum, hash_bytes
 from mediabuild.errors import InputChanged, Interrupted, LockBusy, StageError
 from mediabuild.events import Event, ModelLoading, StageProgress, StageRunning, StageWarning
 from mediabuild.ffmpeg import ffmpeg_path
 from mediabuild.lock import locked
 from mediabuild.manifest import Manifest, find_manifest, write_manifest
-from mediabuild.model import MANIFEST_NAME, Produced, Reason, Task
+from mediabuild.model import MANIFEST_NAME, STATE_DIR, Produced, Reason, Task
 from mediabuild.processes import Processes
 from mediabuild.publish import check_inside, deliver, keep_edits, publish, recover
 from mediabuild.rebuilder import Observation, Rebuilder, deliveries, forgotten_mark, input_differences
@@ -87,26 +87,42 @@ class Executor:
         self.emit = emit
         self.wait = wait
 
-    def run(self, task: Task, *, always: bool = False) -> Outcome:
+    def run(self, task: Task, *, always: bool = False, gpus: tuple[int, ...] = ()) -> Outcome:
         """Bring a task up to date.
 
         Args:
             always: run even when nothing is stale (`doit -a`).
+            gpus: the GPU slots that it holds; a stage on `cuda` uses the first.
 
         Raises:
             StageError: it failed; LockBusy; Interrupted. OSError: the disk is full, or the like.
         """
         with self.holding(task):
             recover(task.directory, self._swap(task))
-            self._sweep(task)
+            _sweep(task.state_dir, task.key)
             reasons = self.rebuilder.reasons(task)
             outcome = Outcome()
             if always or not all(_is_delivery(task, reason) for reason in reasons):
-                outcome = self._build(task)
+                outcome = self._build(task, gpus)
             manifest = find_manifest(task.directory)
             if manifest is not None:
                 self._deliver(task, manifest, outcome)
             return outcome
+
+    def sweep(self) -> None:
+        """Finish or undo what dead runs left in any job; what a live run is busy with is locked, and left alone."""
+        tasks = self.rebuilder.tasks.values()
+        for job_dir in dict.fromkeys(task.job_dir for task in tasks):
+            state_dir = job_dir / STATE_DIR
+            left = {_key_of(name) for folder in ("tmp", "swap") for name in _names(state_dir / folder)}
+            for key in left:
+                with (
+                    contextlib.suppress(OSError, LockBusy),
+                    locked(state_dir / "locks" / f"{key}.lock", key, wait=False),
+                ):
+                    for task in (task for task in tasks if task.job_dir == job_dir and task.key == key):
+                        recover(task.directory, self._swap(task))
+                    _sweep(state_dir, key)
 
     @contextlib.contextmanager
     def holding(self, task: Task) -> Iterator[None]:
@@ -145,7 +161,8 @@ class Executor:
                 manifest = self._rehashed(task, manifest)
                 if self.rebuilder.reasons(task, forced=False):
                     return  # something changed between the look and the hashing
-            write_manifest(task.directory, msgspec.structs.replace(manifest, last_checked_ts=now))
+            manifest = msgspec.structs.replace(manifest, last_checked_ts=now)
+            write_manifest(task.directory, manifest, self._part(task))
 
     def adopt(self, task: Task) -> list[str]:
         """Record the outputs that are there as the result of the present facts (`doit reset-dep`).
@@ -165,7 +182,7 @@ class Executor:
             outputs = self._digest_outputs(task, task.directory, None)
             manifest = self._manifest(task, observation, outputs, Ran(), 0.0)
             manifest.adopted = _written_by_hand(find_manifest(task.directory), manifest)
-            write_manifest(task.directory, manifest)
+            write_manifest(task.directory, manifest, self._part(task))
             forgotten_mark(task).unlink(missing_ok=True)
             self._deliver(task, manifest, Outcome())
             return sorted(manifest.output_files())
@@ -177,7 +194,7 @@ class Executor:
         self.processes.close()
         self.digests.save()
 
-    def _build(self, task: Task) -> Outcome:
+    def _build(self, task: Task, gpus: tuple[int, ...]) -> Outcome:
         for attempt in (1, 2):
             started = time.monotonic()
             before = self.rebuilder.observe(task)
@@ -185,7 +202,7 @@ class Executor:
             _refuse_troubles(task, before)
             with self._temporary(task) as out:
                 self.emit(StageRunning(task=task.name, device=before.device))
-                ran = self._run_program(task, before, out)
+                ran = self._run_program(task, before, out, gpus)
                 outputs = self._digest_outputs(task, out, ran.returned)
                 changed = self._changed_meanwhile(task, before)
                 if changed and attempt == 1:
@@ -209,18 +226,21 @@ class Executor:
             shutil.rmtree(earlier, ignore_errors=True)
         return kept
 
-    def _run_program(self, task: Task, observation: Observation, out: Path) -> Ran:
+    def _run_program(self, task: Task, observation: Observation, out: Path, gpus: tuple[int, ...]) -> Ran:
+        device = observation.device
+        if device == "cuda" and gpus:
+            device = f"cuda:{gpus[0]}"  # which of several is no reason to run again: `cuda` is what is recorded
         log = self._log(task)
         try:
             if task.stage.declaration is None:
-                return self._run_command(task, observation, out, log)
-            return self._run_python(task, observation, out, log)
+                return self._run_command(task, observation, out, log, device)
+            return self._run_python(task, observation, out, log, device)
         except StageError as error:
             tail = _tail(log)
             raise StageError(error.message + (f"\n{tail}" if tail else ""), error.hint or f"less {log}") from None
 
-    def _run_command(self, task: Task, observation: Observation, out: Path, log: Path) -> Ran:
-        argv = self._argv(task, observation, out)
+    def _run_command(self, task: Task, observation: Observation, out: Path, log: Path, device: str) -> Ran:
+        argv = self._argv(task, observation, out, device)
         for path in task.stage.outputs.values():
             (out / path).parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output:
@@ -240,7 +260,7 @@ class Executor:
         tools = {"ffmpeg": Path(ffmpeg_path()).name} if uses_ffmpeg else {}
         return Ran(tools=tools, peak_memory_bytes=child.peak_memory_bytes)
 
-    def _argv(self, task: Task, observation: Observation, out: Path) -> list[str]:
+    def _argv(self, task: Task, observation: Observation, out: Path, device: str) -> list[str]:
         """The command with its placeholders filled in; paths relative to the project where they can be."""
 
         def shown(path: Path) -> str:
@@ -255,7 +275,7 @@ class Executor:
                 return [shown(out / task.stage.outputs[name])]
             if group == "params.":
                 return [_text(task.params[name])]
-            plain = {"device": observation.device, "job": task.job, "ffmpeg": None}
+            plain = {"device": device, "job": task.job, "ffmpeg": None}
             if name not in plain:
                 return None
             return [plain[name] or ffmpeg_path()]
@@ -270,7 +290,7 @@ class Executor:
                 argv.append(PLACEHOLDER.sub(lambda m: " ".join(values(m[1] or "", m[2]) or [m[0]]), item))
         return argv
 
-    def _run_python(self, task: Task, observation: Observation, out: Path, log: Path) -> Ran:
+    def _run_python(self, task: Task, observation: Observation, out: Path, log: Path, device: str) -> Ran:
         spec = task.stage
         log.write_bytes(b"")
         request = Request(
@@ -283,7 +303,7 @@ class Executor:
             out=str(out),
             sources={n: {k: str(p) for k, p in files.items()} for n, files in observation.handed.items()},
             outputs=dict(spec.outputs),
-            device=observation.device,
+            device=device,
             project_dir=str(self.root),
             models={name: str(model.path) if model.path else None for name, model in observation.models.items()},
             model_digests=observation.model_digests,
@@ -299,9 +319,10 @@ class Executor:
             elif kind == "model_loading":
                 self.emit(ModelLoading(task=task.name, model=fields["model"], worker=fields["worker"]))
 
-        key = worker_key(spec.python, spec.heavy, observation.device, spec.resources.cpu)
+        key = worker_key(spec.python, spec.heavy, device, spec.resources.cpu)
         fields = self.workers.run(key, request, spec.timeout_s, report)
-        return Ran(fields["returned"], fields["device_used"], fields["tools"], fields["peak_memory_bytes"])
+        used = fields["device_used"] or (device if device != observation.device else None)
+        return Ran(fields["returned"], used, fields["tools"], fields["peak_memory_bytes"])
 
     def _digest_outputs(
         self, task: Task, out: Path, returned: Mapping[str, list[str]] | None
@@ -428,11 +449,10 @@ class Executor:
         finally:
             shutil.rmtree(out, ignore_errors=True)
 
-    def _sweep(self, task: Task) -> None:
-        """Remove what dead runs of this task left; its lock is held, so they are dead."""
-        for leftover in (task.state_dir / "tmp").glob("*"):
-            if leftover.name.rpartition(".")[0] == task.key:
-                shutil.rmtree(leftover, ignore_errors=True)
+    def _part(self, task: Task) -> Path:
+        part = task.state_dir / "tmp" / task.key
+        part.parent.mkdir(parents=True, exist_ok=True)
+        return part
 
     def _swap(self, task: Task) -> Path:
         return task.state_dir / "swap" / task.key
@@ -448,6 +468,29 @@ def _written_by_hand(earlier: Manifest | None, now: Manifest) -> list[str]:
     made = earlier.output_files() if earlier is not None else {}
     before = earlier.adopted if earlier is not None else []
     return sorted(path for path, digest in now.output_files().items() if made.get(path) != digest or path in before)
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []
+
+
+def _key_of(name: str) -> str:
+    """The task's key in the name of a temporary file or directory."""
+    return name.removesuffix(PART).rpartition(".")[0]
+
+
+def _sweep(state_dir: Path, key: str) -> None:
+    """Remove what dead runs of a task left; its lock is held, so they are dead."""
+    for name in _names(state_dir / "tmp"):
+        leftover = state_dir / "tmp" / name
+        if _key_of(name) == key:
+            if leftover.is_dir():
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                leftover.unlink(missing_ok=True)
 
 
 def _is_delivery(task: Task, reason: Reason) -> bool:

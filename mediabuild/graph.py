@@ -210,7 +210,7 @@ def _references(
         producer = pipeline.stages[stage]
         choices = [(combo[key],) if key in combo else values for key, values in producer.matrix.items()]
         fan_in = any(key not in combo for key in producer.matrix)
-        for values in itertools.product(*choices):
+        for values in sorted(itertools.product(*choices)):  # a list in another order is the same matrix
             value = encode_name("-".join(values))
             yield Produced(task_name(stage, job, value), output, value if fan_in else "")
 

@@ -106,9 +106,9 @@ def find_manifest(directory: Path) -> Manifest | None:
         return None
 
 
-def write_manifest(directory: Path, manifest: Manifest) -> None:
-    """Write it into a stage's directory, whole or not at all."""
-    write_atomically(directory / MANIFEST_NAME, encode(manifest))
+def write_manifest(directory: Path, manifest: Manifest, part: Path | None = None) -> None:
+    """Write it into a stage's directory, whole or not at all; `part` as in `write_atomically`."""
+    write_atomically(directory / MANIFEST_NAME, encode(manifest), part)
 
 
 def problems(file: Path) -> list[str]:

@@ -13,13 +13,14 @@ import contextlib
 import ctypes
 import errno
 import functools
+import glob
 import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from mediabuild.digest import Digests
+from mediabuild.digest import PART, Digests
 from mediabuild.errors import StageError
 from mediabuild.manifest import find_manifest
 from mediabuild.model import MANIFEST_NAME
@@ -176,7 +177,9 @@ def deliver(source: Path, target: Path) -> None:
         OSError: it could not be written; nothing is left over.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    for leftover in target.parent.glob(f".{glob.escape(target.name)}.*{PART}"):
+        leftover.unlink()  # of a run that was killed: the caller holds the task's lock
+    temporary = target.with_name(f".{target.name}.{os.getpid()}{PART}")
     try:
         shutil.copyfile(source, temporary)
         temporary.replace(target)

@@ -9,6 +9,7 @@ Not here: running anything (`executor`), choosing tasks (`selection`).
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ import msgspec
 
 from mediabuild.config import site_packages
 from mediabuild.device import Devices
-from mediabuild.digest import Digests, hash_bytes
+from mediabuild.digest import Digests, files_below, hash_bytes
 from mediabuild.errors import MediabuildError
 from mediabuild.graph import paths_of
 from mediabuild.manifest import Files, Manifest, find_manifest, read_manifest
@@ -145,6 +146,7 @@ class Rebuilder:
                 continue
             if actual != digest:
                 yield Reason("outputs", path, was=_short(digest), now=_short(actual))
+        yield from _added_outputs(task, manifest)
 
     def delivery_reasons(self, task: Task, manifest: Manifest) -> Iterator[Reason]:
         """A delivered copy is missing or was edited; running the task only copies it again."""
@@ -276,6 +278,18 @@ def input_differences(was: Mapping[str, Files], now: Mapping[str, Files]) -> Ite
                 yield Reason("inputs", f"{name}: {path}", _short(before[path]), _short(after[path]))
 
 
+def _added_outputs(task: Task, manifest: Manifest) -> Iterator[Reason]:
+    """Files that somebody put into an output that is a directory, and is handed on with all it holds."""
+    for name, pattern in task.stage.outputs.items():
+        recorded = manifest.outputs.get(name, {})
+        if not any(path.startswith(pattern + "/") for path in recorded):
+            continue
+        with contextlib.suppress(OSError):  # what is missing is reported file by file
+            for path, _ in files_below(task.directory / pattern):
+                if f"{pattern}/{path}" not in recorded:
+                    yield Reason("outputs", f"{pattern}/{path}", now="added")
+
+
 def deliveries(pipeline: Pipeline, task: Task, manifest: Manifest) -> dict[str, str]:
     """Path below the project → output path, of each copy that the stage's `deliver` asks for.
 
@@ -329,12 +343,12 @@ def _differences(kind: ReasonKind, was: Mapping[str, Any], now: Mapping[str, Any
             yield Reason(kind, key, text(was[key]), None)
         elif key not in was:
             yield Reason(kind, key, None, f"{text(now[key])} (added)")
-        elif was[key] != now[key]:
+        elif _json(was[key]) != _json(now[key]):  # as text: 1, 1.0 and true are equal in Python
             yield Reason(kind, key, text(was[key]), text(now[key]))
 
 
 def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+    return msgspec.json.encode(value, order="sorted").decode()
 
 
 def _code_text(value: str) -> str:

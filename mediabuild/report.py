@@ -14,6 +14,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,10 +27,13 @@ from mediabuild.events import (
     StageCompleted,
     StageDelivered,
     StageFailed,
+    StageProgress,
+    StageRunning,
     StageSkipped,
     StageWarning,
 )
 from mediabuild.executor import Outcome
+from mediabuild.live import LiveView
 from mediabuild.model import Reason, Task
 
 SKIPS_SHOWN = 100  # above this they are summed up
@@ -51,14 +55,25 @@ class Report:
         root: paths are shown relative to it.
         level: `debug`, `info`, `warning` or `error`; failures are always shown.
         total: how many tasks the run looks at.
+        earlier: task name → seconds it took last time; for the live view on a terminal.
     """
 
-    def __init__(self, stream: IO[str], events: EventLog, root: Path, *, level: str = "info", total: int = 0) -> None:
+    def __init__(
+        self,
+        stream: IO[str],
+        events: EventLog,
+        root: Path,
+        *,
+        level: str = "info",
+        total: int = 0,
+        earlier: Callable[[str], float | None] = lambda task: None,
+    ) -> None:
         self.stream = stream
         self.events = events
         self.root = root
         self.level = LEVELS.index(level)
         self.colour = colour_wanted(stream)
+        self.live = LiveView(stream, earlier) if stream.isatty() and level != "error" else None
         self.sum_up = total > SKIPS_SHOWN
         self.counts = dict.fromkeys(("built", "skipped", "failed", "blocked", "delivered"), 0)
         self.failures: list[tuple[str, str]] = []
@@ -74,8 +89,9 @@ class Report:
             shown = f"\x1b[{COLOURS[word]}m{shown}\x1b[0m"
         with self._lock:
             try:
-                self.stream.write(f"{shown} {text}\n")
-                self.stream.flush()
+                if self.live is None or not self.live.print(f"{shown} {text}"):
+                    self.stream.write(f"{shown} {text}\n")
+                    self.stream.flush()
             except BrokenPipeError:  # the reader went away; the run goes on
                 self.stream = open(os.devnull, "w")
 
@@ -84,6 +100,19 @@ class Report:
         self.events.emit(event)
         if isinstance(event, StageWarning):
             self.line("WARNING", f"{event.task}  {event.message}", "warning")
+        elif self.live is not None:
+            with self._lock:
+                self._show(self.live, event)
+
+    def _show(self, live: LiveView, event: Event) -> None:
+        if isinstance(event, StageRunning):
+            live.start(event.task)
+        elif isinstance(event, StageProgress):
+            live.progress(event.task, event.done, event.total)
+        elif isinstance(event, (StageCompleted, StageFailed)):
+            live.stop(event.task)
+        elif isinstance(event, RunFinished):
+            live.close()
 
     def start(self, version: str, tasks: int) -> None:
         """The run begins."""

@@ -319,6 +319,8 @@ class World:
             found = json.loads((self.directory(point) / "manifest.json").read_bytes())
         except (OSError, ValueError):
             return None
+        if not isinstance(found, dict) or "inputs" not in found:
+            return None
         lines = sorted(
             f"{name} {json.dumps(path, ensure_ascii=False)} {value}\n"
             for name, files in found["inputs"].items()
@@ -421,11 +423,12 @@ class World:
         return facts == json.dumps([manifest["code"], manifest["params"], manifest["inputs"]], sort_keys=True)
 
     def leftovers(self) -> list[str]:
-        """Temporary files and directories that a finished run must not leave behind."""
+        """What a finished run must not leave behind; the parts of derived files go after an hour."""
         jobs = self.root / "jobs"
         inside = itertools.chain(jobs.rglob(".mediabuild/tmp/*"), jobs.rglob(".mediabuild/swap/*"))
-        hidden = [path for path in self.root.rglob(".*") if path.name != ".mediabuild" and path.name != ".doit.json"]
-        return sorted(str(path.relative_to(self.root)) for path in [*inside, *hidden])
+        hidden = [path for path in self.root.rglob(".*") if path.name not in (".mediabuild", ".doit.json")]
+        derived = [path for path in hidden if path.name.startswith((".stats.cache.", ".manifest.json.", ".job.toml."))]
+        return sorted(str(path.relative_to(self.root)) for path in [*inside, *(set(hidden) - set(derived))])
 
     def contents(self) -> set[bytes]:
         """The content of every file in the jobs' directories and among the copies."""

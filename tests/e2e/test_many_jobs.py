@@ -1,18 +1,17 @@
-"""More ready tasks than the Runner holds at once."""
+"""More ready tasks than threads."""
 
 from __future__ import annotations
 
 import pytest
 
-from mediabuild.doit_plugin import LOOK_AHEAD
 from tests.e2e.conftest import CHAIN, Project
 
 
 @pytest.mark.parametrize("threads", ["1", "3"])
-def test_more_jobs_than_the_runner_looks_ahead(project: Project, threads: str) -> None:
+def test_more_jobs_than_threads(project: Project, threads: str) -> None:
     """Every task of every job runs once, whatever the number of threads."""
     project.write("pipeline.toml", CHAIN)
-    count = 2 * LOOK_AHEAD + 1
+    count = 33
     for number in range(count):
         project.write(f"media/{number:02}.txt", f"{number}\n")
     run = project.run("-n", threads)

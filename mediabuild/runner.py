@@ -1,0 +1,251 @@
+"""doit's Runner with threads that run stages, slots that they must fit into, and signals.
+
+doit's dispatcher says what is ready; this starts what fits. A waiting task never blocks one that
+could run. The user's own Python tasks run one at a time in the main thread, since doit's Python
+actions swap `sys.stdout`, which threads share.
+
+Not here: making doit's tasks (`doit_plugin`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import signal
+import threading
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+from doit.action import PythonAction
+from doit.exceptions import BaseFail, UnmetDependency
+from doit.runner import ERROR, FAILURE, Runner
+from doit.task import Task as DoitTask
+
+from mediabuild.build import failed_mark
+from mediabuild.doit_plugin import is_group, pipeline_task, set_mark
+from mediabuild.errors import Interrupted
+from mediabuild.executor import Executor
+from mediabuild.model import Reason
+from mediabuild.report import Report
+from mediabuild.slots import Held, Slots
+
+POLL_S = 0.05  # how often slots that another run holds are tried again
+
+Done = tuple[Any, BaseFail | None]
+
+
+class Crew:
+    """Threads that run tasks; started when needed.
+
+    Args:
+        size: how many at most.
+        work: runs one node's task and returns its failure or None.
+    """
+
+    def __init__(self, size: int, work: Any) -> None:
+        self.size = size
+        self.running = 0
+        self.done: queue.Queue[Done] = queue.Queue()
+        self._work = work
+        self._jobs: queue.Queue[Any] = queue.Queue()
+        self._threads: list[threading.Thread] = []
+
+    @property
+    def free(self) -> bool:
+        """Whether another task can be started."""
+        return self.running < self.size
+
+    def start(self, node: Any) -> None:
+        """Run a node's task on a thread."""
+        self.running += 1
+        if len(self._threads) < self.running:
+            self._threads.append(threading.Thread(target=self._serve, daemon=True))
+            self._threads[-1].start()
+        self._jobs.put(node)
+
+    def finished(self, timeout_s: float | None) -> Done | None:
+        """The next task that ends, or None when none does within the time."""
+        try:
+            done = self.done.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+        self.running -= 1
+        return done
+
+    def close(self) -> None:
+        """Wait for the threads to end."""
+        for _ in self._threads:
+            self._jobs.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _serve(self) -> None:
+        while (node := self._jobs.get()) is not None:
+            self.done.put((node, self._work(node.task)))
+
+
+class PipelineRunner(Runner):  # type: ignore[misc]
+    """Runs what doit's dispatcher hands out.
+
+    Args:
+        executor: runs the pipeline's tasks.
+        slots: what tasks that run at once share.
+        threads: how many tasks run at once at most.
+    """
+
+    def __init__(self, *args: Any, executor: Executor, report: Report, slots: Slots, threads: int) -> None:
+        super().__init__(*args)
+        self.executor = executor
+        self.report = report
+        self.slots = slots
+        self.threads = max(1, threads)
+        self.touched: set[str] = set()
+        self.final_result: int
+        self.interrupted = False
+        self._held: dict[str, Held] = {}
+
+    def run_tasks(self, task_dispatcher: Any) -> None:
+        """Pull ready tasks from doit, start what fits, report back what is done; until nothing is left."""
+        crew = Crew(self.threads, self.execute_task)
+        try:
+            self._schedule(task_dispatcher, crew)
+        except (Interrupted, KeyboardInterrupt):
+            self.interrupted = True
+            self.executor.processes.stop_all()
+        finally:
+            crew.close()
+            for held in self._held.values():
+                held.give_back()
+
+    def _schedule(self, dispatcher: Any, crew: Crew) -> None:
+        inbox: deque[Any] = deque([None])  # what doit is to hear of: finished nodes, or None to ask for more
+        ready: list[Any] = []
+        while True:
+            if self._stop_running:
+                inbox.clear()
+                ready.clear()
+            if crew.free and (node := self._fitting(ready)) is not None:
+                ready.remove(node)
+                if self._in_main_thread(node.task):
+                    self.process_task_result(node, self.execute_task(node.task))
+                    inbox.append(node)
+                else:
+                    crew.start(node)
+            elif crew.free and inbox:
+                self._pull(dispatcher, inbox, ready)
+            elif crew.running or ready:
+                ended = crew.finished(POLL_S if ready and crew.free else None)
+                if ended is not None:
+                    self.process_task_result(*ended)
+                    inbox.append(ended[0])
+            else:
+                return
+
+    def _pull(self, dispatcher: Any, inbox: deque[Any], ready: list[Any]) -> None:
+        """Tell doit of one finished node, and take the next ready one that it hands out."""
+        try:
+            node = dispatcher.generator.send(inbox.popleft())
+        except StopIteration:
+            inbox.clear()
+            return
+        if node == "hold on":
+            return
+        if self.select_task(node, dispatcher.tasks):
+            ready.append(node)
+            inbox.append(None)
+        else:
+            inbox.append(node)
+
+    def _fitting(self, ready: list[Any]) -> Any | None:
+        """The first ready task whose slots are free; they are taken."""
+        for node in ready:
+            task = pipeline_task(node.task)
+            held = self.slots.take(task.stage.resources) if task else Held()
+            if held is not None:
+                self._held[node.task.name] = held
+                return node
+        return None
+
+    def _in_main_thread(self, task: DoitTask) -> bool:
+        return pipeline_task(task) is None and any(isinstance(action, PythonAction) for action in task.actions)
+
+    def select_task(self, node: Any, tasks_dict: Any) -> bool:
+        """Whether the task is to run; in a fresh one's manifest it is noted that it was looked at."""
+        chosen = bool(super().select_task(node, tasks_dict))
+        task = pipeline_task(node.task)
+        if task is not None and node.run_status == "up-to-date":
+            self.executor.refresh(task)
+        return chosen
+
+    def execute_task(self, task: DoitTask) -> BaseFail | None:
+        """Run a task's actions, on whichever thread."""
+        ours = pipeline_task(task)
+        if ours is None:
+            return super().execute_task(task)
+        self.report.stale(ours, task.uptodate[0][0].found or [Reason("forced", now="doit -a")])
+        action = task.actions[0]
+        action.gpus = self._held[task.name].gpus
+        action.executor, action.always = self.executor, self.always_execute
+        return action.execute()
+
+    def process_task_result(self, node: Any, base_fail: BaseFail | None) -> None:
+        """Note what became of a task, for the console, the events and the next run."""
+        self._held.pop(node.task.name, Held()).give_back()
+        super().process_task_result(node, base_fail)
+        task = pipeline_task(node.task)
+        if task is not None and base_fail is None:
+            outcome = node.task.actions[0].outcome
+            if outcome.built:
+                self.touched.add(task.job)
+            with contextlib.suppress(OSError):
+                failed_mark(task).unlink(missing_ok=True)
+            self.report.finished(task, outcome)
+
+    def _handle_task_error(self, node: Any, base_fail: BaseFail) -> None:
+        task = pipeline_task(node.task)
+        if is_group(node.task):
+            node.run_status = "failure"  # its tasks have said why
+            return
+        if task is None:
+            super()._handle_task_error(node, base_fail)
+            return
+        node.run_status = "failure"
+        busy = getattr(base_fail, "busy", False)
+        self.final_result = max(self.final_result, ERROR if busy else FAILURE)
+        if isinstance(base_fail, UnmetDependency):
+            self.report.blocked(task, [bad.task.name for bad in node.bad_deps])
+            return
+        if self.executor.processes.stopping.is_set():
+            return
+        if not busy:
+            with contextlib.suppress(OSError):
+                set_mark(failed_mark(task))
+                failed_mark(task).write_text(base_fail.message.splitlines()[0])
+        log = task.state_dir / "logs" / f"{task.key}.log"
+        self.report.failed(task, base_fail.message, getattr(base_fail, "hint", ""), str(log) if log.exists() else "")
+        if not self.continue_:
+            self._stop_running = True
+
+
+@contextlib.contextmanager
+def signals_interrupt() -> Iterator[None]:
+    """INT, TERM and HUP raise `Interrupted` in the main thread, once; a second one is ignored while cleaning up."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    seen = False
+
+    def interrupt(number: int, frame: Any) -> None:
+        nonlocal seen
+        if not seen:
+            seen = True
+            raise Interrupted("interrupted")
+
+    earlier = {n: signal.getsignal(n) for n in numbers}
+    for n in numbers:
+        if earlier[n] is not signal.SIG_IGN:  # nohup means it
+            signal.signal(n, interrupt)
+    try:
+        yield
+    finally:
+        for n in numbers:
+            signal.signal(n, earlier[n])

@@ -1,0 +1,370 @@
+"""A user's mistakes: one clear message each, the nearest name, exit 3, nothing run, no traceback."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.conftest import CHAIN, Project
+
+HEAD = '[pipeline]\nsources = ["media/*.txt"]\n'
+COPY = '["cp", "{inputs.text}", "{outputs.text}"]'
+
+
+def stage(name: str, text: str, *, output: str = "x.txt", more: str = "") -> str:
+    """A small command stage."""
+    return f'[stages.{name}]\ncommand = {COPY}\ninputs = {{ text = "{text}" }}\noutputs = {{ text = "{output}" }}\n{more}\n'
+
+
+@pytest.fixture
+def one(project: Project) -> Project:
+    """A project with a source and no pipeline yet."""
+    project.write("media/one.txt", "hello\n")
+    return project
+
+
+def refused(project: Project, *args: str, pipeline: str | None = None) -> str:
+    """What a run that must not start anything says."""
+    if pipeline is not None:
+        project.write("pipeline.toml", pipeline)
+    run = project.run(*args)
+    assert run.status == 3, run.out + run.err
+    assert run.events == []
+    assert "Traceback" not in run.err
+    assert run.out == ""
+    return run.err
+
+
+MISTAKES = {
+    "an unknown stage file": (
+        HEAD + '[stages.demuxx]\ninputs = { media = "source" }\n',
+        ["stages.demuxx", "no stage 'demuxx'", "'demux'"],
+    ),
+    "an unknown stage as input": (
+        HEAD + stage("alpha", "source") + stage("beta", "alhpa.text"),
+        ["stages.beta.inputs.text", "alhpa.text", "'alpha'"],
+    ),
+    "an unknown output of a stage": (
+        HEAD + stage("alpha", "source") + stage("beta", "alpha.txet"),
+        ["stages.beta.inputs.text", "no output 'txet'", "'text'"],
+    ),
+    "a misspelt key of a stage": (
+        HEAD + stage("alpha", "source", more="timout_s = 3"),
+        ["stages.alpha.timout_s", "unknown key", "'timeout_s'"],
+    ),
+    "a misspelt key of the pipeline": (
+        '[pipeline]\nsource = ["media/*.txt"]\n' + stage("alpha", "source"),
+        ["pipeline.source", "unknown key", "'sources'", "missing"],
+    ),
+    "a misspelt table": (HEAD + stage("alpha", "source") + "[stage.x]\n", ["stage:", "unknown table", "'stages'"]),
+    "a wrong type": (
+        HEAD + stage("alpha", "source", more='timeout_s = "long"'),
+        ["stages.alpha.timeout_s", "expected", "float", "str"],
+    ),
+    "a value out of bounds": (HEAD + stage("alpha", "source", more="timeout_s = 0"), ["stages.alpha.timeout_s", "> 0"]),
+    "a wrong choice": (
+        '[pipeline]\nsources = "media/*.txt"\nchecksum = "md5"\n' + stage("alpha", "source"),
+        ["pipeline.checksum", "md5"],
+    ),
+    "a device that is none": (
+        '[pipeline]\nsources = "media/*.txt"\ndevice = "gpu"\n' + stage("alpha", "source"),
+        ["pipeline.device"],
+    ),
+    "a table in the place of a value": (HEAD + "[stages.alpha]\ncommand = { a = 1 }\n", ["stages.alpha.command"]),
+    "a value in the place of a table": (HEAD + "[stages]\nalpha = 3\n", ["stages.alpha", "expected a table"]),
+    "a cycle": (
+        HEAD + stage("alpha", "gamma.text") + stage("beta", "alpha.text") + stage("gamma", "beta.text"),
+        ["a cycle", "alpha", "beta", "gamma", "→"],
+    ),
+    "a stage that reads itself": (HEAD + stage("alpha", "alpha.text"), ["a cycle", "alpha → alpha"]),
+    "a cycle beside a good stage": (
+        HEAD + stage("good", "source") + stage("alpha", "beta.text") + stage("beta", "alpha.text"),
+        ["a cycle", "alpha"],
+    ),
+    "no source matches": (
+        '[pipeline]\nsources = ["nowhere/*.mp4"]\n' + stage("alpha", "source"),
+        ["pipeline.sources", "no recording matches", "nowhere/*.mp4"],
+    ),
+    "a source that is named and missing": (
+        '[pipeline]\nsources = ["media/two.txt"]\n' + stage("alpha", "source"),
+        ["pipeline.sources", "media/two.txt"],
+    ),
+    "an output outside its directory": (
+        HEAD + stage("alpha", "source", output="../../x.txt"),
+        ["stages.alpha.outputs.text", "leads outside"],
+    ),
+    "an absolute output": (HEAD + stage("alpha", "source", output="/tmp/x"), ["outputs.text", "leads outside"]),
+    "an output that is the directory": (HEAD + stage("alpha", "source", output="."), ["outputs.text", "leads outside"]),
+    "an output called as the manifest": (
+        HEAD + stage("alpha", "source", output="manifest.json"),
+        ["outputs.text", "manifest.json"],
+    ),
+    "overlapping outputs": (
+        HEAD + stage("alpha", "source").replace('"x.txt"', '"x", more = "x/y.txt"'),
+        ["stages.alpha.outputs.more", "overlaps"],
+    ),
+    "one file as two outputs": (
+        HEAD + stage("alpha", "source").replace('"x.txt"', '"x.txt", more = "x.txt"'),
+        ["stages.alpha.outputs.more", "overlaps"],
+    ),
+    "one file as two outputs, spelt otherwise": (
+        HEAD + stage("alpha", "source").replace('"x.txt"', '"x.txt", more = "./x.txt"'),
+        ["stages.alpha.outputs.more", "overlaps"],
+    ),
+    "an input nobody makes": (
+        HEAD + stage("alpha", "./terms/main.csv"),
+        ["stages.alpha.inputs.text", "terms/main.csv", "?./terms/main.csv"],
+    ),
+    "a path without a slash": (HEAD + stage("alpha", "main.csv"), ["stages.alpha.inputs.text", "./main.csv"]),
+    "a delivery outside the project": (
+        HEAD + stage("alpha", "source", more='deliver = "../out/{job}"'),
+        ["stages.alpha.deliver", "leads outside"],
+    ),
+    "a stage called as a command": (
+        HEAD + stage("status", "source"),
+        ["stages.status", "is a command", "my_status"],
+    ),
+    "a stage with a strange name": (HEAD + stage('"a b"', "source"), ["a b", "letters, digits"]),
+    "a placeholder that is not declared": (
+        HEAD + stage("alpha", "source").replace("{inputs.text}", "{inputs.texd}"),
+        ["stages.alpha.command", "{inputs.texd}", "'text'"],
+    ),
+    "an empty command": (HEAD + stage("alpha", "source").replace(COPY, "[]"), ["stages.alpha.command", "empty"]),
+    "both a command and a file": (
+        HEAD + stage("alpha", "source", more='uses = "demux"'),
+        ["stages.alpha.uses", "either a command or a file"],
+    ),
+    "a matrix without values": (
+        HEAD + stage("alpha", "source", more="matrix = { language = [] }"),
+        ["stages.alpha.matrix.language", "no values"],
+    ),
+    "a matrix value twice": (
+        HEAD + stage("alpha", "source", more='matrix = { language = ["es", "es"] }'),
+        ["stages.alpha.matrix.language", "twice"],
+    ),
+    "a matrix value that is no name": (
+        HEAD + stage("alpha", "source", more='matrix = { language = ["../es"] }'),
+        ["stages.alpha.matrix.language", "'../es'"],
+    ),
+    "no stages": (HEAD, ["stages", "no stage is declared"]),
+    "an unknown job": (HEAD + stage("alpha", "source") + "[jobs.onne]\nparams.alpha = {}\n", ["onne", "'one'"]),
+    "an unknown stage in a job": (
+        HEAD + stage("alpha", "source") + "[jobs.one]\nparams.alhpa = {}\n",
+        ["params.alhpa", "'alpha'"],
+    ),
+    "an unknown param in a job": (
+        HEAD + stage("alpha", "source", more="params = { speed = 1 }") + "[jobs.one]\nparams.alpha = { sped = 2 }\n",
+        ["params.alpha.sped", "'speed'"],
+    ),
+    "a job's param of another type": (
+        HEAD + stage("alpha", "source", more="params = { speed = 1 }") + '[jobs.one]\nparams.alpha = { speed = "x" }\n',
+        ["params.alpha.speed", "expected an integer", "a string"],
+    ),
+    "no TOML": ("[pipeline\n", ["pipeline.toml", "line 1"]),
+    "a key twice": (HEAD + stage("alpha", "source") + stage("alpha", "source"), ["pipeline.toml", "alpha"]),
+    "an interpreter that is not there": (
+        HEAD + stage("alpha", "source", more='python = "venv/none"'),
+        ["stages.alpha.python", "venv/none"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_in_the_pipeline(one: Project, name: str) -> None:
+    """It is said with its table and key, what was expected, and the nearest name; nothing runs, exit 3."""
+    pipeline, expected = MISTAKES[name]
+    said = refused(one, pipeline=pipeline)
+    for text in expected:
+        assert text in said, said
+    assert not (one.root / "jobs").exists()
+
+
+def test_several_mistakes_are_said_at_once(one: Project) -> None:
+    """One run tells all: an unknown key, an unknown stage, a wrong type, an unknown input, each on its line."""
+    pipeline = (
+        HEAD
+        + "speed = 3\n"
+        + stage("alpha", "sorce")
+        + stage("beta", "alpha.text", more="timeout_s = []")
+        + "[stages.demuxx]\n[jbos.x]\n"
+    )
+    said = refused(one, pipeline=pipeline)
+    for where in ("pipeline.speed", "stages.alpha.inputs.text", "stages.beta.timeout_s", "stages.demuxx", "jbos"):
+        assert any(line.strip().startswith(where) for line in said.splitlines()), said
+    assert "5 mistakes" in said
+
+
+def test_params_of_a_python_stage(one: Project) -> None:
+    """A built-in stage's params are checked before anything runs: name, type, bounds, all at once, and its inputs."""
+    pipeline = (
+        '[pipeline]\nsources = "media/*.txt"\n[stages.demux]\ninputs = { meda = "source" }\n'
+        'params = { clip_start = 3, clip_end_s = "late", audio_track = -4 }\n'
+    )
+    said = refused(one, pipeline=pipeline)
+    for text in (
+        "stages.demux.params.clip_start: unknown key",
+        "'clip_start_s'",
+        "stages.demux.params.clip_end_s: expected",
+        "stages.demux.params.audio_track",
+        "stages.demux.inputs.meda",
+        "'media'",
+        "stages.demux.inputs.media: missing",
+    ):
+        assert text in said, said
+
+
+def test_a_broken_stage_file(one: Project) -> None:
+    """A project's stage that can't be imported is named with its line, without a traceback."""
+    one.write("stages/broken.py", '"""Broken."""\nimport nothing_of_this_name\n')
+    said = refused(one, pipeline=HEAD + '[stages.broken]\ninputs = { text = "source" }\n')
+    assert "stages.broken" in said
+    assert "broken.py:2" in said
+    assert "nothing_of_this_name" in said
+    one.write("stages/broken.py", "def (:\n")
+    assert "broken.py:1" in refused(one)
+    one.write("stages/broken.py", '"""No stage in it."""\n')
+    assert "declares 0 stages" in refused(one)
+
+
+def test_two_sources_with_one_name(one: Project) -> None:
+    """Both are shown."""
+    one.write("media/one.md", "the other\n")
+    said = refused(one, pipeline=HEAD.replace("*.txt", "*") + stage("alpha", "source"))
+    assert "'one'" in said
+    assert "media/one.md" in said
+    assert "media/one.txt" in said
+
+
+def test_a_job_in_another_jobs_stage(one: Project) -> None:
+    """`media/one/alpha.txt` would put its job into the stage `alpha` of the job `one`."""
+    one.write("media/one/alpha.txt", "inside\n")
+    said = refused(one, pipeline=HEAD.replace("*.txt", "**/*.txt") + stage("alpha", "source"))
+    assert "'one/alpha'" in said
+    assert "'one'" in said
+    assert "stage 'alpha'" in said
+
+
+def test_a_job_called_as_the_state_directory(one: Project) -> None:
+    """`.mediabuild` and `.all` are kept for the engine."""
+    one.write("media/.mediabuild/x.txt", "x\n")
+    said = refused(
+        one,
+        pipeline='[pipeline]\nsources = ["media/.mediabuild/*.txt", "media/*/*.txt", "./.all.txt"]\n'
+        + stage("a", "source"),
+    )
+    assert said
+
+
+def test_there_is_no_pipeline(project: Project) -> None:
+    """An empty directory: the file is named, and how to get one."""
+    said = refused(project)
+    assert "pipeline.toml: not found" in said
+    assert "mediabuild init" in said
+
+
+OVERRIDES = {
+    "times=many": ["times", "expected", "int"],
+    "tims=3": ["tims", "no stage has such a param", "'times'"],
+    "B.tims=3": ["B.tims", "'B.times'"],
+    "D.times=3": ["D.times", "'B.times'"],
+    "note=3": ["note", "several stages have it", "A.note", "B.note"],
+}
+
+
+@pytest.mark.parametrize("override", OVERRIDES)
+def test_a_bad_override(one: Project, override: str) -> None:
+    """An unknown, ambiguous or wrongly typed NAME=VALUE lists what would do; nothing runs."""
+    noted = CHAIN.replace("{ times = 2 }", '{ times = 2, note = "b" }')
+    noted = noted.replace('outputs = { text = "a.txt" }', 'outputs = { text = "a.txt" }\nparams = { note = "a" }')
+    said = refused(one, override, pipeline=noted)
+    for text in OVERRIDES[override]:
+        assert text in said, said
+
+
+COMMAND_LINES = {
+    "--form=A": ["--form"],
+    "--from=D": ["--from", "'D'", "A, B, C"],
+    "--to=b": ["--to", "'b'", "B"],
+    "--from=C --to=A": ["reversed", "--from A --to C"],
+    "--stages=A,X": ["--stages", "'X'"],
+    "--stages=,": ["--stages", "names no stage"],
+    "--job=two": ["--job", "'two'", "one"],
+    "--device=gpu": ["--device", "'gpu'"],
+    "--source=media/two.txt": ["--source", "media/two.txt"],
+    "--log-level=loud": ["--log-level", "'loud'"],
+    "-n x": ["num"],
+    "-P process": ["process"],
+    "D:one": ["'D:one'", "doit list"],
+    "A:onne": ["'A:onne'", "'A:one'"],
+    "C:*:x": ["matches no task"],
+    "jobs/one/A/b.txt": ["jobs/one/A/b.txt"],
+    "--stages=A B": ["nothing is selected"],
+    "clip_start_s=1": ["clip_start_s", "no stage has such a param"],
+    "--clip-start=1": ["clip_start"],
+}
+
+
+@pytest.mark.parametrize("line", COMMAND_LINES)
+def test_a_mistake_on_the_command_line(one: Project, line: str) -> None:
+    """Unknown options, stages, jobs, tasks and patterns: said with what there is; nothing runs, exit 3."""
+    said = refused(one, *line.split(), pipeline=CHAIN)
+    for text in COMMAND_LINES[line]:
+        assert text in said, said
+
+
+@pytest.mark.parametrize(
+    "command", ["info", "list", "explain", "clean", "forget", "ignore", "reset-dep", "status", "check"]
+)
+def test_an_unknown_name_after_a_command(one: Project, command: str) -> None:
+    """Every command that takes names says which one is none, and the nearest; exit 3, no traceback."""
+    one.write("pipeline.toml", CHAIN)
+    for name in ("A:onne", "*:nope"):
+        done = one.command(command, name)
+        assert done.status == 3, (command, name, done.out, done.err)
+        assert name in done.err
+        assert "Traceback" not in done.err
+        assert done.out == ""
+    assert "A:one" in one.command(command, "A:onne").err
+
+
+def test_an_unknown_command_is_an_unknown_name(one: Project) -> None:
+    """`mediabuild statsu`: no task, command or target of that name; the command is proposed."""
+    said = refused(one, "statsu", pipeline=CHAIN)
+    assert "'statsu'" in said
+    assert "status" in said
+
+
+def test_a_dodo_task_that_is_called_as_a_stage(one: Project) -> None:
+    """The clash is told, and nothing of either runs."""
+    one.write("dodo.py", 'def task_A():\n    return {"actions": ["touch ran"]}\n')
+    said = refused(one, pipeline=CHAIN)
+    assert "'A'" in said
+    assert not (one.root / "ran").exists()
+
+
+def test_a_dodo_that_does_not_load(one: Project) -> None:
+    """The user's own error is theirs to read; the pipeline doesn't run."""
+    one.write("dodo.py", "import nothing_of_this_name\n")
+    one.write("pipeline.toml", CHAIN)
+    run = one.run()
+    assert run.status == 3
+    assert "nothing_of_this_name" in run.err
+    assert run.events == []
+
+
+def test_a_program_that_is_not_there(one: Project) -> None:
+    """A command stage whose program is missing fails by name, with what to type."""
+    one.write("pipeline.toml", CHAIN.replace('["sh", "-c", \'cp "$1"', '["no-such-program", "-c", \'cp "$1"'))
+    run = one.run()
+    assert run.status == 1
+    assert run.tasks("stage_failed") == ["A:one", "B:one", "C:one"]
+    assert "no-such-program" in run.out
+    assert "command -v no-such-program" in run.out
+    assert "Traceback" not in run.err
+
+
+def test_a_stage_that_does_not_write_its_output(one: Project) -> None:
+    """Exit 0 without the file is a failure that names the file."""
+    one.write("pipeline.toml", CHAIN.replace('cp "$1" "$2"', "true"))
+    run = one.run("A:one")
+    assert run.status == 1
+    assert "did not write a.txt" in run.out
