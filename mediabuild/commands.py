@@ -5,10 +5,12 @@ Not here: what they look at (`build`) and how tasks run (`doit_plugin`).
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import getopt
 import os
 import sys
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -110,8 +112,8 @@ class PipelineCommand(DoitCmdBase):  # type: ignore[misc]
         return selection.pick(self.build.pipeline, tasks, named) if tasks else []
 
 
-def expand_names(args: list[str], tasks: dict[str, DoitTask], root: Path) -> list[str]:
-    """Task names for names, patterns and targets (relative, absolute, `./`).
+def expand_names(args: list[str], tasks: dict[str, DoitTask], root: Path, commands: Iterable[str] = ()) -> list[str]:
+    """Task names for names, patterns and targets (relative, absolute, `./`); a misspelt command is told too.
 
     Raises:
         InvalidCommand: with the nearest name for each that is none of these.
@@ -130,7 +132,7 @@ def expand_names(args: list[str], tasks: dict[str, DoitTask], root: Path) -> lis
             found.append(targets[path])
         else:
             what = "matches no task" if any(c in arg for c in "*?[") else "is no task, command or target"
-            raise InvalidCommand(f"{arg!r} {what}; {nearest(arg, tasks)}\n  hint: doit list --all")
+            raise InvalidCommand(f"{arg!r} {what}; {nearest(arg, [*tasks, *commands])}\n  hint: doit list --all")
     return list(dict.fromkeys(found))
 
 
@@ -154,7 +156,7 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
     doc_usage = "[TASK/TARGET/NAME=VALUE ...]"
     execute_tasks = True
     cmd_options = (
-        *DoitRun.cmd_options,
+        *(known | {"default": "thread"} if known["name"] == "par_type" else known for known in DoitRun.cmd_options),
         option("force", "force", "run the selected stages whatever their manifests say", bool, False),
         option("dry_run", "dry-run", "say what would run and why; run nothing", bool, False),
         option("fail_fast", "fail-fast", "stop at the first failure", bool, False),
@@ -170,7 +172,7 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
         always: bool = False,
         reporter: Any = "console",
         num_process: int = 0,
-        par_type: str = "process",
+        par_type: str = "thread",
         single: bool = False,
         auto_delayed_regex: bool = False,
         force_verbosity: bool = False,
@@ -186,6 +188,8 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
 
         if log_level not in LEVELS:
             raise InvalidCommand(f"--log-level: {log_level!r} is none of {', '.join(LEVELS)}")
+        if par_type != "thread":
+            raise InvalidCommand(f"-P {par_type}: stages are processes of their own already\n  hint: doit -n 4")
         names = self._select(single)
         if force:
             self.build.rebuilder.forced = frozenset(self._forced(names))
@@ -226,7 +230,8 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
                 report.line("STOPPED", "interrupted", "error")
         finally:
             executor.close()
-            self.build.write_summaries(runner.touched)
+            with contextlib.suppress(OSError):  # a full disk: what matters is in the manifests
+                self.build.write_summaries(runner.touched)
             report.finish(status)
             events.close()
         return status
@@ -235,7 +240,8 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
         """Names for doit; a range prunes dependencies to what was selected."""
         selection = self.build.options.selection
         tasks = {task.name: task for task in self.task_list}
-        names = expand_names(list(self.sel_tasks), tasks, self.build.pipeline.root) if self.sel_tasks else None
+        root, commands = self.build.pipeline.root, self.loader.cmd_names
+        names = expand_names(list(self.sel_tasks), tasks, root, commands) if self.sel_tasks else None
         if single and names is not None:
             for name in names:
                 for member in [name, *(tasks[name].task_dep if tasks[name].has_subtask else [])]:

@@ -6,6 +6,7 @@ Not here: jobs and tasks (`graph`). The tables below are also where the editor's
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import sys
 import tomllib
@@ -238,6 +239,7 @@ def _stage(
         mistakes.add(f"{where}.uses", "a stage has either a command or a file")
     outputs = dict(declaration.outputs) if declaration else table.get("outputs", {})
     _check_outputs(where, outputs, mistakes)
+    outputs = {name: os.path.normpath(path) for name, path in outputs.items()}
     matrix = _matrix(where, table.get("matrix", {}), mistakes)
     params = _stage_params(where, table.get("params", {}), matrix, declaration, mistakes)
     if command is not None:
@@ -275,7 +277,7 @@ def _check_outputs(where: str, outputs: Mapping[str, str], mistakes: Mistakes) -
         elif parts[0] == "manifest.json":
             mistakes.add(f"{where}.outputs.{name}", "manifest.json is the manifest's name")
     taken: dict[str, str] = {}
-    for name, path in outputs.items():
+    for name, path in ((name, os.path.normpath(path)) for name, path in outputs.items()):
         clash = next(
             (n for n, p in taken.items() if (path + "/").startswith(p + "/") or (p + "/").startswith(path + "/")), None
         )

@@ -19,6 +19,7 @@ from typing import IO
 
 import msgspec
 
+from mediabuild.errors import MediabuildError
 from mediabuild.model import Reason
 
 LOG_BYTES = 8_000_000  # about 40,000 events
@@ -138,6 +139,9 @@ class EventLog:
     Args:
         log: the file in the jobs directory; trouble with it never stops a run.
         target: `--events`: a file that is written anew, `-` for stdout, or None.
+
+    Raises:
+        MediabuildError: the target can't be written.
     """
 
     def __init__(self, log: Path, target: str | None = None) -> None:
@@ -151,7 +155,10 @@ class EventLog:
         if target == "-":
             self._files.append(open(os.dup(sys.stdout.fileno()), "wb", buffering=0))
         elif target:
-            self._files.append(open(target, "wb", buffering=0))
+            try:
+                self._files.append(open(target, "wb", buffering=0))
+            except OSError as error:
+                raise MediabuildError(f"--events: {target}: {error.strerror}", "doit --events=events.jsonl") from None
 
     def emit(self, event: Event) -> None:
         """Stamp an event and write it everywhere, as one write each."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import functools
 import os
 import shutil
 import tempfile
@@ -30,7 +31,7 @@ from mediabuild.events import Event, ModelLoading, StageProgress, StageRunning, 
 from mediabuild.ffmpeg import ffmpeg_path
 from mediabuild.lock import locked
 from mediabuild.manifest import Manifest, find_manifest, write_manifest
-from mediabuild.model import MANIFEST_NAME, STATE_DIR, Produced, Reason, Task
+from mediabuild.model import MANIFEST_NAME, STATE_DIR, Given, Produced, Reason, Task
 from mediabuild.processes import Processes
 from mediabuild.publish import check_inside, deliver, keep_edits, publish, recover
 from mediabuild.rebuilder import Observation, Rebuilder, deliveries, forgotten_mark, input_differences
@@ -391,7 +392,7 @@ class Executor:
         files = manifest.output_files()
         for copy, output in wanted.items():
             target = self.root / copy
-            _check_delivery(self.root, target, task)
+            self._check_delivery(target, task)
             digest = files[output]
             actual = self._digest_if_there(target, digest)
             if actual == digest:
@@ -410,6 +411,20 @@ class Executor:
         if wanted or record.exists():
             record.parent.mkdir(parents=True, exist_ok=True)
             record.write_bytes(msgspec.json.encode(made, order="sorted"))
+
+    def _check_delivery(self, target: Path, task: Task) -> None:
+        """Refuse a copy that would leave the project, or take a source's place."""
+        where, root = f"stages.{task.stage.name}.deliver", os.path.realpath(self.root)
+        if os.path.commonpath([root, os.path.realpath(target.parent)]) != root:
+            raise StageError(f"{where}: {target.parent} leads outside the project")
+        if os.path.realpath(target) in self._sources:
+            raise StageError(f"{where}: {target} is a source", 'deliver = "out/{job}"')
+
+    @functools.cached_property
+    def _sources(self) -> set[str]:
+        """The real paths of all sources."""
+        given = (r for task in self.rebuilder.tasks.values() for refs in task.inputs.values() for r in refs)
+        return {os.path.realpath(self.root / r.pattern) for r in given if isinstance(r, Given) and r.label}
 
     def _digest_if_there(self, file: Path, like: str) -> str | None:
         try:
@@ -510,12 +525,6 @@ def _check_place(task: Task) -> None:
             raise StageError(f"{folder}: is a link; it must be a directory", f"rm {folder}")
         if folder.exists() and not folder.is_dir():
             raise StageError(f"{folder}: is a file; it must be a directory", f"mv {folder} {folder}.mine")
-
-
-def _check_delivery(root: Path, target: Path, task: Task) -> None:
-    real = os.path.realpath(target.parent)
-    if real != os.path.realpath(root) and not real.startswith(os.path.realpath(root) + os.sep):
-        raise StageError(f"stages.{task.stage.name}.deliver: {target.parent} leads outside the project")
 
 
 def _set_aside(target: Path) -> Path:

@@ -14,7 +14,7 @@ from typing import Any
 
 from mediabuild.config import Mistakes, effective_params, is_path, split_reference
 from mediabuild.model import Given, Pipeline, Produced, Reference, StageSpec, Task
-from mediabuild.names import WILDCARDS, encode_name, expand_braces, fixed_part, nearest
+from mediabuild.names import WILDCARDS, encode_name, expand_braces, fixed_part, nearest, suffixes
 
 RESERVED_JOBS = (".mediabuild", ".all")
 Overrides = Mapping[str, Mapping[str, Any]]
@@ -136,8 +136,43 @@ def make_tasks(
                 if task.name in tasks:
                     mistakes.add(f"stages.{spec.name}.matrix", f"two combinations are called {task.value!r}")
                 tasks[task.name] = task
+    _check_deliveries(pipeline, jobs, tasks, mistakes)
     mistakes.raise_if_any()
     return tasks
+
+
+def delivery_prefix(pipeline: Pipeline, task: Task) -> str:
+    """Where a task's copies go, relative to the pipeline: `deliver` with its placeholders filled in.
+
+    A job in a directory of its own (`--job-dir`) delivers under that directory's name, so that two
+    directories of one recording don't fight over one copy.
+    """
+    usual = pipeline.jobs_dir / task.job == task.job_dir
+    prefix = (task.stage.deliver or "").replace("{job}", task.job if usual else task.job_dir.name)
+    for key in task.stage.matrix:
+        prefix = prefix.replace("{" + key + "}", str(task.params[key]))
+    return os.path.normpath(prefix)
+
+
+def _check_deliveries(
+    pipeline: Pipeline, jobs: Mapping[str, Given], tasks: Mapping[str, Task], mistakes: Mistakes
+) -> None:
+    """No two copies may have one name, and none may stand in for a source or lie among the jobs."""
+    taken: dict[str, str] = {os.path.normpath(given.pattern): "the source" for given in jobs.values()}
+    for task in tasks.values():
+        if task.stage.deliver is None:
+            continue
+        where, prefix = f"stages.{task.stage.name}.deliver", delivery_prefix(pipeline, task)
+        if not os.path.relpath(pipeline.root / prefix, pipeline.jobs_dir).startswith(".."):
+            mistakes.add(where, "copies can't go into the jobs directory", 'deliver = "out/{job}"')
+            return
+        for path in task.stage.outputs.values():
+            copy = prefix + suffixes(path)
+            if copy in taken:
+                hint = "{job} and the keys of the matrix tell copies apart"
+                mistakes.add(where, f"{task.name} would deliver {copy}, as {taken[copy]} does", hint)
+                return
+            taken[copy] = task.name
 
 
 def _job_params(

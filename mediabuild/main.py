@@ -88,6 +88,8 @@ def main() -> int:
         return 0
     try:
         return int(MediabuildMain().run(arguments) or 0)
+    except KeyboardInterrupt:  # before a command has its own way of stopping
+        return 130
     except BrokenPipeError:  # `mediabuild list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

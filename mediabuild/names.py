@@ -11,16 +11,24 @@ import re
 from collections.abc import Iterable
 
 RESERVED = re.compile(r"[%:=*\x00-\x1f\x7f]")
+NAMES_SHOWN = 20
 WILDCARDS = re.compile(r"[*?\[{]")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """`did you mean 'demux'?`, or the list of what there is, or nothing."""
+    """`did you mean 'demux'?`, or the list of what there is (the first of them), or nothing."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     if close:
         return f"did you mean {close[0]!r}?"
-    return f"there is: {', '.join(names)}" if names else ""
+    shown = ", ".join(names[:NAMES_SHOWN]) + (" …" if len(names) > NAMES_SHOWN else "")
+    return f"there is: {shown}" if names else ""
+
+
+def suffixes(path: str) -> str:
+    """A file's name from its first dot on: `subs/subtitles.es.srt` → `.es.srt`; `.NAME` where it has none."""
+    name = path.rpartition("/")[2]
+    return name[name.index(".") :] if "." in name else f".{name}"
 
 
 def encode_name(text: str) -> str:

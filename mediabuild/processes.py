@@ -23,6 +23,7 @@ from typing import IO
 from mediabuild.errors import Interrupted, StageError
 
 GRACE_S = 5.0
+CAN_PEEK = hasattr(os, "waitid")  # not on macOS before Python 3.13
 REAPER = """
 import os, signal, sys
 for name in ("SIGINT", "SIGTERM", "SIGHUP"):
@@ -55,16 +56,25 @@ class Child:
 
     def wait(self) -> int:
         """Wait for the leader, then end whatever it left behind; returns its exit status, negative for a signal."""
-        # without reaping, so that the group's number can't go to somebody else before the kill
-        with contextlib.suppress(ChildProcessError):
-            os.waitid(os.P_PID, self.group, os.WEXITED | os.WNOWAIT)
-        self.signal(signal.SIGKILL)
+        if CAN_PEEK:  # without reaping, so that the group's number can't go to somebody else before the kill
+            with contextlib.suppress(ChildProcessError):
+                os.waitid(os.P_PID, self.group, os.WEXITED | os.WNOWAIT)
+            self.signal(signal.SIGKILL)
+        self._reap(0)
+        if not CAN_PEEK:
+            with contextlib.suppress(OSError):
+                os.killpg(self.group, signal.SIGKILL)
+        assert self.process.returncode is not None
+        return self.process.returncode
+
+    def _reap(self, options: int) -> None:
+        """Collect the leader's exit status, if it has ended or `options` says to wait."""
         with self._reaped:
             if self.process.returncode is None:
-                _, status, usage = os.wait4(self.group, 0)
-                self.process.returncode = os.waitstatus_to_exitcode(status)
-                self.peak_memory_bytes = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        return self.process.returncode
+                pid, status, usage = os.wait4(self.group, options)
+                if pid:
+                    self.process.returncode = os.waitstatus_to_exitcode(status)
+                    self.peak_memory_bytes = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
     def signal(self, number: int) -> None:
         """Send a signal to the whole group, if it is still there."""
@@ -73,12 +83,14 @@ class Child:
                 os.killpg(self.group, number)
 
     def ended(self) -> bool:
-        """Whether the leader has ended; it is not reaped."""
-        if self.process.returncode is not None:
-            return True
-        with contextlib.suppress(ChildProcessError):
-            return os.waitid(os.P_PID, self.group, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
-        return True
+        """Whether the leader has ended."""
+        if self.process.returncode is None and CAN_PEEK:
+            with contextlib.suppress(ChildProcessError):
+                return os.waitid(os.P_PID, self.group, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
+        elif self.process.returncode is None and self._reaped.acquire(blocking=False):
+            self._reaped.release()  # nobody is waiting for it, so nobody minds that it is collected here
+            self._reap(os.WNOHANG)
+        return self.process.returncode is not None
 
 
 class Processes:

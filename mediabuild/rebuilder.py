@@ -22,9 +22,10 @@ from mediabuild.config import site_packages
 from mediabuild.device import Devices
 from mediabuild.digest import Digests, files_below, hash_bytes
 from mediabuild.errors import MediabuildError
-from mediabuild.graph import paths_of
+from mediabuild.graph import delivery_prefix, paths_of
 from mediabuild.manifest import Files, Manifest, find_manifest, read_manifest
 from mediabuild.model import Given, Pipeline, Produced, Reason, ReasonKind, Task
+from mediabuild.names import suffixes
 from mediabuild.stage import Lookup, ModelRef
 
 SHORT_HEX = 12
@@ -298,15 +299,8 @@ def deliveries(pipeline: Pipeline, task: Task, manifest: Manifest) -> dict[str, 
     """
     if task.stage.deliver is None:
         return {}
-    prefix = task.stage.deliver.replace("{job}", task.job)
-    for key in task.stage.matrix:
-        prefix = prefix.replace("{" + key + "}", str(task.params[key]))
-    found = {}
-    for output in sorted(manifest.output_files()):
-        if not output.endswith("/"):
-            name = output.rpartition("/")[2]
-            found[prefix + (name[name.index(".") :] if "." in name else "." + name)] = output
-    return found
+    prefix = delivery_prefix(pipeline, task)
+    return {prefix + suffixes(path): path for path in sorted(manifest.output_files()) if not path.endswith("/")}
 
 
 def forgotten_mark(task: Task) -> Path:

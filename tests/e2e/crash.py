@@ -69,7 +69,12 @@ def run_here(request: dict[str, Any]) -> None:
 
 
 def serve() -> None:
-    """Fork for each line of stdin; answer with the run's pid, then with how it ended."""
+    """Fork for each line of stdin; answer with how the run ended."""
+    import functools
+    import importlib.metadata
+
+    import doit.plugin
+
     import mediabuild.build
     import mediabuild.commands
     import mediabuild.doit_plugin
@@ -77,13 +82,17 @@ def serve() -> None:
     import mediabuild.main
     import mediabuild.mended  # noqa: F401
 
+    doit.plugin.entry_points = functools.cache(importlib.metadata.entry_points)  # most of a run's start
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     for line in iter(sys.stdin.readline, ""):
+        request = json.loads(line)
         child = os.fork()
         if child == 0:
             answers.close()
-            run_here(json.loads(line))
-        answers.write(f"{child}\n")
+            run_here(request)
+        if request["kill_after_s"] is not None:
+            time.sleep(request["kill_after_s"])
+            os.kill(child, signal.SIGKILL)  # not waited for yet, so the number is still its own
         answers.write(f"{os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}\n")
 
 
@@ -102,22 +111,20 @@ class Launcher:
         assert self.process.stdin and self.process.stdout
         self._requests, self._answers = self.process.stdin, self.process.stdout
 
-    def start(self, cwd: Path, *args: str, env: dict[str, str], kill_at: int = 0) -> int:
-        """Start `mediabuild ARGS`; returns its pid. `kill_at`: die before this operation (0: live)."""
+    def run(
+        self, cwd: Path, *args: str, env: dict[str, str], kill_at: int = 0, kill_after_s: float | None = None
+    ) -> int:
+        """Run `mediabuild ARGS`; returns its exit status, negative for a signal.
+
+        Args:
+            kill_at: it dies before this file-system operation; 0 for never.
+            kill_after_s: it is killed this long after its start, unless it has ended.
+        """
         files = {"out": str(self.out), "err": str(self.err)}
-        request = {"cwd": str(cwd), "args": args, "env": env, "kill_at": kill_at, **files}
-        self._requests.write(json.dumps(request) + "\n")
+        kill = {"kill_at": kill_at, "kill_after_s": kill_after_s}
+        self._requests.write(json.dumps({"cwd": str(cwd), "args": args, "env": env, **kill, **files}) + "\n")
         self._requests.flush()
         return int(self._answers.readline())
-
-    def wait(self) -> int:
-        """The exit status of the run, negative for a signal."""
-        return int(self._answers.readline())
-
-    def run(self, cwd: Path, *args: str, env: dict[str, str], kill_at: int = 0) -> int:
-        """Start and wait."""
-        self.start(cwd, *args, env=env, kill_at=kill_at)
-        return self.wait()
 
     def close(self) -> None:
         """End the launcher."""

@@ -9,7 +9,6 @@ Not here: which histories are tried (`test_any_history`).
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -28,13 +27,13 @@ ALL = (
     'repeat() { n=$1; shift; i=0; while [ "$i" -lt "$n" ]; do all "$@"; i=$((i+1)); done; }\n'
 )
 SCRIPTS = {  # $1 … are: the output, times, word, value, the inputs
-    "join": 'o=$1 n=$2 w=$3 v=$4; shift 4; { repeat "$n" "$@"; echo "$w$v"; } > "$o"',
+    "join": 'o=$1 n=$2 w=$3 v=$4; shift 4; { repeat "$n" "$@"; printf "%s\\n" "$w$v"; } > "$o"',
     "head": 'o=$1 n=$2; shift 4; all "$@" | head -c "$n" > "$o"',
     "count": 'o=$1; shift 4; all "$@" | wc -c > "$o"',
-    "slow": 'o=$1 n=$2 w=$3 v=$4; shift 4; echo part > "$o"; sleep 0.03; { repeat "$n" "$@"; echo "$w$v"; } > "$o"',
+    "slow": 'o=$1 n=$2 w=$3 v=$4; shift 4; echo part > "$o"; sleep 0.03; { repeat "$n" "$@"; printf "%s\\n" "$w$v"; } > "$o"',
     "split": 'o=$1 n=$2 w=$3 v=$4; shift 4; mkdir "$o"; i=0; while [ "$i" -lt "$n" ]; do mkdir "$o/d$i"; '
-    '{ all "$@"; echo "$i$w$v"; } > "$o/d$i/part"; i=$((i+1)); done',
-    "pair": 'o=$1 n=$2 w=$3 v=$4; shift 4; { repeat "$n" "$@"; echo "$w$v"; } > "$o"; '
+    '{ all "$@"; printf "%s\\n" "$i$w$v"; } > "$o/d$i/part"; i=$((i+1)); done',
+    "pair": 'o=$1 n=$2 w=$3 v=$4; shift 4; { repeat "$n" "$@"; printf "%s\\n" "$w$v"; } > "$o"; '
     'all "$@" | wc -c > "${o%out.txt}sub/size"',
 }
 BROKEN = "exit 7; "
@@ -423,12 +422,13 @@ class World:
         return facts == json.dumps([manifest["code"], manifest["params"], manifest["inputs"]], sort_keys=True)
 
     def leftovers(self) -> list[str]:
-        """What a finished run must not leave behind; the parts of derived files go after an hour."""
-        jobs = self.root / "jobs"
-        inside = itertools.chain(jobs.rglob(".mediabuild/tmp/*"), jobs.rglob(".mediabuild/swap/*"))
-        hidden = [path for path in self.root.rglob(".*") if path.name not in (".mediabuild", ".doit.json")]
-        derived = [path for path in hidden if path.name.startswith((".stats.cache.", ".manifest.json.", ".job.toml."))]
-        return sorted(str(path.relative_to(self.root)) for path in [*inside, *(set(hidden) - set(derived))])
+        """What a finished run must not leave behind: temporary directories, and hidden files beside results."""
+        states = [self.root / "jobs" / job / ".mediabuild" for job in self.jobs()]
+        folders = [state / name for state in states for name in ("tmp", "swap")]
+        left = [path for folder in folders if folder.exists() for path in folder.iterdir()]
+        places = [*map(self.directory, self.points()), *(copy.parent for copy in (self.root / "out").rglob("*"))]
+        left += [path for place in places for path in place.glob(".*")]
+        return sorted(str(path.relative_to(self.root)) for path in left)
 
     def contents(self) -> set[bytes]:
         """The content of every file in the jobs' directories and among the copies."""

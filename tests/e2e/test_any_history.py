@@ -11,12 +11,11 @@ from __future__ import annotations
 import os
 import random
 import shutil
-import signal
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -408,25 +407,18 @@ class AnyHistory(RuleBasedStateMachine):
     @rule(number=st.integers(1, 150), threads=st.sampled_from([1, 3]))
     def kill_between_operations(self, number: int, threads: int) -> None:
         """The run dies before its n-th file-system operation."""
-        self.killed(lambda: self.launcher.start(self.world.root, f"-n{threads}", env=self.env, kill_at=number))
+        self.killed(f"-n{threads}", kill_at=number)
 
     @rule(delay_ms=st.integers(20, 250), threads=st.sampled_from([1, 3]))
     def kill_at_a_moment(self, delay_ms: int, threads: int) -> None:
         """The run dies some time after its start."""
+        self.killed(f"-n{threads}", kill_after_s=delay_ms / 1000)
 
-        def start() -> None:
-            pid = self.launcher.start(self.world.root, f"-n{threads}", env=self.env)
-            time.sleep(delay_ms / 1000)
-            os.kill(pid, signal.SIGKILL)  # at worst a zombie: the launcher waits for it only when asked
-
-        self.killed(start)
-
-    def killed(self, start: Callable[[], Any]) -> None:
+    def killed(self, *args: str, **kill: float) -> None:
         """Whatever the kill cut off: what parses is whole, nobody's words are lost, no process stays."""
         type(self).kills += 1
         before = self.unsound()
-        start()
-        self.launcher.wait()
+        self.launcher.run(self.world.root, *args, env=self.env, **kill)
         assert wait_for_end(f"MEDIABUILD_TEST={self.base.name}") == []
         assert self.unsound() <= before
         assert self.treasures <= self.world.contents()

@@ -1,0 +1,78 @@
+"""Which interpreter the stages that run demucs use: their own, the separator's venv, or the `demucs` command's.
+
+A stage runs demucs when it names it among its declaration's `tools`. Its own interpreter comes first; then
+the venv that `--auto-install-demucs` and `scripts/bootstrap.sh separator` fill; then the one behind a
+`demucs` command on PATH. Only folders are looked at, so this costs nothing where demucs is at home.
+
+Not here: installing it (`install`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from mediabuild.errors import PipelineError
+from mediabuild.install import DEFAULT_VENV
+from mediabuild.interpreter import lacking_for_separator, separator_command, venv_python
+from mediabuild.model import Pipeline, StageSpec
+
+DEMUCS = "demucs"
+
+
+def runs_demucs(spec: StageSpec) -> bool:
+    """Whether a stage needs the separator."""
+    return spec.declaration is not None and DEMUCS in spec.declaration.tools
+
+
+def with_separator(pipeline: Pipeline, venv: Path) -> Pipeline:
+    """The pipeline, its demucs stages on an interpreter that has demucs, where there is one.
+
+    Args:
+        venv: the separator's venv; it may be missing.
+    """
+    lacking = [spec for spec in pipeline.stages.values() if runs_demucs(spec) and lacking_for_separator(spec.python)]
+    found = _elsewhere(venv) if lacking else None
+    if found is None:
+        return pipeline
+    moved = {spec.name: replace(spec, python=found) for spec in lacking}
+    return replace(pipeline, stages={**pipeline.stages, **moved})
+
+
+def _elsewhere(venv: Path) -> Path | None:
+    for python in (venv_python(venv), separator_command()):
+        if python is not None and python.is_file() and not lacking_for_separator(python):
+            return python
+    return None
+
+
+def check_separator(specs: Iterable[StageSpec]) -> None:
+    """Refuse to run demucs where it isn't.
+
+    Args:
+        specs: the stages that would run.
+
+    Raises:
+        PipelineError: one of them lacks it; the hint is the command that installs it.
+    """
+    for spec in specs:
+        if not runs_demucs(spec):
+            continue
+        lacking = lacking_for_separator(spec.python)
+        if lacking:
+            where = spec.python or "mediabuild's Python"
+            raise PipelineError(f"{spec.name}: {where} has no {', '.join(lacking)}", install_hint(spec))
+
+
+def install_hint(spec: StageSpec) -> str:
+    """The command that makes a stage's demucs be there."""
+    if spec.python is None:
+        return "doit --auto-install-demucs"
+    return f"python -m mediabuild.install separator {os.path.relpath(spec.python.parent.parent)}"
+
+
+def separator_venv(root: Path, given: str | None) -> Path:
+    """The separator's venv: as the command line says, else in the project."""
+    return Path(given).expanduser().absolute() if given else root / DEFAULT_VENV
