@@ -23,6 +23,7 @@ from mediabuild.model import STATE_DIR, Given, Produced, Reason, Task
 from mediabuild.overrides import stage_overrides, with_matrix_overrides
 from mediabuild.rebuilder import Rebuilder, ignored_mark
 from mediabuild.selection import Selection
+from mediabuild.separator import separator_venv, with_separator
 
 PIPELINE_NAME = "pipeline.toml"
 State = Literal["fresh", "stale", "follows", "failed", "blocked", "ignored"]
@@ -34,6 +35,7 @@ class Options:
 
     Args:
         variables: doit's NAME=VALUE words. allow_unknown: some of them may be the dodo file's own.
+        demucs_venv: the separator's venv, where it isn't the project's `venv/demucs`.
     """
 
     selection: Selection = field(default_factory=Selection)
@@ -42,6 +44,7 @@ class Options:
     job_dir: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     allow_unknown: bool = False
+    demucs_venv: str | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ class Build:
 
     def __init__(self, root: Path, options: Options, *, commands: tuple[str, ...] = ()) -> None:
         loaded = load_pipeline(root / PIPELINE_NAME, commands=commands)
+        loaded = with_separator(loaded, separator_venv(root, options.demucs_venv))
         self.pipeline, variables = with_matrix_overrides(loaded, options.variables)
         self.options = options
         overrides = stage_overrides(self.pipeline, variables, allow_unknown=options.allow_unknown)

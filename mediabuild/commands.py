@@ -27,11 +27,13 @@ from mediabuild.doit_plugin import Records, option, pipeline_task
 from mediabuild.errors import Interrupted, MediabuildError
 from mediabuild.events import EventLog
 from mediabuild.executor import Executor
+from mediabuild.install import DEFAULT_VENV, install_separator
 from mediabuild.names import nearest
 from mediabuild.processes import Processes
 from mediabuild.report import LEVELS, Report, warn
 from mediabuild.runner import PipelineRunner, signals_interrupt
 from mediabuild.selection import check_missing
+from mediabuild.separator import lacking_demucs, missing_demucs, separator_venv
 from mediabuild.slots import Slots
 
 INTERRUPTED = 130
@@ -162,6 +164,8 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
         option("fail_fast", "fail-fast", "stop at the first failure", bool, False),
         option("no_wait", "no-wait", "fail, exit 2, where another run is busy with a task", bool, False),
         option("events_to", "events", "also write events to FILE (- is stdout)"),
+        option("auto_install_demucs", "auto-install-demucs", "install the separator where it is missing", bool, False),
+        option("demucs_venv", "demucs-venv", f"the venv that demucs is in, or goes to [default: {DEFAULT_VENV}]"),
         option("log_level", "log-level", f"console lines: {', '.join(LEVELS)}", str, "info"),
     )
 
@@ -183,6 +187,7 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
         no_wait: bool = False,
         events_to: str | None = None,
         log_level: str = "info",
+        auto_install_demucs: bool = False,
     ) -> int:
         from doit.control import TaskControl
 
@@ -190,6 +195,8 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
             raise InvalidCommand(f"--log-level: {log_level!r} is none of {', '.join(LEVELS)}")
         if par_type != "thread":
             raise InvalidCommand(f"-P {par_type}: stages are processes of their own already\n  hint: doit -n 4")
+        if not dry_run:
+            self._provide_demucs(install=auto_install_demucs, whatever=force or always)
         names = self._select(single)
         if force:
             self.build.rebuilder.forced = frozenset(self._forced(names))
@@ -235,6 +242,27 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
             report.finish(status)
             events.close()
         return status
+
+    def execute(self, params: Any, args: list[str]) -> Any:
+        """Load the pipeline and run."""
+        self.loader.demucs_venv = params["demucs_venv"]
+        return super().execute(params, args)
+
+    def _provide_demucs(self, *, install: bool, whatever: bool) -> None:
+        """Where a stage would run and lacks demucs: install it and load the pipeline anew, or refuse."""
+        lacking = lacking_demucs(self.build.pipeline)
+        if not lacking:
+            return
+        names = self.picked(list(self.sel_tasks or []))
+        states = {} if whatever else self.build.verdicts(names)
+        tasks = [self.build.tasks[name] for name in names if whatever or states[name].state not in ("fresh", "ignored")]
+        spec = next((task.stage for task in tasks if task.stage.name in lacking), None)
+        if spec is None:
+            return
+        if not install:
+            raise missing_demucs(spec, lacking[spec.name])
+        install_separator(separator_venv(self.build.pipeline.root, self.loader.demucs_venv))
+        self.task_list = self.loader.load_tasks(self, list(self.sel_tasks or []))
 
     def _select(self, single: bool) -> list[str] | None:
         """Names for doit; a range prunes dependencies to what was selected."""

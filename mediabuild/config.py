@@ -254,7 +254,7 @@ def _stage(
         file=file,
         own=file is not None and file.parent == root / "stages",
         declaration=declaration,
-        python=_interpreter(where, root, table.get("python"), mistakes),
+        python=_interpreter(where, root, table.get("python"), declaration, mistakes),
         resources=_resources(where, table.get("resources"), mistakes),
         deliver=_deliver(where, table.get("deliver"), mistakes),
         timeout_s=table.get("timeout_s"),
@@ -348,13 +348,17 @@ def _check_command(
                 mistakes.add(f"{where}.command", f"{{outputs.{name}}} stands for any number of files")
 
 
-def _interpreter(where: str, root: Path, given: str | None, mistakes: Mistakes) -> Path | None:
+def _interpreter(
+    where: str, root: Path, given: str | None, declaration: Stage | None, mistakes: Mistakes
+) -> Path | None:
     if given is None:
         return None
     path = root / Path(given).expanduser()
     python = path / "bin" / "python" if path.is_dir() else path
     if not python.is_file():
-        mistakes.add(f"{where}.python", f"no interpreter at {given}", f"python3 -m venv {given}")
+        separates = declaration is not None and "demucs" in declaration.tools
+        made_by = f"{sys.executable} -m mediabuild.install separator" if separates else "python3 -m venv"
+        mistakes.add(f"{where}.python", f"no interpreter at {given}", f"{made_by} {given}")
     return python
 
 
@@ -461,13 +465,6 @@ def _cycle(waiting: Mapping[str, set[str]], done: set[str]) -> str:
     while len(set(path)) == len(path):
         path.append(sorted(waiting[path[-1]] - done)[0])
     return " → ".join(reversed(path[path.index(path[-1]) :]))
-
-
-def site_packages(python: Path | None) -> tuple[Path, ...]:
-    """The package folders of a stage's interpreter, found without starting it."""
-    if python is None:
-        return tuple(Path(entry) for entry in sys.path if entry.endswith("-packages"))
-    return tuple(sorted((python.parent.parent / "lib").glob("python3*/site-packages")))
 
 
 def installed(package: str) -> bool:

@@ -4,6 +4,9 @@
 once, in a process of its own, and only where a driver suggests that there could be one; the answer
 is cached until that interpreter's torch or the driver changes.
 
+`MEDIABUILD_DRIVER` stands for the driver where it is set: any text where one is there that isn't found
+(a container that hides it), nothing (`MEDIABUILD_DRIVER=`) to leave accelerators alone without asking.
+
 Not here: falling back while a stage runs; a stage does that and says so with `ctx.device_used`.
 """
 
@@ -39,6 +42,8 @@ except ImportError:
 print(json.dumps(sorted(set(found))))
 """
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
+DEVICE_FILES = (Path("/dev/nvidiactl"), Path("/dev/dxg"))  # /dev/dxg: NVIDIA under Windows' WSL 2
+DRIVER_VARIABLE = "MEDIABUILD_DRIVER"
 
 
 class Devices:
@@ -65,7 +70,7 @@ class Devices:
         kind = asked.partition(":")[0]
         if not usable or kind == "cpu":
             return "cpu"
-        there = self._available(python)
+        there = self.available(python)
         if kind == "auto":
             return next((device for device in usable if device in {d.partition(":")[0] for d in there}), "cpu")
         if asked not in there and not (kind == asked and any(d.startswith(kind) for d in there)):
@@ -77,7 +82,8 @@ class Devices:
         """How many CUDA devices there are."""
         return sum(device.startswith("cuda") for device in self._available(python))
 
-    def _available(self, python: Path | None) -> tuple[str, ...]:
+    def available(self, python: Path | None) -> tuple[str, ...]:
+        """The accelerators that work in an interpreter: `cuda:0`, `mps`; the CPU isn't listed."""
         if not _driver_facts():
             return ()
         return _probe(str(python or sys.executable), _driver_facts(), str(self.cache_file))
@@ -85,11 +91,14 @@ class Devices:
 
 def _driver_facts() -> str:
     """What suggests an accelerator, as text that changes when the driver does; empty without one."""
+    said = os.environ.get(DRIVER_VARIABLE)
+    if said is not None:
+        return said
     if sys.platform == "darwin" and platform.machine() == "arm64":
         return f"macos {platform.mac_ver()[0]}"
     with contextlib.suppress(OSError):
         return NVIDIA_DRIVER.read_text().splitlines()[0] + os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    return "cuda without a driver file" if Path("/dev/nvidiactl").exists() else ""
+    return "cuda without a driver file" if any(file.exists() for file in DEVICE_FILES) else ""
 
 
 @functools.cache

@@ -205,6 +205,7 @@ class PipelineLoader(DodoTaskLoader):  # type: ignore[misc]
         self.build: Build | None = None
         self.options = Options()
         self.namespace: dict[str, Any] = {}
+        self.demucs_venv: str | None = None  # an option of `run`, set before `setup`
 
     def setup(self, opt_values: dict[str, Any]) -> None:
         """Read the dodo file and the options that shape the pipeline."""
@@ -226,6 +227,7 @@ class PipelineLoader(DodoTaskLoader):  # type: ignore[misc]
             job_dir=opt_values["one_job_dir"],
             variables=variables,
             allow_unknown=any(value is doit_cmd.get_var for value in self.namespace.values()),
+            demucs_venv=self.demucs_venv,
         )
 
     def load_doit_config(self) -> dict[str, Any]:

@@ -26,6 +26,7 @@ PLUGINS: dict[str, dict[str, Any]] = {
         "check": "mediabuild.commands:Check",
         "validate": "mediabuild.inspection:Validate",
         "graph": "mediabuild.inspection:Graph",
+        "doctor": "mediabuild.doctor:Doctor",
         "list": "mediabuild.mended:List",
         "info": "mediabuild.mended:Info",
         "clean": "mediabuild.mended:Clean",
@@ -36,7 +37,7 @@ PLUGINS: dict[str, dict[str, Any]] = {
     },
 }
 SCHEMA_LINE = "#:schema ./docs/pipeline.schema.json"
-GITIGNORE = "/jobs*/\n/out/\n/.doit.json\n"
+GITIGNORE = "/jobs*/\n/out/\n/venv/\n/.doit.json\n"
 
 
 class MediabuildMain(DoitMain):  # type: ignore[misc]

@@ -18,11 +18,11 @@ from typing import Any
 
 import msgspec
 
-from mediabuild.config import site_packages
 from mediabuild.device import Devices
 from mediabuild.digest import Digests, files_below, hash_bytes
 from mediabuild.errors import MediabuildError
 from mediabuild.graph import delivery_prefix, paths_of
+from mediabuild.interpreter import site_packages
 from mediabuild.manifest import Files, Manifest, find_manifest, read_manifest
 from mediabuild.model import Given, Pipeline, Produced, Reason, ReasonKind, Task
 from mediabuild.names import suffixes

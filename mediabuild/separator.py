@@ -9,8 +9,7 @@ Not here: installing it (`install`).
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,11 +32,11 @@ def with_separator(pipeline: Pipeline, venv: Path) -> Pipeline:
     Args:
         venv: the separator's venv; it may be missing.
     """
-    lacking = [spec for spec in pipeline.stages.values() if runs_demucs(spec) and lacking_for_separator(spec.python)]
+    lacking = lacking_demucs(pipeline)
     found = _elsewhere(venv) if lacking else None
     if found is None:
         return pipeline
-    moved = {spec.name: replace(spec, python=found) for spec in lacking}
+    moved = {name: replace(pipeline.stages[name], python=found) for name in lacking}
     return replace(pipeline, stages={**pipeline.stages, **moved})
 
 
@@ -48,29 +47,25 @@ def _elsewhere(venv: Path) -> Path | None:
     return None
 
 
-def check_separator(specs: Iterable[StageSpec]) -> None:
-    """Refuse to run demucs where it isn't.
+def lacking_demucs(pipeline: Pipeline) -> dict[str, list[str]]:
+    """Stage → the packages that it misses, for the stages that run demucs and can't."""
+    stages = [spec for spec in pipeline.stages.values() if runs_demucs(spec)]
+    found = {spec.name: lacking_for_separator(spec.python) for spec in stages}
+    return {name: lacking for name, lacking in found.items() if lacking}
 
-    Args:
-        specs: the stages that would run.
 
-    Raises:
-        PipelineError: one of them lacks it; the hint is the command that installs it.
-    """
-    for spec in specs:
-        if not runs_demucs(spec):
-            continue
-        lacking = lacking_for_separator(spec.python)
-        if lacking:
-            where = spec.python or "mediabuild's Python"
-            raise PipelineError(f"{spec.name}: {where} has no {', '.join(lacking)}", install_hint(spec))
+def missing_demucs(spec: StageSpec, lacking: list[str]) -> PipelineError:
+    """The refusal to run a stage without demucs; its hint is the command that installs it."""
+    whose = str(spec.python or sys.executable)
+    return PipelineError(f"{spec.name}: {whose} lacks {', '.join(lacking)}", install_hint(spec))
 
 
 def install_hint(spec: StageSpec) -> str:
-    """The command that makes a stage's demucs be there."""
-    if spec.python is None:
+    """The command that makes a stage's demucs be there: in the venv that `python` names, if it does."""
+    venv = spec.python.parent.parent if spec.python else None
+    if venv is None or not (venv / "pyvenv.cfg").exists():
         return "doit --auto-install-demucs"
-    return f"python -m mediabuild.install separator {os.path.relpath(spec.python.parent.parent)}"
+    return f"{sys.executable} -m mediabuild.install separator {venv}"
 
 
 def separator_venv(root: Path, given: str | None) -> Path:
