@@ -432,7 +432,7 @@ def print_table(build: Build, verdicts: dict[str, Verdict]) -> None:
 
     marks = {"fresh": "[green]fresh", "stale": "[yellow]stale", "follows": "[dim]follows", "failed": "[red]failed",
              "blocked": "[red]blocked", "ignored": "[dim]ignored"}  # fmt: skip
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 200)
     table = Table("job", *build.pipeline.stages)
     worst = ["fresh", "ignored", "follows", "stale", "blocked", "failed"]
     for job in build.jobs:

@@ -25,6 +25,8 @@ STAGE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
 DEVICE = r"^(auto|cpu|mps|cuda(:[0-9]+)?)$"
 PLACEHOLDER = re.compile(r"\{(inputs\.|outputs\.|params\.)?([A-Za-z_][A-Za-z0-9_]*)\}")
 
+TABLES = ("pipeline", "stages", "jobs", "cache")
+
 Scalar = str | int | float | bool
 
 
@@ -68,6 +70,12 @@ class StageTable(msgspec.Struct, forbid_unknown_fields=True):
     deliver: Annotated[Annotated[str, msgspec.Meta(min_length=1)] | None, described("Prefix for copies: out/{job}")] = (
         None
     )
+
+
+class CacheTable(msgspec.Struct, forbid_unknown_fields=True):
+    """`[cache]`"""
+
+    max_gb: Annotated[float, described("How much earlier outputs may take, in GB; 0 keeps none", ge=0)] = 20.0
 
 
 class JobTable(msgspec.Struct, forbid_unknown_fields=True):
@@ -154,8 +162,8 @@ def load_pipeline(file: Path, *, commands: tuple[str, ...] = ()) -> Pipeline:
     """
     document = _parse(file)
     mistakes = Mistakes(file.name)
-    for key in document.keys() - {"pipeline", "stages", "jobs"}:
-        mistakes.add(key, "unknown table", nearest(key, ["pipeline", "stages", "jobs"]))
+    for key in document.keys() - set(TABLES):
+        mistakes.add(key, "unknown table", nearest(key, TABLES))
     table = document.get("pipeline", {})
     values = mistakes.fields("pipeline", table, PipelineTable)
     if isinstance(table, dict) and "sources" not in table:
@@ -165,6 +173,7 @@ def load_pipeline(file: Path, *, commands: tuple[str, ...] = ()) -> Pipeline:
     _check_references(stages, mistakes)
     job_params = _job_params(document.get("jobs", {}), stages, mistakes)
     order = canonical_order(stages, mistakes)
+    cache = mistakes.fields("cache", document.get("cache", {}), CacheTable)
     mistakes.raise_if_any()
     sources = values["sources"]
     return Pipeline(
@@ -177,6 +186,7 @@ def load_pipeline(file: Path, *, commands: tuple[str, ...] = ()) -> Pipeline:
         stages={name: stages[name] for name in order},
         job_params=job_params,
         resources=_amounts(values.get("resources")),
+        cache_bytes=CacheTable(**cache).max_gb * 1e9,
     )
 
 

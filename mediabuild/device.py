@@ -80,7 +80,7 @@ class Devices:
 
     def gpus(self, python: Path | None = None) -> int:
         """How many CUDA devices there are."""
-        return sum(device.startswith("cuda") for device in self._available(python))
+        return sum(device.startswith("cuda") for device in self.available(python))
 
     def available(self, python: Path | None) -> tuple[str, ...]:
         """The accelerators that work in an interpreter: `cuda:0`, `mps`; the CPU isn't listed."""

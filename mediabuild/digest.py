@@ -165,13 +165,19 @@ class Digests:
         }
         return found or {label + "/": hash_bytes(b"", algorithm)}
 
+    def whole(self, path: Path, algorithm: str = "blake3") -> str:
+        """One digest for a file, or for a directory with all it holds: a model's."""
+        files = self.tree(path, "model", algorithm)
+        if list(files) == ["model"]:
+            return files["model"]
+        return hash_bytes("".join(f"{name} {digest}\n" for name, digest in files.items()).encode(), algorithm)
+
     def adopt(self, moved: Iterable[tuple[Path, Path]]) -> None:
-        """Carry records over to files whose directory was renamed: (was, is) pairs."""
+        """Carry records over to files whose directories were renamed or exchanged: (was, is) pairs."""
+        pairs = [(self._key(was), self._key(now)) for was, now in moved]
         with self._lock:
-            for was, now in moved:
-                record = self._known.pop(self._key(was), None)
-                if record is not None:
-                    self._known[self._key(now)] = record
+            records = [(now, self._known.pop(was, None)) for was, now in pairs]
+            self._known.update((now, record) for now, record in records if record is not None)
 
     def settle(self, paths: Iterable[Path]) -> None:
         """Wait, once, until these just-written files are still, so that their digests can be remembered."""

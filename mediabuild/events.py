@@ -91,6 +91,14 @@ class StageCompleted(Event, tag="stage_completed"):
     outputs: int
 
 
+class StageRestored(Event, tag="stage_restored"):
+    """An earlier output set came back: when it had been made, and how long that took."""
+
+    task: str
+    made_ts: float
+    spared_s: float
+
+
 class StageDelivered(Event, tag="stage_delivered"):
     """Copies of an up-to-date task's outputs were made where people look."""
 
@@ -113,6 +121,7 @@ class RunFinished(Event, tag="run_finished"):
 
     status: int
     built: int
+    restored: int
     skipped: int
     failed: int
     seconds: float
@@ -127,6 +136,7 @@ AnyEvent = (
     | StageWarning
     | ModelLoading
     | StageCompleted
+    | StageRestored
     | StageDelivered
     | StageFailed
     | RunFinished

@@ -24,13 +24,14 @@ from typing import Any
 
 import msgspec
 
+from mediabuild import generations
 from mediabuild.config import PLACEHOLDER
 from mediabuild.digest import PART, compute_inputs_checksum, hash_bytes
 from mediabuild.errors import InputChanged, Interrupted, LockBusy, StageError
 from mediabuild.events import Event, ModelLoading, StageProgress, StageRunning, StageWarning
 from mediabuild.ffmpeg import ffmpeg_path
 from mediabuild.lock import locked
-from mediabuild.manifest import Manifest, find_manifest, write_manifest
+from mediabuild.manifest import Manifest, find_manifest, read_manifest, write_manifest
 from mediabuild.model import MANIFEST_NAME, STATE_DIR, Given, Produced, Reason, Task
 from mediabuild.processes import Processes
 from mediabuild.publish import check_inside, deliver, keep_edits, publish, recover
@@ -48,11 +49,13 @@ class Outcome:
 
     Args:
         built: the stage ran and was published; False if somebody else had built it meanwhile.
+        restored: the manifest of the earlier output set that came back instead.
         kept: files that a person had edited, moved beside the stage's directory.
         delivered: copies that were made, relative to the pipeline's folder.
     """
 
     built: bool = False
+    restored: Manifest | None = None
     seconds: float = 0.0
     outputs: int = 0
     kept: list[Path] = field(default_factory=list)
@@ -87,6 +90,7 @@ class Executor:
         self.workers = Workers(processes, self.root)
         self.emit = emit
         self.wait = wait
+        self.kept_some = False
 
     def run(self, task: Task, *, always: bool = False, gpus: tuple[int, ...] = ()) -> Outcome:
         """Bring a task up to date.
@@ -104,7 +108,8 @@ class Executor:
             reasons = self.rebuilder.reasons(task)
             outcome = Outcome()
             if always or not all(_is_delivery(task, reason) for reason in reasons):
-                outcome = self._build(task, gpus)
+                may_restore = not always and not any(reason.kind == "forced" for reason in reasons)
+                outcome = (self._restore(task) if may_restore else None) or self._build(task, gpus)
             manifest = find_manifest(task.directory)
             if manifest is not None:
                 self._deliver(task, manifest, outcome)
@@ -193,7 +198,30 @@ class Executor:
         if not self.processes.stopping.is_set():
             self.workers.close()
         self.processes.close()
+        pipeline = self.rebuilder.pipeline
+        if self.kept_some:
+            job_dirs = dict.fromkeys(task.job_dir for task in self.rebuilder.tasks.values())
+            generations.collect(job_dirs, pipeline.cache_bytes)
         self.digests.save()
+
+    def _restore(self, task: Task) -> Outcome | None:
+        """Bring back the output set that was made from the present facts, if one is kept."""
+        now = self.rebuilder.observe(task)
+        if now.troubles:
+            return None
+        params = msgspec.json.decode(msgspec.json.encode(task.params))
+        trace = generations.trace_of(task.stage.name, now.code, params, now.device, now.inputs, now.model_digests)
+        found = generations.find(task, trace, self.digests)
+        if found is None:
+            return None
+        self._refuse_tampered(task)
+        with self._temporary(task) as out:
+            out.rmdir()
+            found.rename(out)
+            manifest = read_manifest(out)
+            self.digests.adopt((found / path, out / path) for path in manifest.output_files())
+            kept = self._publish(task, out, manifest.outputs)
+        return Outcome(restored=manifest, outputs=len(manifest.output_files()), kept=kept)
 
     def _build(self, task: Task, gpus: tuple[int, ...]) -> Outcome:
         for attempt in (1, 2):
@@ -214,17 +242,22 @@ class Executor:
                 seconds = time.monotonic() - started
                 write_manifest(out, self._manifest(task, before, outputs, ran, seconds))
                 kept = self._publish(task, out, outputs)
-            return Outcome(True, seconds, sum(map(len, outputs.values())), kept)
+            return Outcome(built=True, seconds=seconds, outputs=sum(map(len, outputs.values())), kept=kept)
         raise AssertionError("unreachable")
 
     def _publish(self, task: Task, out: Path, outputs: Mapping[str, Mapping[str, str]]) -> list[Path]:
         coming = {path: digest for files in outputs.values() for path, digest in files.items()}
         kept = keep_edits(task.directory, coming, self.digests) if task.directory.exists() else []
+        going = find_manifest(task.directory)
         earlier = publish(out, task.directory, self._swap(task))
-        self.digests.adopt((out / path, task.directory / path) for path in coming)
+        moved = [(out / path, task.directory / path) for path in coming]
+        if earlier is not None and going is not None:
+            moved += [(task.directory / path, earlier / path) for path in going.output_files()]
+        self.digests.adopt(moved)
         forgotten_mark(task).unlink(missing_ok=True)
         if earlier is not None:
-            shutil.rmtree(earlier, ignore_errors=True)
+            generations.keep(task, earlier, self.digests)
+            self.kept_some = True
         return kept
 
     def _run_program(self, task: Task, observation: Observation, out: Path, gpus: tuple[int, ...]) -> Ran:

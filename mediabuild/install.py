@@ -32,7 +32,6 @@ from mediabuild.processes import Processes
 # one than the CUDA builds do, and pip would then choose several GB of CUDA.
 TORCH = "torch==2.13.0"
 DEFAULT_VENV = "venv/demucs"
-EXTRA = "separate"
 WORKER_NEEDS = "msgspec"
 USAGE = f"usage: python -m mediabuild.install separator [DIR]    (DIR: {DEFAULT_VENV})"
 
@@ -90,7 +89,7 @@ def _install(venv: Path, say: Callable[[str], None]) -> None:
         say(f"installing {TORCH} and demucs; {_size()} and a few minutes the first time")
         bar = [] if sys.stderr.isatty() else ["--progress-bar", "off"]
         log = str(venv / "install.log")
-        pip = [str(venv_python(venv)), "-m", "pip", "install", *bar, "--log", log, *requirements()]
+        pip = [str(venv_python(venv)), "-m", "pip", "install", *bar, "--log", log, *wanted_packages()]
         _run(processes, pip, "pip could not install the packages", venv)
         unfinished = venv / (STAMP + ".new")
         unfinished.write_text(_facts(venv) + "\n")
@@ -108,25 +107,28 @@ def _run(processes: Processes, command: list[str], trouble: str, venv: Path) -> 
         raise MediabuildError(f"{trouble} (exit {status})", f"less {log}" if log.exists() else " ".join(command))
 
 
-def requirements() -> list[str]:
-    """What pip is asked for: torch's one release, the `separate` extra, and what a worker needs.
+def wanted_packages() -> list[str]:
+    """What pip is asked for: torch's one release, the `separate` extra, and what a worker needs."""
+    return [TORCH, *requirements("separate"), *(text for text in requirements("") if text.startswith(WORKER_NEEDS))]
+
+
+def requirements(extra: str) -> list[str]:
+    """The requirements of an extra of mediabuild's, or without an extra.
 
     From pyproject.toml in a clone, else from the metadata of the installed mediabuild.
     """
     project = Path(__file__).parents[1] / "pyproject.toml"
     if project.is_file():
         table = tomllib.loads(project.read_text(encoding="utf-8"))["project"]
-        extra, always = table["optional-dependencies"][EXTRA], table["dependencies"]
-    else:
-        listed = [line.partition(";") for line in importlib.metadata.requires("mediabuild") or []]
-        extra = [text.strip() for text, _, marker in listed if f'"{EXTRA}"' in marker.replace("'", '"')]
-        always = [text.strip() for text, _, marker in listed if not marker]
-    return [TORCH, *extra, *(text for text in always if text.startswith(WORKER_NEEDS))]
+        return list(table["optional-dependencies"][extra] if extra else table["dependencies"])
+    listed = [line.partition(";") for line in importlib.metadata.requires("mediabuild") or []]
+    marker = f"extra == '{extra}'" if extra else ""
+    return [text.strip() for text, _, condition in listed if condition.strip().replace('"', "'") == marker]
 
 
 def _facts(venv: Path) -> str:
     """A digest of all that decides what pip would install."""
-    facts = (requirements(), python_version(venv_python(venv)), str(venv))
+    facts = (wanted_packages(), python_version(venv_python(venv)), str(venv))
     return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 

@@ -90,11 +90,11 @@ class LiveView:
 
         columns = (
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),  # `A:[1]` is a name, no markup
             BarColumn(24),
             TimeElapsedColumn(),
             TextColumn("{task.fields[left]}"),
         )
-        console = Console(file=self.stream)
+        console = Console(file=self.stream, emoji=False)
         self._progress = Progress(*columns, console=console, transient=True, refresh_per_second=REFRESH_HZ)
         self._progress.start()

@@ -23,6 +23,7 @@ from doit.cmd_resetdep import ResetDep as DoitResetDep
 from doit.exceptions import InvalidCommand
 from doit.task import Task as DoitTask
 
+from mediabuild import generations
 from mediabuild.build import failed_mark
 from mediabuild.commands import PipelineCommand, expand_names
 from mediabuild.doit_plugin import is_group, pipeline_task, set_mark
@@ -201,6 +202,7 @@ class Clean(PipelineCommand, DoitClean):  # type: ignore[misc]
                     file.unlink(missing_ok=True)
             if dryrun:
                 return
+            generations.forget(task)
             (task.directory / MANIFEST_NAME).unlink(missing_ok=True)
             for mark in (forgotten_mark(task), failed_mark(task), task.state_dir / "delivered" / f"{task.key}.json"):
                 mark.unlink(missing_ok=True)

@@ -106,6 +106,7 @@ class Pipeline:
         root: the folder of the file; paths in it are relative to here.
         sources: globs, `!` in front of an exclusion.
         job_params: job → stage → params of that job's table.
+        cache_bytes: how much the kept generations may take.
     """
 
     root: Path
@@ -117,6 +118,7 @@ class Pipeline:
     stages: Mapping[str, StageSpec]
     job_params: Mapping[str, Mapping[str, Mapping[str, Any]]]
     resources: Mapping[str, float]
+    cache_bytes: float
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from mediabuild.device import Devices
-from mediabuild.digest import Digests, files_below, hash_bytes
+from mediabuild.digest import Digests, files_below
 from mediabuild.errors import MediabuildError
 from mediabuild.graph import delivery_prefix, paths_of
 from mediabuild.interpreter import site_packages
@@ -240,12 +240,7 @@ class Rebuilder:
             now.troubles.append(Reason("model", now=_why(error)))
 
     def _model_digest(self, path: Path | None, algorithm: str) -> str:
-        if path is None:
-            return ""
-        files = self.digests.tree(path, "model", algorithm)
-        if list(files) == ["model"]:
-            return files["model"]
-        return hash_bytes("".join(f"{name} {digest}\n" for name, digest in files.items()).encode(), algorithm)
+        return "" if path is None else self.digests.whole(path, algorithm)
 
     def _params(self, manifest: Manifest, now: Observation) -> Iterator[Reason]:
         plain = msgspec.json.decode(msgspec.json.encode(now.params))

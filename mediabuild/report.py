@@ -28,6 +28,7 @@ from mediabuild.events import (
     StageDelivered,
     StageFailed,
     StageProgress,
+    StageRestored,
     StageRunning,
     StageSkipped,
     StageWarning,
@@ -38,7 +39,16 @@ from mediabuild.model import Reason, Task
 
 SKIPS_SHOWN = 100  # above this they are summed up
 LEVELS = ("debug", "info", "warning", "error")
-COLOURS = {"SKIPPED": "2", "RUN": "36", "DONE": "32", "WARNING": "33", "KEPT": "33", "FAILED": "31", "BLOCKED": "31"}
+COLOURS = {
+    "SKIPPED": "2",
+    "RUN": "36",
+    "DONE": "32",
+    "RESTORED": "32",
+    "WARNING": "33",
+    "KEPT": "33",
+    "FAILED": "31",
+    "BLOCKED": "31",
+}
 
 
 def colour_wanted(stream: IO[Any]) -> bool:
@@ -75,7 +85,7 @@ class Report:
         self.colour = colour_wanted(stream)
         self.live = LiveView(stream, earlier) if stream.isatty() and level != "error" else None
         self.sum_up = total > SKIPS_SHOWN
-        self.counts = dict.fromkeys(("built", "skipped", "failed", "blocked", "delivered"), 0)
+        self.counts = dict.fromkeys(("built", "restored", "skipped", "failed", "blocked", "delivered"), 0)
         self.failures: list[tuple[str, str]] = []
         self.started = time.monotonic()
         self._lock = threading.Lock()
@@ -84,7 +94,7 @@ class Report:
         """One line: an aligned word and its text."""
         if LEVELS.index(level) < self.level:
             return
-        shown = f"{word:<7}"
+        shown = f"{word:<8}"
         if self.colour and word in COLOURS:
             shown = f"\x1b[{COLOURS[word]}m{shown}\x1b[0m"
         with self._lock:
@@ -139,13 +149,19 @@ class Report:
             self.counts["built"] += 1
             self.emit(StageCompleted(task=task.name, seconds=round(outcome.seconds, 3), outputs=outcome.outputs))
             self.line("DONE", f"{task.name}  {outcome.seconds:.1f} s")
+        elif outcome.restored is not None:
+            self.counts["restored"] += 1
+            made, spared_s = outcome.restored.timestamp, outcome.restored.duration_s
+            self.emit(StageRestored(task=task.name, made_ts=made, spared_s=spared_s))
+            day = time.strftime("%d %b %H:%M", time.localtime(made))
+            self.line("RESTORED", f"{task.name}  made {day} in {spared_s:.1f} s")
         elif outcome.delivered:
             self.counts["delivered"] += 1
         else:
             self.skipped(task)
         if outcome.delivered:
             self.emit(StageDelivered(task=task.name, files=outcome.delivered))
-            if not outcome.built:
+            if not (outcome.built or outcome.restored):
                 self.line("COPIED", f"{task.name}  {', '.join(outcome.delivered)}")
 
     def _kept(self, task: Task, kept: Path) -> None:
@@ -180,6 +196,7 @@ class Report:
             RunFinished(
                 status=status,
                 built=counts["built"],
+                restored=counts["restored"],
                 skipped=counts["skipped"],
                 failed=counts["failed"] + counts["blocked"],
                 seconds=round(seconds, 3),
@@ -190,7 +207,7 @@ class Report:
         if len(self.failures) > 1:
             self._group_failures()
         parts = [f"{counts[name]} {word}" for name, word in _WORDS if counts[name]]
-        if counts["built"] or counts["failed"] or counts["blocked"]:
+        if counts["built"] or counts["restored"] or counts["failed"] or counts["blocked"]:
             self.line("", f"{', '.join(parts)} in {seconds:.1f} s")
 
     def _group_failures(self) -> None:
@@ -204,6 +221,7 @@ class Report:
 
 _WORDS = (
     ("built", "built"),
+    ("restored", "restored"),
     ("delivered", "delivered"),
     ("skipped", "up to date"),
     ("failed", "failed"),

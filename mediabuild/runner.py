@@ -196,7 +196,7 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         task = pipeline_task(node.task)
         if task is not None and base_fail is None:
             outcome = node.task.actions[0].outcome
-            if outcome.built:
+            if outcome.built or outcome.restored:
                 self.touched.add(task.job)
             with contextlib.suppress(OSError):
                 failed_mark(task).unlink(missing_ok=True)

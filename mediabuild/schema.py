@@ -3,7 +3,7 @@
 `python -m mediabuild.schema docs` writes them; a test keeps them current. The first line of
 `pipeline.toml` (`#:schema …`) gives completion in an editor.
 
-Not here: the definitions themselves (`config`, `manifest`, `events`, `commands`).
+Not here: the definitions themselves (`config`, `manifest`, `events`, `commands`, `doctor`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Any
 import msgspec
 
 from mediabuild.commands import TaskStatus
-from mediabuild.config import JobTable, PipelineTable, StageTable, builtin_stages_dir, stage_files
+from mediabuild.config import CacheTable, JobTable, PipelineTable, StageTable, builtin_stages_dir, stage_files
+from mediabuild.doctor import Findings
 from mediabuild.events import AnyEvent
 from mediabuild.manifest import Manifest
 from mediabuild.stage import load_stage
@@ -28,12 +29,12 @@ REF = "#/$defs/{name}"
 def pipeline_schema() -> dict[str, Any]:
     """`pipeline.toml`; the params of each built-in stage are known under its name."""
     declared = {name: load_stage(file) for name, file in stage_files(builtin_stages_dir().parent).items()}
-    kinds = [PipelineTable, StageTable, JobTable, *(stage.params for stage in declared.values())]
+    kinds = [PipelineTable, StageTable, JobTable, CacheTable, *(stage.params for stage in declared.values())]
     schemas, components = msgspec.json.schema_components(kinds, ref_template=REF)
-    table, stage_table, job_table = schemas[:3]
+    table, stage_table, job_table, cache_table = schemas[:4]
     stages = {
         name: {"allOf": [stage_table], "properties": {"params": _partial(params, components)}, "description": s.summary}
-        for (name, s), params in zip(declared.items(), schemas[3:], strict=True)
+        for (name, s), params in zip(declared.items(), schemas[4:], strict=True)
     }
     return {
         "$schema": DIALECT,
@@ -44,6 +45,7 @@ def pipeline_schema() -> dict[str, Any]:
         "properties": {
             "pipeline": table,
             "stages": {"type": "object", "properties": stages, "additionalProperties": stage_table},
+            "cache": cache_table,
             "jobs": {"type": "object", "additionalProperties": job_table},
         },
         "$defs": components,
@@ -69,6 +71,7 @@ def all_schemas() -> dict[str, str]:
         "manifest.schema.json": schema_of(Manifest, "a stage's manifest.json"),
         "events.schema.json": schema_of(AnyEvent, "a line of --events"),
         "status.schema.json": schema_of(list[TaskStatus], "status --json, explain --json, check --json"),
+        "doctor.schema.json": schema_of(Findings, "doctor --json"),
     }
     return {name: json.dumps(schema, indent=2, sort_keys=True) + "\n" for name, schema in found.items()}
 

@@ -7,6 +7,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 cd "$root"
 
 # One release, not a range: an index of CPU builds may end at an earlier one than the CUDA builds do.
+# The same one as in mediabuild/install.py.
 TORCH="torch==2.13.0"
 
 usage() {
@@ -80,18 +81,23 @@ find_python() {
   fail "no Python 3.11 or newer" "apt-get install python3 python3-venv   (macOS: brew install python@3.12)"
 }
 
+# need_venv_module PYTHON: what makes venvs, which Debian splits off.
+need_venv_module() {
+  local package
+  "$1" -c 'import ensurepip' 2>/dev/null && return
+  package=$("$1" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
+  apt_install "$package" || fail "$1 can't make a venv" "apt-get install $package   (as root)"
+}
+
 # make_venv DIR: a working venv there. `activate` is the last file that venv writes, and names the
 # folder: a venv that was interrupted, copied or moved is made anew.
 make_venv() {
-  local venv=$1 python package clear=""
+  local venv=$1 python clear=""
   if "$venv/bin/python" -c '' 2>/dev/null && grep -qsF -- "$venv" "$venv/bin/activate"; then
     return
   fi
   python=$(find_python)
-  if ! "$python" -c 'import ensurepip' 2>/dev/null; then # Debian splits it off
-    package=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
-    apt_install "$package" || fail "$python can't make a venv" "apt-get install $package   (as root)"
-  fi
+  need_venv_module "$python"
   say "making $venv with $("$python" --version)"
   [ ! -e "$venv/pyvenv.cfg" ] || clear="--clear"
   "$python" -m venv ${clear:+"$clear"} "$venv"
@@ -158,7 +164,7 @@ run_checks() {
   check ruff format --check .
   check mypy
   check lint-imports
-  check shellcheck scripts/bootstrap.sh .ci/run
+  check shellcheck scripts/bootstrap.sh scripts/quickstart.sh .ci/run
   check doit validate
   check pytest
   [ -z "$failed" ] || fail "failed:$failed" "scripts/bootstrap.sh test"
@@ -173,10 +179,9 @@ case "${1:-}" in
     run_checks
     ;;
   separator)
-    case "${2:-venv/demucs}" in
-      /*) install_project "$2" separate ;;
-      *) install_project "$root/${2:-venv/demucs}" separate ;;
-    esac
+    python=$(find_python)
+    need_venv_module "$python"
+    PYTHONPATH="$root" "$python" -m mediabuild.install separator "${2:-venv/demucs}"
     ;;
   -h | --help) usage ;;
   *)

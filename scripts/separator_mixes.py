@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import separator_music as music
-import separator_speech as speech
+import separator_music as music  # type: ignore[import-not-found]
+import separator_speech as speech  # type: ignore[import-not-found]
 import soundfile
 import soxr
 
@@ -45,31 +46,21 @@ class Bank:
 
 def build(folder: Path) -> Bank:
     """The training bank, read from a folder; what is missing there is made first."""
+    voices = {
+        name: partial(speech.read_aloud, speak, minutes, number)
+        for number, (name, (speak, minutes)) in enumerate(speech.TRAINING_VOICES.items())
+    }
+    voices |= {name: partial(speech.prompts, name, 50 + n) for n, name in enumerate(speech.TRAINING_PROMPTS)}
+    rendered = partial(music.render, duration_s=PIECE_S, soundfont=music.TRAINING_SOUNDFONT)
+    pieces = {f"midi-{n}": partial(rendered, 100 + n) for n in range(PIECES["midi"])}
+    pieces |= {f"synthetic-{n}": partial(music.synthesise, 200 + n, PIECE_S) for n in range(PIECES["synthetic"])}
+    noises = {f"noise-{n}": partial(music.noise, 300 + n, PIECE_S) for n in range(PIECES["noise"])}
     return Bank(
-        voices={name: _kept(folder / f"{name}.wav", make) for name, make in _voices()},
-        music={name: _kept(folder / f"{name}.wav", make) for name, make in _pieces()},
-        noise={
-            f"noise-{number}": _kept(folder / f"noise-{number}.wav", lambda n=number: music.noise(300 + n, PIECE_S))
-            for number in range(PIECES["noise"])
-        },
-    )
-
-
-def _voices() -> Iterator[tuple[str, Callable[[], Array]]]:
-    for number, (name, (speak, minutes)) in enumerate(speech.TRAINING_VOICES.items()):
-        yield name, lambda s=speak, m=minutes, n=number: speech.read_aloud(s, m, n)  # type: ignore[misc]
-    for number, name in enumerate(speech.TRAINING_PROMPTS):
-        yield name, lambda s=name, n=number: speech.prompts(s, 50 + n)  # type: ignore[misc]
-
-
-def _pieces() -> Iterator[tuple[str, Callable[[], Array]]]:
-    for number in range(PIECES["midi"]):
-        yield (
-            f"midi-{number}",
-            lambda n=number: music.render(100 + n, PIECE_S, music.TRAINING_SOUNDFONT),  # type: ignore[misc]
+        *(
+            {name: _kept(folder / f"{name}.wav", make) for name, make in kind.items()}
+            for kind in (voices, pieces, noises)
         )
-    for number in range(PIECES["synthetic"]):
-        yield f"synthetic-{number}", lambda n=number: music.synthesise(200 + n, PIECE_S)  # type: ignore[misc]
+    )
 
 
 def _kept(path: Path, make: Callable[[], Array]) -> Array:
@@ -104,8 +95,11 @@ def example(bank: Bank, seed: int, number: int) -> tuple[Array, Array]:
     elif alone < 0.08:
         voice *= 0
     if rng.random() < 0.5:
-        rest += (voice_rms or 0.05) * 10 ** (-rng.uniform(15, 45) / 20) / speech.LEVEL_RMS * (
-            _excerpt(bank.noise, rng, frames)
+        rest += (
+            (voice_rms or 0.05)
+            * 10 ** (-rng.uniform(15, 45) / 20)
+            / speech.LEVEL_RMS
+            * (_excerpt(bank.noise, rng, frames))
         )
     if rng.random() < 0.2:  # the whole recording went through a narrow channel
         limits_hz = _band(rng)

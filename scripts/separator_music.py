@@ -31,7 +31,35 @@ SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10), (0, 2, 3, 5, 7, 9, 10)
 PROGRESSIONS = ((0, 4, 5, 3), (0, 5, 3, 4), (5, 3, 0, 4), (0, 3, 0, 4), (1, 4, 0, 0), (0, 2, 3, 4))
 # General MIDI programs, from 0; 52–54, 85 and 91 sound like voices.
 CHORD_PROGRAMS = (0, 1, 2, 4, 5, 6, 11, 16, 18, 19, 21, 24, 25, 26, 27, 46, 48, 49, 50, 51, 61, 62, 88, 89, 90, 92, 95)
-LEAD_PROGRAMS = (0, 8, 9, 11, 12, 13, 22, 24, 26, 29, 30, 40, 41, 42, 56, 57, 60, 64, 65, 66, 68, 70, 71, 73, 75, 80, 81)
+LEAD_PROGRAMS = (
+    0,
+    8,
+    9,
+    11,
+    12,
+    13,
+    22,
+    24,
+    26,
+    29,
+    30,
+    40,
+    41,
+    42,
+    56,
+    57,
+    60,
+    64,
+    65,
+    66,
+    68,
+    70,
+    71,
+    73,
+    75,
+    80,
+    81,
+)
 BASS_PROGRAMS = (32, 33, 34, 35, 36, 38, 39, 43, 58)
 KICK, SNARE, HAT, CRASH = 36, 38, 42, 49
 
@@ -60,7 +88,9 @@ def compose(seed: int, duration_s: float) -> bytes:
         if parts[0] and (arpeggio or beat % 4 == 0):
             for number in range(3):
                 start = at + (number * BEAT_TICKS // 3 if arpeggio else 0)
-                events += _note(0, pitch(root + 2 * number), start, 0.3 if arpeggio else 3.9, int(rng.integers(50, 100)))
+                events += _note(
+                    0, pitch(root + 2 * number), start, 0.3 if arpeggio else 3.9, int(rng.integers(50, 100))
+                )
         if parts[1] and rng.random() < busy:
             events += _note(1, pitch(root, -1), at, 0.9, int(rng.integers(70, 115)))
         if parts[2]:

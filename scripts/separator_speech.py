@@ -32,12 +32,16 @@ LEVEL_RMS = 0.08
 PAUSES_S = (0.12, 0.7)
 PROMPT_MIN_S = 1.0  # shorter ones are single digits and letters
 
-NAMES = "Alice,Mr. Brown,the captain,my sister,Jonathan,the old teacher,nobody,Ruth,the boy,Professor Hughes".split(",")
-VERBS = "watched,forgot,described,borrowed,never liked,wanted to join,laughed at,measured,could not find,kept".split(",")
-KINDS = "quiet,enormous,yellow,broken,very strange,cheap,beautiful,frozen,thin,useful,jealous,northern".split(",")
-THINGS = "bridge,violin,church,letter,vegetable garden,judge,house,ship,theory,orange,machine,shadow,key".split(",")
-PLACES = "near the river,in the village,under the table,behind a large hotel,at five o'clock,without any reason".split(",")
-LINKS = "and,but,because,although,while,so".split(",")
+# A clause's words in their order; one of each line.
+CLAUSE = (
+    "Alice,Mr. Brown,the captain,my sister,Jonathan,the old teacher,nobody,Ruth,the boy,Professor Hughes",
+    "watched,forgot,described,borrowed,never liked,wanted to join,laughed at,measured,could not find,kept",
+    "the,a,that,every",
+    "quiet,enormous,yellow,broken,very strange,cheap,beautiful,frozen,thin,useful,jealous,northern",
+    "bridge,violin,church,letter,vegetable garden,judge,house,ship,theory,orange,machine,shadow,key",
+    "near the river,in the village,under the table,behind a large hotel,at five o'clock,without any reason",
+)
+LINKS = "and,but,because,although,while,so"
 
 HELD_OUT_SENTENCES = (
     "The museum opens at nine, and the first visitors are usually children from the school across the road.",
@@ -52,13 +56,13 @@ HELD_OUT_SENTENCES = (
 def sentence(rng: np.random.Generator) -> str:
     """One English sentence from a small grammar: sounds that vary, in a natural order."""
 
-    def clause() -> str:
-        parts = (NAMES, VERBS, ["the", "a", "that", "every"], KINDS, THINGS, PLACES)
-        return " ".join(words[rng.integers(len(words))] for words in parts)
+    def one_of(words: str) -> str:
+        choices = words.split(",")
+        return choices[rng.integers(len(choices))]
 
-    text = clause()
+    text = " ".join(map(one_of, CLAUSE))
     if rng.random() < 0.5:
-        text += f", {LINKS[rng.integers(len(LINKS))]} {clause()}"
+        text += f", {one_of(LINKS)} {' '.join(map(one_of, CLAUSE))}"
     return text[0].upper() + text[1:] + "."
 
 
@@ -104,7 +108,8 @@ def _spoken_by(command: Callable[[str], list[str]]) -> tuple[Array, int]:
     with tempfile.TemporaryDirectory() as folder:
         wav = str(Path(folder) / "spoken.wav")
         subprocess.run(command(wav), check=True, stdin=subprocess.DEVNULL)
-        return soundfile.read(wav, dtype="float32")
+        sound, rate_hz = soundfile.read(wav, dtype="float32")
+        return sound, int(rate_hz)
 
 
 TRAINING_VOICES: dict[str, tuple[Speak, float]] = {  # and how many minutes of each

@@ -22,11 +22,12 @@ import json
 import os
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import separator_mixes as mixes
+import separator_mixes as mixes  # type: ignore[import-not-found]
 import torch
 from demucs.hf import load_safetensors_model
 from safetensors import safe_open
@@ -113,7 +114,7 @@ class Training:
         for name, value in self.model.state_dict().items():
             self.average[name].lerp_(value, 1 - AVERAGE)
         self.step += 1
-        return float(loss)
+        return float(loss.detach())
 
     def publish(self, path: Path, like: Path) -> None:
         """Write the averaged weights in 16 bits, as demucs loads them, with the architecture of another model file."""
@@ -140,10 +141,10 @@ def separation_loss(found_voice: Tensor, found_rest: Tensor, voice: Tensor, rest
     found_voice, found_rest, voice, rest = (sound * scale for sound in (found_voice, found_rest, voice, rest))
     loss = (found_voice - voice).abs().mean() + 0.5 * (found_rest - rest).abs().mean()
     for size in STFT_SIZES:
-        window = torch.hann_window(size)
-        magnitudes = [
-            torch.stft(sound, size, size // 4, window=window, return_complex=True).abs() for sound in (found_voice, voice)
-        ]
+        stft = partial(
+            torch.stft, n_fft=size, hop_length=size // 4, window=torch.hann_window(size), return_complex=True
+        )
+        magnitudes = [stft(sound).abs() for sound in (found_voice, voice)]
         compressed = [(magnitude / size**0.5 + 1e-3).pow(0.3) for magnitude in magnitudes]
         loss = loss + STFT_WEIGHT * (compressed[0] - compressed[1]).abs().mean()
     heard = voice.pow(2).mean(-1) > 1e-3

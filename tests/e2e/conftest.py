@@ -75,6 +75,7 @@ class Project:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.env = {**os.environ, "NO_COLOR": "1"}
+        self.program = [sys.executable, "-m", "mediabuild.main"]
         self._runs = 0
 
     def write(self, name: str, content: str | bytes) -> Path:
@@ -90,7 +91,7 @@ class Project:
 
     def start(self, *args: str, events: Path | None = None, **options: Any) -> subprocess.Popen[str]:
         """Start `mediabuild ARGS`, with stdout and stderr piped."""
-        command = [sys.executable, "-m", "mediabuild.main", *args]
+        command = [*self.program, *args]
         if events is not None:
             command.append(f"--events={events}")
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": self.env}

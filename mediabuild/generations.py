@@ -1,0 +1,142 @@
+"""Earlier outputs of a stage, kept so that they can come back: a constructive trace behind the verifying one.
+
+When a stage re-runs with other facts, its earlier directory moves aside by rename, under the digest of
+its trace; when the facts come back, so does the directory. Nothing is copied. What is kept is bounded
+by `[cache] max_gb`, the least recently used first, and is the first to go when the disk is full.
+
+Not here: the current outputs; those are never collected.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mediabuild.digest import Digests, hash_bytes
+from mediabuild.manifest import Manifest, find_manifest
+from mediabuild.model import MANIFEST_NAME, STATE_DIR, Task
+
+FOLDER = "generations"
+
+
+def trace_of(
+    stage: str,
+    code: Mapping[str, str],
+    params: Mapping[str, Any],
+    device: str,
+    inputs: Mapping[str, Mapping[str, str]],
+    models: Mapping[str, str],
+) -> str:
+    """The digest of the facts that an output set follows from, as hex; the arguments are a manifest's fields."""
+    facts = {"stage": stage, "code": code, "params": params, "device": device, "inputs": inputs, "models": models}
+    return hash_bytes(msgspec.json.encode(facts, order="sorted"), "blake3").partition(":")[2]
+
+
+def manifest_trace(manifest: Manifest) -> str:
+    """The trace of a recorded output set."""
+    m = manifest
+    return trace_of(m.stage, m.code, m.params, m.device, m.inputs, m.models)
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One kept output set: where, for which task, how large in bytes, how long it took, when last used."""
+
+    path: Path
+    manifest: Manifest
+    size_bytes: int
+    used_ts: float
+
+
+def keep(task: Task, earlier: Path, digests: Digests) -> None:
+    """Move a stage's earlier directory aside under its trace.
+
+    One that is not whole, or was made from the same facts as the current one, is deleted. The caller
+    holds the task's lock.
+    """
+    manifest, current = find_manifest(earlier), find_manifest(task.directory)
+    same = manifest and current and manifest_trace(manifest) == manifest_trace(current)
+    if manifest is None or same or not is_whole(earlier, manifest, digests):
+        shutil.rmtree(earlier, ignore_errors=True)
+        return
+    target = task.state_dir / FOLDER / task.key / manifest_trace(manifest)
+    try:
+        shutil.rmtree(target, ignore_errors=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        earlier.rename(target)
+        os.utime(target)
+    except OSError:  # a full disk: a cache is no reason to fail
+        shutil.rmtree(earlier, ignore_errors=True)
+        return
+    digests.adopt((earlier / path, target / path) for path in manifest.output_files())
+
+
+def find(task: Task, trace: str, digests: Digests) -> Path | None:
+    """The kept output set of a trace, its digests verified; a damaged one is dropped."""
+    path = task.state_dir / FOLDER / task.key / trace
+    manifest = find_manifest(path)
+    if manifest is None:
+        return None
+    if manifest_trace(manifest) != trace or not is_whole(path, manifest, digests):
+        shutil.rmtree(path, ignore_errors=True)
+        return None
+    return path
+
+
+def is_whole(directory: Path, manifest: Manifest, digests: Digests) -> bool:
+    """Whether every output is there as it was recorded, and nothing else is."""
+    recorded = manifest.output_files()
+    try:
+        sound = all(
+            (directory / path).is_dir() if path.endswith("/") else _is(directory / path, digest, digests)
+            for path, digest in recorded.items()
+        )
+    except OSError:
+        return False
+    files = {os.path.relpath(os.path.join(f, n), directory) for f, _, names in os.walk(directory) for n in names}
+    return sound and files - {MANIFEST_NAME} == {path for path in recorded if not path.endswith("/")}
+
+
+def _is(file: Path, digest: str, digests: Digests) -> bool:
+    return digests.file(file, digest.partition(":")[0]) == digest
+
+
+def forget(task: Task) -> None:
+    """Delete what is kept of a task."""
+    shutil.rmtree(task.state_dir / FOLDER / task.key, ignore_errors=True)
+
+
+def kept(job_dirs: Iterable[Path]) -> list[Generation]:
+    """What is kept in these jobs, least recently used first."""
+    found = []
+    for job_dir in job_dirs:
+        for path in (job_dir / STATE_DIR / FOLDER).glob("*/*"):
+            manifest = find_manifest(path)
+            if manifest is None:
+                shutil.rmtree(path, ignore_errors=True)
+                continue
+            with contextlib.suppress(OSError):
+                size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+                found.append(Generation(path, manifest, size, path.stat().st_mtime))
+    return sorted(found, key=lambda generation: generation.used_ts)
+
+
+def collect(job_dirs: Iterable[Path], max_bytes: float) -> list[Generation]:
+    """Delete the least recently used ones until what is left fits; returns what went."""
+    generations = kept(job_dirs)
+    total = sum(generation.size_bytes for generation in generations)
+    gone = []
+    for generation in generations:
+        if total <= max_bytes:
+            break
+        shutil.rmtree(generation.path, ignore_errors=True)
+        total -= generation.size_bytes
+        gone.append(generation)
+    return gone

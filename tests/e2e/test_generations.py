@@ -1,0 +1,117 @@
+"""Earlier outputs come back when their facts do; nothing runs for what was made before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import Project
+
+
+def generations(project: Project) -> list[Path]:
+    """What is kept."""
+    return sorted(project.root.glob("jobs/*/.mediabuild/generations/*/*"))
+
+
+def test_a_param_changed_and_changed_back(chain: Project) -> None:
+    """B and C run for the new value; for the old one nothing runs, and the bytes are the earlier ones."""
+    before = chain.read("jobs/one/C/c.txt")
+    assert chain.run("times=3").ran == ["B:one", "C:one"]
+    back = chain.run()
+    assert back.ran == []
+    assert back.tasks("stage_restored") == ["B:one", "C:one"]
+    assert chain.read("jobs/one/C/c.txt") == before
+    again = chain.run()
+    assert again.skipped == ["A:one", "B:one", "C:one"]
+
+
+def test_a_source_edited_and_edited_back(chain: Project) -> None:
+    """The whole chain comes back."""
+    chain.write("media/one.txt", "other\n")
+    assert chain.run().ran == ["A:one", "B:one", "C:one"]
+    chain.write("media/one.txt", "hello\n")
+    back = chain.run()
+    assert back.ran == []
+    assert back.tasks("stage_restored") == ["A:one", "B:one", "C:one"]
+
+
+def test_forced_never_restores(chain: Project) -> None:
+    """`--force`, `-a` and `forget` run what they name, though an earlier result is kept."""
+    chain.run("times=3")
+    assert chain.run("--stages", "B", "--force").ran == ["B:one"]
+    chain.run("times=3")
+    assert chain.run("-a", "-s", "B:one").ran == ["B:one"]
+    chain.run("times=3")
+    chain.command("forget", "B:one")
+    assert "B:one" in chain.run().ran
+
+
+def test_a_damaged_generation_is_dropped(chain: Project) -> None:
+    """Its digests don't verify: the stage runs instead."""
+    chain.run("times=3")
+    for generation in generations(chain):
+        for output in generation.glob("*.txt"):
+            output.write_text("damaged")
+    back = chain.run()
+    assert back.tasks("stage_restored") == []
+    assert back.ran == ["B:one", "C:one"]
+    assert chain.read("jobs/one/B/b.txt") == "hello\nhello\n"
+
+
+@pytest.mark.parametrize("trouble", ["manifest", "directory", "extra"])
+def test_a_generation_that_is_not_whole_is_no_trouble(chain: Project, trouble: str) -> None:
+    """Garbage where its manifest was, a file in its place, a file that nobody recorded: the stage runs."""
+    chain.run("times=3")
+    (generation,) = (g for g in generations(chain) if g.parent.name == "B")
+    if trouble == "manifest":
+        (generation / "manifest.json").write_text("{")
+    elif trouble == "directory":
+        for file in generation.iterdir():
+            file.unlink()
+        generation.rmdir()
+        generation.write_text("a file")
+    else:
+        (generation / "extra.txt").write_text("who wrote this?")
+    back = chain.run()
+    assert back.status == 0, back.out + back.err
+    assert back.ran == ["B:one"]
+    assert chain.read("jobs/one/B/b.txt") == "hello\nhello\n"
+
+
+def test_an_edit_never_becomes_a_generation(chain: Project) -> None:
+    """What a person edited is kept beside as ever, and no restore brings it back as a result."""
+    chain.write("jobs/one/B/b.txt", "mine\n")
+    chain.run("times=3")
+    assert chain.read("jobs/one/B.edited/b.txt") == "mine\n"
+    chain.run()
+    assert chain.read("jobs/one/B/b.txt") == "hello\nhello\n"
+
+
+def test_the_limit_is_held_and_the_oldest_goes_first(chain: Project) -> None:
+    """`[cache] max_gb`: the least recently used generations go; the current outputs never do."""
+    chain.write("pipeline.toml", chain.read("pipeline.toml") + "\n[cache]\nmax_gb = 0.000013\n")  # 13 kB
+    chain.write("media/one.txt", "x" * 999 + "\n")
+    for times in (2, 3, 4, 5):
+        assert chain.run(f"times={times}").status == 0
+    size = sum(file.stat().st_size for g in generations(chain) for file in g.iterdir())
+    assert 0 < size <= 13_000
+    assert chain.read("jobs/one/B/b.txt") == ("x" * 999 + "\n") * 5
+    assert chain.run("times=4").ran == []
+    assert chain.run("times=2").ran == ["B:one", "C:one"]
+
+
+def test_none_is_kept_where_none_may_be(chain: Project) -> None:
+    """`max_gb = 0`: a restore is a plain re-run."""
+    chain.write("pipeline.toml", chain.read("pipeline.toml") + "\n[cache]\nmax_gb = 0\n")
+    chain.run("times=3")
+    assert generations(chain) == []
+    assert chain.run().ran == ["B:one", "C:one"]
+
+
+def test_clean_removes_generations_too(chain: Project) -> None:
+    """After `clean` a stage runs; nothing comes back."""
+    chain.run("times=3")
+    chain.command("clean", "B:one")
+    assert [g.parent.name for g in generations(chain)] == ["C"]
+    assert chain.run().ran == ["B:one"]
