@@ -117,7 +117,7 @@ class StageFailed(Event, tag="stage_failed"):
 
 
 class RunFinished(Event, tag="run_finished"):
-    """The run ends: exit status and counts."""
+    """The run ends: exit status, counts, and the seconds of work that were not done again."""
 
     status: int
     built: int
@@ -125,6 +125,7 @@ class RunFinished(Event, tag="run_finished"):
     skipped: int
     failed: int
     seconds: float
+    spared_s: float = 0.0
 
 
 AnyEvent = (

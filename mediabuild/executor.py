@@ -147,28 +147,32 @@ class Executor:
         with locked(task.state_dir / "locks" / f"{task.key}.lock", task.name, wait=self.wait, waiting=waiting):
             yield
 
-    def refresh(self, task: Task) -> None:
+    def refresh(self, task: Task) -> float:
         """Note in a fresh task's manifest that it was looked at, about once a day, as `relatime` does.
 
         Also re-hashes everything when the pipeline's `checksum` chooses another algorithm.
+
+        Returns:
+            How long the stage took when it ran, in seconds: what not running it spares.
         """
         manifest = find_manifest(task.directory)
         if manifest is None:
-            return
+            return 0.0
         rehash = _algorithm(manifest) not in ("", self.rebuilder.pipeline.checksum)
         now = time.time()
         if not rehash and manifest.last_checked_ts != manifest.timestamp and now - manifest.last_checked_ts < DAY_S:
-            return
+            return manifest.duration_s
         lock = task.state_dir / "locks" / f"{task.key}.lock"
         with contextlib.suppress(OSError, LockBusy), locked(lock, task.name, wait=False):
             if find_manifest(task.directory) != manifest:
-                return  # another run has published meanwhile
+                return manifest.duration_s  # another run has published meanwhile
             if rehash:
                 manifest = self._rehashed(task, manifest)
                 if self.rebuilder.reasons(task, forced=False):
-                    return  # something changed between the look and the hashing
+                    return manifest.duration_s  # something changed between the look and the hashing
             manifest = msgspec.structs.replace(manifest, last_checked_ts=now)
             write_manifest(task.directory, manifest, self._part(task))
+        return manifest.duration_s
 
     def adopt(self, task: Task) -> list[str]:
         """Record the outputs that are there as the result of the present facts (`doit reset-dep`).

@@ -1,4 +1,4 @@
-"""Commands that look at files and the graph: `validate` and `graph`.
+"""Commands that look at files and the graph: `validate`, `graph`, `cache` and `gc`.
 
 Not here: whether stages are stale (`commands`).
 """
@@ -6,15 +6,18 @@ Not here: whether stages are stale (`commands`).
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from mediabuild import generations
 from mediabuild.commands import PipelineCommand
 from mediabuild.config import needed_stages
 from mediabuild.doit_plugin import option
 from mediabuild.errors import PipelineError
-from mediabuild.manifest import find_manifest, problems
-from mediabuild.model import MANIFEST_NAME
+from mediabuild.manifest import Manifest, find_manifest, problems
+from mediabuild.model import MANIFEST_NAME, Task
 
 
 class Validate(PipelineCommand):
@@ -85,6 +88,56 @@ class Graph(PipelineCommand):
         for one, other in edges:
             write(f"  {one.replace('-', '_')} --> {other.replace('-', '_')}\n")
         return 0
+
+
+class Cache(PipelineCommand):
+    """What is kept of earlier outputs."""
+
+    name = "cache"
+    doc_purpose = "list the earlier outputs that are kept: for which facts, how large, what they spare"
+    doc_usage = ""
+    doc_description = None
+    cmd_options = ()
+
+    def _execute(self, pos_args: list[str]) -> int:
+        found = generations.kept(job_dirs(self.build.tasks.values()))
+        for generation in reversed(found):
+            manifest = generation.manifest
+            made = time.strftime("%Y-%m-%d %H:%M", time.localtime(manifest.timestamp))
+            params = ", ".join(f"{k}={v}" for k, v in manifest.params.items() if v != self._present(manifest).get(k, v))
+            size = f"{generation.size_bytes / 1e6:.1f} MB"
+            self.outstream.write(f"{manifest.task}  {made}  {size}  {manifest.duration_s:.1f} s  {params}\n")
+        total = sum(generation.size_bytes for generation in found)
+        limit = self.build.pipeline.cache_bytes / 1e9
+        spares = sum(generation.manifest.duration_s for generation in found)
+        self.outstream.write(f"{len(found)} kept, {total / 1e9:.3f} of {limit:g} GB, {spares:.1f} s of work\n")
+        return 0
+
+    def _present(self, manifest: Manifest) -> Mapping[str, Any]:
+        task = self.build.tasks.get(manifest.task)
+        return task.params if task else {}
+
+
+class Gc(PipelineCommand):
+    """Make room."""
+
+    name = "gc"
+    doc_purpose = "delete earlier outputs beyond [cache] max_gb, the least recently used first; all with --all"
+    doc_usage = ""
+    doc_description = None
+    cmd_options = (option("gc_all", "all", "keep none", bool, False),)
+
+    def _execute(self, gc_all: bool, pos_args: list[str]) -> int:
+        limit = 0.0 if gc_all else self.build.pipeline.cache_bytes
+        gone = generations.collect(job_dirs(self.build.tasks.values()), limit)
+        size = sum(generation.size_bytes for generation in gone)
+        self.outstream.write(f"{len(gone)} deleted, {size / 1e6:.1f} MB\n")
+        return 0
+
+
+def job_dirs(tasks: Iterable[Task]) -> list[Path]:
+    """The directories of these tasks' jobs."""
+    return list(dict.fromkeys(task.job_dir for task in tasks))
 
 
 def validate_files(files: list[Path]) -> int:

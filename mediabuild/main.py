@@ -26,6 +26,8 @@ PLUGINS: dict[str, dict[str, Any]] = {
         "check": "mediabuild.commands:Check",
         "validate": "mediabuild.inspection:Validate",
         "graph": "mediabuild.inspection:Graph",
+        "cache": "mediabuild.inspection:Cache",
+        "gc": "mediabuild.inspection:Gc",
         "doctor": "mediabuild.doctor:Doctor",
         "list": "mediabuild.mended:List",
         "info": "mediabuild.mended:Info",

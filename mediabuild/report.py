@@ -87,6 +87,7 @@ class Report:
         self.sum_up = total > SKIPS_SHOWN
         self.counts = dict.fromkeys(("built", "restored", "skipped", "failed", "blocked", "delivered"), 0)
         self.failures: list[tuple[str, str]] = []
+        self.spared_s = 0.0
         self.started = time.monotonic()
         self._lock = threading.Lock()
 
@@ -152,6 +153,7 @@ class Report:
         elif outcome.restored is not None:
             self.counts["restored"] += 1
             made, spared_s = outcome.restored.timestamp, outcome.restored.duration_s
+            self.spared_s += spared_s
             self.emit(StageRestored(task=task.name, made_ts=made, spared_s=spared_s))
             day = time.strftime("%d %b %H:%M", time.localtime(made))
             self.line("RESTORED", f"{task.name}  made {day} in {spared_s:.1f} s")
@@ -200,6 +202,7 @@ class Report:
                 skipped=counts["skipped"],
                 failed=counts["failed"] + counts["blocked"],
                 seconds=round(seconds, 3),
+                spared_s=round(self.spared_s, 3),
             )
         )
         if self.sum_up and counts["skipped"]:
@@ -208,7 +211,8 @@ class Report:
             self._group_failures()
         parts = [f"{counts[name]} {word}" for name, word in _WORDS if counts[name]]
         if counts["built"] or counts["restored"] or counts["failed"] or counts["blocked"]:
-            self.line("", f"{', '.join(parts)} in {seconds:.1f} s")
+            spared = f"; {self.spared_s:.1f} s of work spared" if self.spared_s >= 0.1 else ""
+            self.line("", f"{', '.join(parts)} in {seconds:.1f} s{spared}")
 
     def _group_failures(self) -> None:
         causes: dict[str, list[str]] = {}

@@ -175,7 +175,7 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         chosen = bool(super().select_task(node, tasks_dict))
         task = pipeline_task(node.task)
         if task is not None and node.run_status == "up-to-date":
-            self.executor.refresh(task)
+            self.report.spared_s += self.executor.refresh(task)
         return chosen
 
     def execute_task(self, task: DoitTask) -> BaseFail | None:

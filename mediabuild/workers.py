@@ -23,7 +23,16 @@ from mediabuild.worker import Reply, Request
 
 Key = tuple[str, str, int]  # interpreter, kind, threads
 Report = Callable[[str, dict[str, Any]], None]
-PACKAGE_PARENT = str(Path(__file__).parents[1])
+PACKAGE = str(Path(__file__).parent)
+# Brings this mediabuild into any interpreter, and nothing else: as an entry of PYTHONPATH, its parent
+# could be a site-packages full of libraries that another Python can't load.
+BOOT = """
+import importlib.util, runpy, sys
+where = sys.argv.pop(1)
+spec = importlib.util.spec_from_file_location("mediabuild", where + "/__init__.py", submodule_search_locations=[where])
+sys.modules["mediabuild"] = importlib.util.module_from_spec(spec)
+runpy.run_module("mediabuild.worker", run_name="__main__", alter_sys=True)
+"""
 
 
 class RunningWorker:
@@ -37,7 +46,7 @@ class RunningWorker:
         try:
             with log.open("ab") as output:
                 self.child: Child = processes.start(
-                    [key[0], "-m", "mediabuild.worker", str(their_requests), str(their_replies)],
+                    [key[0], "-c", BOOT, PACKAGE, str(their_requests), str(their_replies)],
                     cwd=cwd,
                     env=_environment(key[2]),
                     output=output,
@@ -136,8 +145,7 @@ def worker_key(python: Path | None, heavy: bool, device: str, threads: int) -> K
 
 def _environment(threads: int) -> dict[str, str]:
     budget = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
-    path = os.pathsep.join(filter(None, (PACKAGE_PARENT, os.environ.get("PYTHONPATH"))))
-    return {**os.environ, **budget, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+    return {**os.environ, **budget, "PYTHONUNBUFFERED": "1"}
 
 
 def _ending(status: int) -> str:

@@ -115,3 +115,24 @@ def test_clean_removes_generations_too(chain: Project) -> None:
     chain.command("clean", "B:one")
     assert [g.parent.name for g in generations(chain)] == ["C"]
     assert chain.run().ran == ["B:one"]
+
+
+def test_what_is_kept_is_told_and_can_be_deleted(chain: Project) -> None:
+    """`cache` names tasks and the params that differ; `gc --all` deletes everything that is not current."""
+    chain.run("times=3")
+    told = chain.command("cache")
+    assert told.status == 0
+    assert "B:one" in told.out and "times=2" not in told.out.split("B:one")[0]
+    assert "2 kept" in told.out
+    assert "2 deleted" in chain.command("gc", "--all").out
+    assert generations(chain) == []
+    assert chain.run("times=3").ran == []
+
+
+def test_a_run_says_what_it_spared(chain: Project) -> None:
+    """The last event counts the seconds of work that were not done again."""
+    chain.run("times=3")
+    finished = chain.run().events[-1]
+    assert finished["event"] == "run_finished"
+    assert (finished["built"], finished["restored"], finished["skipped"]) == (0, 2, 1)
+    assert finished["spared_s"] > 0

@@ -35,6 +35,14 @@ STAGES = sorted(stage_files(builtin_stages_dir().parent))
 PROGRAMS = ("doit", "mediabuild")
 
 
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """An empty project."""
+    root = tmp_path / "project"
+    root.mkdir()
+    return Project(root)
+
+
 def page_id(page: Path) -> str:
     """A page's name in a test's name."""
     return str(page.relative_to(ROOT))
@@ -197,7 +205,7 @@ def test_a_shown_pipeline_is_one(block: str, tmp_path: Path) -> None:
 
 
 def test_the_stage_of_the_developer_guide_works(project: Project) -> None:
-    """The file and the table that the guide shows, on real sound: it runs, delivers, is skipped, and obeys its param."""
+    """The file and the table that the guide shows, on real sound: it runs, delivers, is skipped, obeys its param."""
     guide = ROOT / "docs/DEVELOPER_GUIDE.md"
     table = next(block for block in fences(guide, "toml") if "[stages.louder]" in block)
     first = '[pipeline]\nsources = ["media/*.wav"]\n\n[stages.demux]\ninputs = { media = "source" }\n\n'
