@@ -17,7 +17,7 @@ import tomli_w
 from mediabuild.config import Mistakes, load_pipeline
 from mediabuild.device import Devices
 from mediabuild.digest import Digests, write_atomically
-from mediabuild.graph import find_sources, make_tasks
+from mediabuild.graph import find_sources, make_tasks, recorded_sources
 from mediabuild.manifest import find_manifest
 from mediabuild.model import STATE_DIR, Given, Produced, Reason, Task
 from mediabuild.overrides import stage_overrides, with_matrix_overrides
@@ -34,6 +34,7 @@ class Options:
     """What the command line says about the pipeline as a whole.
 
     Args:
+        manifests_only: the recordings may not be here; jobs are also those with manifests.
         variables: doit's NAME=VALUE words. allow_unknown: some of them may be the dodo file's own.
         demucs_venv: the separator's venv, where it isn't the project's `venv/demucs`.
     """
@@ -42,6 +43,7 @@ class Options:
     device: str | None = None
     sources: tuple[str, ...] = ()
     job_dir: str | None = None
+    manifests_only: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
     allow_unknown: bool = False
     demucs_venv: str | None = None
@@ -79,7 +81,8 @@ class Build:
         self.pipeline, variables = with_matrix_overrides(loaded, options.variables)
         self.options = options
         overrides = stage_overrides(self.pipeline, variables, allow_unknown=options.allow_unknown)
-        self.jobs: dict[str, Given] = find_sources(self.pipeline, options.sources)
+        known = recorded_sources(self.pipeline) if options.manifests_only else None
+        self.jobs: dict[str, Given] = find_sources(self.pipeline, options.sources, known)
         job_dir = self._job_dir(options.job_dir)
         self.tasks: dict[str, Task] = make_tasks(
             self.pipeline, self.jobs, overrides=overrides, device=options.device, job_dir=job_dir

@@ -205,6 +205,8 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
         control = TaskControl(self.task_list, auto_delayed_regex=auto_delayed_regex)
         control.process(names)
         stream = sys.stderr if events_to == "-" else sys.stdout
+        if isinstance(outfile, str):
+            stream = open(outfile, "w", encoding="utf-8")
         events = EventLog(self.build.state_dir / "events.jsonl", events_to)
         report = Report(
             stream,
@@ -241,6 +243,8 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
                 self.build.write_summaries(runner.touched)
             report.finish(status)
             events.close()
+            if isinstance(outfile, str):
+                stream.close()
         return status
 
     def execute(self, params: Any, args: list[str]) -> Any:

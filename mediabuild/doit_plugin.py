@@ -225,6 +225,7 @@ class PipelineLoader(DodoTaskLoader):  # type: ignore[misc]
             device=_checked_device(opt_values["want_device"]),
             sources=(opt_values["only_source"],) if opt_values["only_source"] else (),
             job_dir=opt_values["one_job_dir"],
+            manifests_only=bool(opt_values.get("manifests_only")),
             variables=variables,
             allow_unknown=any(value is doit_cmd.get_var for value in self.namespace.values()),
             demucs_venv=self.demucs_venv,

@@ -7,30 +7,48 @@ from __future__ import annotations
 
 import glob
 import itertools
+import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from mediabuild.config import Mistakes, effective_params, is_path, split_reference
-from mediabuild.model import Given, Pipeline, Produced, Reference, StageSpec, Task
+from mediabuild.model import MANIFEST_NAME, Given, Pipeline, Produced, Reference, StageSpec, Task
 from mediabuild.names import WILDCARDS, encode_name, expand_braces, fixed_part, nearest, suffixes
 
 RESERVED_JOBS = (".mediabuild", ".all")
 Overrides = Mapping[str, Mapping[str, Any]]
 
 
-def find_sources(pipeline: Pipeline, given: Iterable[str] = ()) -> dict[str, Given]:
+def recorded_sources(pipeline: Pipeline) -> dict[str, Given]:
+    """Job name → its source, as the jobs' own summaries name them: where the recordings aren't."""
+    found = {}
+    for file in pipeline.jobs_dir.glob("**/" + MANIFEST_NAME):
+        try:
+            summary = json.loads(file.read_bytes())
+            job, source = str(summary["job"]), str(summary["source"])
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+            continue  # a stage's manifest, or damaged
+        if file.parent == pipeline.jobs_dir / job:
+            found[job] = Given(pattern=source, label=source)
+    return found
+
+
+def find_sources(
+    pipeline: Pipeline, given: Iterable[str] = (), known: Mapping[str, Given] | None = None
+) -> dict[str, Given]:
     """Job name → its source, sorted by name.
 
     Args:
         given: files named on the command line, instead of the pipeline's globs.
+        known: jobs that are there though their recordings may not be; no recording is missed then.
 
     Raises:
         PipelineError: nothing matches, two sources have one name, or a job would lie in another's stage.
     """
     mistakes = Mistakes(pipeline.file.name)
-    found = _matches(pipeline, tuple(given), mistakes)
+    found = _matches(pipeline, tuple(given), mistakes if known is None else Mistakes(""))
     jobs: dict[str, Given] = {}
     for path, base in sorted(found.items()):
         job = _job_name(path, base)
@@ -43,6 +61,7 @@ def find_sources(pipeline: Pipeline, given: Iterable[str] = ()) -> dict[str, Giv
         if job in jobs:
             mistakes.add("pipeline.sources", f"two sources are called {job!r}: {jobs[job].pattern} and {path}")
         jobs[job] = Given(pattern=path, label=label)
+    jobs = {**(known or {}), **jobs}
     _check_nesting(jobs, pipeline, mistakes)
     if not jobs and not mistakes.found:
         mistakes.add("pipeline.sources", f"no recording matches {', '.join(pipeline.sources)}", "put one there")

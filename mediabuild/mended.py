@@ -218,7 +218,11 @@ class Clean(PipelineCommand, DoitClean):  # type: ignore[misc]
         outputs = manifest.output_files()
         for copy, output in deliveries(self.build.pipeline, task, manifest).items():
             files[self.build.pipeline.root / copy] = outputs[output]
+        by_hand = {task.directory / path for path in manifest.adopted}
         for file, digest in files.items():
+            if file in by_hand:
+                self.outstream.write(f"{task.name} - keeping '{file}': it was adopted\n")
+                continue
             try:
                 actual = self.build.digests.file(file, digest.partition(":")[0])
             except OSError:

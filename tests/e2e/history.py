@@ -30,7 +30,8 @@ SCRIPTS = {  # $1 … are: the output, times, word, value, the inputs
     "join": 'o=$1 n=$2 w=$3 v=$4; shift 4; { repeat "$n" "$@"; printf "%s\\n" "$w$v"; } > "$o"',
     "head": 'o=$1 n=$2; shift 4; all "$@" | head -c "$n" > "$o"',
     "count": 'o=$1; shift 4; all "$@" | wc -c > "$o"',
-    "slow": 'o=$1 n=$2 w=$3 v=$4; shift 4; echo part > "$o"; sleep 0.03; { repeat "$n" "$@"; printf "%s\\n" "$w$v"; } > "$o"',
+    "slow": 'o=$1 n=$2 w=$3 v=$4; shift 4; echo part > "$o"; sleep 0.03; '
+    '{ repeat "$n" "$@"; printf "%s\\n" "$w$v"; } > "$o"',
     "split": 'o=$1 n=$2 w=$3 v=$4; shift 4; mkdir "$o"; i=0; while [ "$i" -lt "$n" ]; do mkdir "$o/d$i"; '
     '{ all "$@"; printf "%s\\n" "$i$w$v"; } > "$o/d$i/part"; i=$((i+1)); done',
     "pair": 'o=$1 n=$2 w=$3 v=$4; shift 4; { repeat "$n" "$@"; printf "%s\\n" "$w$v"; } > "$o"; '
@@ -140,8 +141,9 @@ class Plan:
 
     Args:
         error: nothing runs, since a range needs something that is not there.
-        runs, fails, blocked: tasks. delivers: tasks that copy their outputs. outputs: what is there afterwards.
-        copies: the copies that are there afterwards.
+        runs: tasks that run, or whose earlier outputs come back. fails, blocked: tasks.
+        delivers: tasks that copy their outputs. forced: tasks that must really run.
+        outputs, copies: what is there afterwards.
     """
 
     error: bool = False
@@ -151,6 +153,7 @@ class Plan:
     delivers: set[str] = field(default_factory=set)
     outputs: dict[Point, Outputs] = field(default_factory=dict)
     copies: dict[Path, bytes] = field(default_factory=dict)
+    forced: set[str] = field(default_factory=set)
 
     @property
     def idle(self) -> bool:
@@ -368,7 +371,7 @@ class World:
             selected: names of tasks; None for all. ranged: they bring no dependencies.
             forced: tasks under `--force`. times: stage → `times` from the command line.
         """
-        plan, stopped = Plan(), set()
+        plan, stopped = Plan(forced=forced or set()), set()
         for point in self.points():
             manifest = self.manifest(point)
             there = self.on_disk(point, manifest) if manifest is not None else None
@@ -389,7 +392,7 @@ class World:
             params = self.params(point, times or {})
             inputs = [list(self.read(point, reference, plan.outputs)) for reference in node.reads]
             fresh = manifest is not None and there is not None and self.same(point, manifest, params, inputs)
-            if there is not None and fresh and point.name not in (forced or ()):
+            if there is not None and fresh and point.name not in plan.forced:
                 plan.outputs[point] = there
             elif node.broken:
                 plan.fails.add(point.name)

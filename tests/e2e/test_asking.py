@@ -1,0 +1,418 @@
+"""status, explain, check, validate, graph and --dry-run: they run nothing, and what they say is what a run would do."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from tests.e2e.conftest import CHAIN, Project
+
+CLONE = Path(__file__).parents[2]
+STATUS_SCHEMA = json.loads((CLONE / "docs/status.schema.json").read_text())
+MATRIX = """
+[stages.D]
+command = ["cp", "{inputs.text}", "{outputs.text}"]
+inputs  = { text = "B.text" }
+outputs = { text = "d.txt" }
+matrix  = { language = ["de", "es"] }
+params  = { note = "x" }
+
+[stages.all-of-them]
+command = ["sh", "-c", 'out=$1; shift; cat "$@" > "$out"', "E", "{outputs.text}", "{inputs.texts}"]
+inputs  = { texts = "D.text" }
+outputs = { text = "e.txt" }
+"""
+
+
+def asked(project: Project, *args: str, status: int = 0) -> str:
+    """What a question is answered with; it must end so, and change no output and no manifest."""
+    before = snapshot(project)
+    done = project.command(*args)
+    assert done.status == status, done.out + done.err
+    assert "Traceback" not in done.err
+    assert snapshot(project) == before
+    return done.out
+
+
+def snapshot(project: Project) -> dict[str, bytes]:
+    """Everything that a question must leave alone."""
+    files = (path for path in project.root.rglob("*") if path.is_file() and ".mediabuild" not in path.parts)
+    return {str(path): path.read_bytes() for path in files}
+
+
+def told(project: Project, *args: str, status: int = 0) -> dict[str, dict[str, Any]]:
+    """The JSON of a question, checked against its schema: task → what is said of it."""
+    found = json.loads(asked(project, *args, "--json", status=status))
+    jsonschema.validate(found, STATUS_SCHEMA)
+    return {entry["task"]: entry for entry in found}
+
+
+def states(project: Project, *args: str) -> dict[str, str]:
+    """Task → state, from `status --json`."""
+    return {task: entry["state"] for task, entry in told(project, "status", *args).items()}
+
+
+def edit_the_source(project: Project) -> None:
+    project.write("media/one.txt", "changed\n")
+
+
+def edit_a_param(project: Project) -> None:
+    project.write("pipeline.toml", CHAIN.replace("times = 2", "times = 3"))
+
+
+def edit_the_command(project: Project) -> None:
+    project.write("pipeline.toml", CHAIN.replace('rev "$1"', 'rev < "$1"'))
+
+
+def edit_an_output(project: Project) -> None:
+    project.write("jobs/one/B/b.txt", "mine\n")
+
+
+def delete_an_output(project: Project) -> None:
+    (project.root / "jobs/one/A/a.txt").unlink()
+
+
+def delete_a_manifest(project: Project) -> None:
+    (project.root / "jobs/one/C/manifest.json").unlink()
+
+
+def delete_everything(project: Project) -> None:
+    shutil.rmtree(project.root / "jobs")
+
+
+def add_a_source(project: Project) -> None:
+    project.write("media/two.txt", "two\n")
+
+
+def forget(project: Project) -> None:
+    project.command("forget", "B:one")
+
+
+def ignore(project: Project) -> None:
+    project.write("media/one.txt", "changed\n")
+    project.command("ignore", "B:one")
+
+
+def touch_everything(project: Project) -> None:
+    for path in project.root.rglob("*.txt"):
+        path.touch()
+
+
+def reformat_the_pipeline(project: Project) -> None:
+    project.write("pipeline.toml", "# a comment\n" + CHAIN)
+
+
+def adopt(project: Project) -> None:
+    project.write("jobs/one/B/b.txt", "mine\n")
+    project.command("reset-dep", "B:one")
+
+
+def delete_a_delivery(project: Project) -> None:
+    project.write("pipeline.toml", CHAIN + 'deliver = "out/{job}"\n')
+
+
+def nothing(project: Project) -> None:
+    pass
+
+
+STATES = [
+    nothing, touch_everything, reformat_the_pipeline, edit_the_source, edit_a_param, edit_the_command, edit_an_output,
+    delete_an_output, delete_a_manifest, delete_everything, add_a_source, forget, ignore, adopt, delete_a_delivery,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", STATES, ids=lambda change: change.__name__)
+def test_check_says_what_a_run_does(chain: Project, change: Callable[[Project], None]) -> None:
+    """`check` exits 1 exactly when a run would do something.
+
+    What it calls stale runs; what runs is stale or "would follow"; `--dry-run`, `status` and `check` agree.
+    """
+    change(chain)
+    check = chain.command("check", "--json")
+    said = {entry["task"]: entry["state"] for entry in json.loads(check.out)}
+    assert states(chain) == said
+    plan = asked(chain, "run", "--dry-run")
+    planned = {line.split()[1] for line in plan.splitlines() if line.startswith(("RUN", "FOLLOW"))}
+    assert planned == {task for task, state in said.items() if state not in ("fresh", "ignored")}
+    run = chain.run()
+    assert run.status == 0
+    done = {*run.ran, *run.tasks("stage_delivered")}
+    stale = {task for task, state in said.items() if state == "stale"}
+    assert stale <= done <= stale | {task for task, state in said.items() if state == "follows"}
+    assert check.status == (1 if done else 0)
+    assert chain.command("check").status == 0
+
+
+def test_what_follows_is_not_called_stale(chain: Project) -> None:
+    """Below something stale, early cutoff may spare a stage: it "would follow"; its own reason makes it stale."""
+    edit_the_source(chain)
+    assert states(chain) == {"A:one": "stale", "B:one": "follows", "C:one": "follows"}
+    edit_the_command(chain)
+    assert states(chain) == {"A:one": "stale", "B:one": "follows", "C:one": "stale"}
+    text = asked(chain, "check", status=1)
+    assert [line.split()[:2] for line in text.splitlines()[:3]] == [
+        ["RUN", "A:one"],
+        ["FOLLOW", "B:one"],
+        ["RUN", "C:one"],
+    ]
+
+
+def test_explain_names_every_reason(chain: Project) -> None:
+    """Field by field, was → now; a fresh task says so; a stage's name explains all its tasks."""
+    assert asked(chain, "explain", "B:one") == "B:one: up to date\n"
+    chain.write(
+        "pipeline.toml", CHAIN.replace("{ times = 2 }", '{ times = 3, note = "new" }').replace("b.txt", "bb.txt")
+    )
+    chain.write("jobs/one/B/b.txt", "mine\n")
+    text = asked(chain, "explain", "B:one")
+    assert "params.times: 2 → 3" in text
+    assert 'params.note: "new" (added)' in text
+    assert "stage.outputs" in text
+    edit_the_source(chain)
+    text = asked(chain, "explain", "A")
+    assert "inputs.media: media/one.txt changed" in text
+    entry = told(chain, "explain", "A:one")["A:one"]
+    assert entry["state"] == "stale"
+    (reason,) = entry["reasons"]
+    assert (reason["kind"], reason["name"]) == ("inputs", "media: media/one.txt")
+    assert reason["was"].startswith("blake3:")
+    assert reason["was"] != reason["now"]
+
+
+EXPLAINED: dict[str, tuple[Callable[[Project], None], str, str]] = {
+    "source": (edit_the_source, "A:one", "inputs.media: media/one.txt"),
+    "param": (edit_a_param, "B:one", "params.times: 2 → 3"),
+    "command": (edit_the_command, "C:one", "stage.command"),
+    "edited": (edit_an_output, "B:one", "outputs.b.txt changed"),
+    "missing": (delete_an_output, "A:one", "outputs.a.txt missing"),
+    "no manifest": (delete_a_manifest, "C:one", "never_run"),
+    "forgotten": (forget, "B:one", "forced: forgotten with doit forget"),
+    "not delivered": (delete_a_delivery, "C:one", "outputs.out/one.txt not delivered"),
+}
+
+
+@pytest.mark.parametrize("kind", EXPLAINED)
+def test_explain_and_run_give_the_same_reason(chain: Project, kind: str) -> None:
+    """For every kind of change the field or file is named, by `explain` before and by the run's own line."""
+    change, task, reason = EXPLAINED[kind]
+    change(chain)
+    assert reason in asked(chain, "explain", task)
+    assert reason in chain.run().out
+
+
+def test_explain_wants_a_task(chain: Project) -> None:
+    """Without one it says how to find one."""
+    done = chain.command("explain")
+    assert (done.status, "doit list --all" in done.err) == (3, True)
+
+
+def test_status_is_a_table_of_jobs_and_stages(chain: Project) -> None:
+    """A row for each job, a column for each stage, no colour outside a terminal, and the reasons below."""
+    add_a_source(chain)
+    edit_a_param(chain)
+    text = asked(chain, "status")
+    assert "\x1b[" not in text
+    rows = [line for line in text.splitlines() if "│" in line]
+    assert [row.split("│")[1].strip() for row in rows] == ["one", "two"]
+    assert [cell.strip() for cell in rows[0].split("│")[2:5]] == ["fresh", "stale", "follows"]
+    assert "B:one: params.times: 2 → 3" in text
+    assert "A:two: never_run" in text
+
+
+def test_names_with_brackets_and_colons_are_printed_as_they_are(chain: Project) -> None:
+    """Nothing in a name is markup or an emoji: `[red]`, `:one:`."""
+    chain.write("media/[red]x.txt", "x\n")
+    text = asked(chain, "status")
+    assert "A:[red]x: never_run" in text
+    edit_the_source(chain)
+    assert "A:one: inputs.media" in asked(chain, "status")
+
+
+def test_status_json_has_the_manifests_facts(chain: Project) -> None:
+    """timestamp, last_checked_ts, duration, device of each task."""
+    manifest = json.loads(chain.read("jobs/one/B/manifest.json"))
+    entry = told(chain, "status")["B:one"]
+    assert {key: entry[key] for key in ("timestamp", "last_checked_ts", "duration_s", "device")} == {
+        key: manifest[key] for key in ("timestamp", "last_checked_ts", "duration_s", "device")
+    }
+    assert (entry["stage"], entry["job"], entry["reasons"]) == ("B", "one", [])
+
+
+def test_questions_take_names_and_ranges(chain: Project) -> None:
+    """Names bring what they need; a range is the range; `check` of a fresh part holds."""
+    add_a_source(chain)
+    assert set(states(chain, "B:two")) == {"A:two", "B:two"}
+    assert set(states(chain, "--stages=C")) == {"C:one", "C:two"}
+    assert set(states(chain, "--job=one")) == {"A:one", "B:one", "C:one"}
+    asked(chain, "check", "--job=one")
+    asked(chain, "check", "*:one")
+    asked(chain, "check", "C:two", status=1)
+
+
+def test_a_failure_is_shown_until_it_is_gone(chain: Project) -> None:
+    """`failed` with its message, `blocked` below; after the cause is gone the next run clears both."""
+    chain.write("pipeline.toml", CHAIN.replace("for i in", "echo broken; exit 3; for i in"))
+    assert chain.run().status == 1
+    assert states(chain) == {"A:one": "fresh", "B:one": "failed", "C:one": "blocked"}
+    assert "exit 3" in told(chain, "status")["B:one"]["message"]
+    asked(chain, "check", status=1)
+    chain.write("pipeline.toml", CHAIN)
+    assert chain.run().status == 0
+    assert set(states(chain).values()) == {"fresh"}
+
+
+def test_dry_run(chain: Project) -> None:
+    """Exit 0, what would run with its reason, what would follow; with `--force` and names too; no event log."""
+    edit_a_param(chain)
+    text = asked(chain, "--dry-run")
+    assert "RUN     B:one  params.times: 2 → 3" in text
+    assert "FOLLOW  C:one" in text
+    assert "1 of 3 up to date" in text
+    forced = asked(chain, "--dry-run", "--force", "--stages=A")
+    assert "RUN     A:one  forced" in forced
+    assert chain.run("--dry-run").events == []
+
+
+def test_dry_run_of_a_first_build(project: Project) -> None:
+    """On a project that was never built it makes nothing at all that a build would."""
+    project.write("pipeline.toml", CHAIN)
+    project.write("media/one.txt", "hello\n")
+    assert "RUN     A:one  never_run" in asked(project, "--dry-run")
+    assert not list(project.root.glob("jobs/one"))
+
+
+def test_check_where_the_outputs_are_not(chain: Project) -> None:
+    """A CI runner has the manifests and not the media: `--manifests-only` holds, and still sees params and code."""
+    for path in [*chain.root.glob("jobs/*/?/*.txt")]:
+        path.unlink()
+    asked(chain, "check", status=1)
+    asked(chain, "check", "--manifests-only")
+    edit_a_param(chain)
+    text = asked(chain, "check", "--manifests-only", status=1)
+    assert "params.times: 2 → 3" in text
+
+
+def test_check_where_the_sources_are_not(chain: Project) -> None:
+    """Not even the recordings are there: the jobs are those that the manifests speak of."""
+    shutil.rmtree(chain.root / "media")
+    for path in [*chain.root.glob("jobs/*/?/*.txt")]:
+        path.unlink()
+    said = told(chain, "check", "--manifests-only")
+    assert {task: entry["state"] for task, entry in said.items()} == dict.fromkeys(("A:one", "B:one", "C:one"), "fresh")
+    asked(chain, "validate", "--manifests-only")
+    asked(chain, "check", status=3)
+    edit_a_param(chain)
+    asked(chain, "check", "--manifests-only", status=1)
+    (chain.root / "jobs/one/A/manifest.json").unlink()
+    asked(chain, "check", "--manifests-only", status=1)
+
+
+def test_validate(chain: Project) -> None:
+    """Sound: exit 0. A changed digest, unsorted keys, a foreign manifest, an edited output: each named, exit 1."""
+    assert "3 manifests: no problems" in asked(chain, "validate")
+    manifest = chain.root / "jobs/one/B/manifest.json"
+    good = manifest.read_text()
+
+    def problem(text: str, *args: str) -> str:
+        manifest.write_text(text)
+        return asked(chain, "validate", *args, status=1)
+
+    loose = json.loads(good)
+    assert "sorted" in problem(json.dumps(dict(reversed(loose.items())), indent=2) + "\n")
+    assert "timestamp" in problem(json.dumps({k: v for k, v in loose.items() if k != "timestamp"}))
+    assert "params" in problem(json.dumps(loose | {"params": 3}))
+    assert "inputs_checksum" in problem(good.replace(loose["inputs_checksum"], "sha256:" + "0" * 64))
+    assert "jobs/one/B/manifest.json" in problem("garbage")
+    assert "is the manifest of" in problem((chain.root / "jobs/one/A/manifest.json").read_text(), "--manifests-only")
+    manifest.write_text(good)
+    edit_an_output(chain)
+    assert "outputs.b.txt changed" in asked(chain, "validate", status=1)
+    asked(chain, "validate", "--manifests-only")
+
+
+def test_validate_as_a_script(chain: Project) -> None:
+    """`python -m mediabuild.inspection FILE…`, for hooks: silent and 0 when sound, each problem with its file and 1."""
+    files = sorted(str(path) for path in chain.root.glob("jobs/one/?/manifest.json"))
+
+    def script() -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "mediabuild.inspection", *files]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    sound = script()
+    assert (sound.returncode, sound.stdout) == (0, "")
+    Path(files[1]).write_text("{}")
+    broken = script()
+    assert broken.returncode == 1
+    assert broken.stdout.startswith(files[1])
+    assert "Traceback" not in broken.stderr
+
+
+def test_manifests_fit_their_schema(chain: Project) -> None:
+    """What a run writes validates against the committed schema: manifests and events."""
+    schema = json.loads((CLONE / "docs/manifest.schema.json").read_text())
+    for stage in "ABC":
+        jsonschema.validate(json.loads(chain.read(f"jobs/one/{stage}/manifest.json")), schema)
+    edit_the_source(chain)
+    events = chain.run().events
+    schema = json.loads((CLONE / "docs/events.schema.json").read_text())
+    assert {e["event"] for e in events} >= {"run_started", "stage_cache_miss", "stage_completed", "run_finished"}
+    for event in events:
+        jsonschema.validate(event, schema)
+
+
+def test_graph(project: Project) -> None:
+    """DOT and Mermaid: a node for each stage, matrices collapsed with their values, an edge for each dependency."""
+    project.write("pipeline.toml", CHAIN + MATRIX)
+    project.write("media/one.txt", "hello\n")
+    dot = asked(project, "graph")
+    assert dot.startswith("digraph")
+    assert dot.count("->") == 5
+    assert '"B" -> "D"' in dot
+    assert "language: de, es" in dot
+    if shutil.which("dot"):
+        assert subprocess.run(["dot", "-Tsvg"], input=dot, capture_output=True, text=True, check=False).returncode == 0
+    mermaid = asked(project, "graph", "--format=mermaid")
+    assert mermaid.startswith("flowchart LR")
+    assert "D --> all_of_them" in mermaid
+    wrong = project.command("graph", "--format=png")
+    assert (wrong.status, "neither dot nor mermaid" in wrong.err) == (3, True)
+
+
+def test_fan_in_of_a_matrix(project: Project) -> None:
+    """A stage that reads a matrix stage follows each of its values."""
+    project.write("pipeline.toml", CHAIN + MATRIX)
+    project.write("media/one.txt", "hello\n")
+    assert project.run().status == 0
+    (project.root / "jobs/one/D/es/d.txt").write_text("mine\n")
+    found = states(project)
+    assert (found["D:one:de"], found["D:one:es"], found["all-of-them:one"]) == ("fresh", "stale", "follows")
+
+
+def test_questions_into_a_closed_pipe(chain: Project) -> None:
+    """`mediabuild list | head -1` is no traceback."""
+    for number in range(60):
+        chain.write(f"media/{number:03}.txt", "x\n")
+    command = f"'{sys.executable}' -m mediabuild.main list --all | head -1"
+    done = subprocess.run(["sh", "-c", command], cwd=chain.root, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
+
+
+def test_questions_wait_for_nobody(chain: Project) -> None:
+    """While another run holds a task's lock, `status`, `explain`, `check` and `list -s` answer at once."""
+    import fcntl
+
+    edit_the_source(chain)
+    with (chain.root / "jobs/one/.mediabuild/locks/A.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for args, status in ((("status",), 0), (("explain", "A:one"), 0), (("check",), 1), (("list", "-s"), 0)):
+            asked(chain, *args, status=status)
+        assert chain.run("--no-wait").status == 2
