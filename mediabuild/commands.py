@@ -74,6 +74,9 @@ class PipelineCommand(DoitCmdBase):  # type: ignore[misc]
         try:
             with signals_interrupt():
                 return super().execute(params, args)
+        except BrokenPipeError:  # `doit list | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
         except Interrupted:
             sys.stderr.write("interrupted\n")
             return INTERRUPTED
@@ -451,4 +454,5 @@ def print_table(build: Build, verdicts: dict[str, Verdict]) -> None:
     console.print(table)
     for name, verdict in verdicts.items():
         if verdict.state in ("stale", "failed"):
-            console.print(f"{name}: {verdict.message or ''}{'; '.join(map(str, verdict.reasons))}", markup=False)
+            said = [verdict.message] if verdict.message else []
+            console.print(f"{name}: {'; '.join([*said, *map(str, verdict.reasons)])}", markup=False)
