@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from mediabuild.digest import compute_inputs_checksum, write_atomically
+from mediabuild.digest import Stats, compute_inputs_checksum, is_still, stats_of, write_atomically
 from mediabuild.model import MANIFEST_NAME
 
 SCHEMA_VERSION = 1
@@ -70,6 +70,7 @@ class Manifest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 _decoder = msgspec.json.Decoder(Manifest)
+_read: dict[str, tuple[Stats, Manifest]] = {}  # of this process: each is asked for by all that read the stage
 
 
 def encode(manifest: Manifest) -> bytes:
@@ -89,7 +90,17 @@ def read_manifest(directory: Path) -> Manifest:
         msgspec.DecodeError: it is no JSON, another version, or lacks a field; the message says which.
         OSError: it can't be read.
     """
-    content = (directory / MANIFEST_NAME).read_bytes()
+    file = directory / MANIFEST_NAME
+    stats = stats_of(file)
+    known = _read.get(str(file))
+    if known is not None and known[0] == stats and is_still(stats):
+        return msgspec.structs.replace(known[1])  # callers may change theirs
+    manifest = _checked(file.read_bytes())
+    _read[str(file)] = (stats, manifest)
+    return msgspec.structs.replace(manifest)
+
+
+def _checked(content: bytes) -> Manifest:
     try:
         manifest = _decoder.decode(content)
     except (UnicodeDecodeError, RecursionError) as error:  # msgspec lets these two through

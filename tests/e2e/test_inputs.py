@@ -100,7 +100,7 @@ def test_a_glob_gains_and_loses_a_file(reading: Project) -> None:
 
 
 def test_an_optional_input_comes_and_goes(reading: Project) -> None:
-    """`?`: absent is fine; when it turns up the stage runs with it, when it goes it runs without."""
+    """`?`: absent is fine; when it turns up the stage runs with it, when it goes it is as it was."""
     reads(reading, "?./corrections/{job}.*")
     assert reading.run().status == 0
     assert settled(reading)
@@ -110,7 +110,7 @@ def test_an_optional_input_comes_and_goes(reading: Project) -> None:
     reading.write("corrections/two.txt", "of another job\n")
     assert settled(reading)
     (reading.root / "corrections/one.txt").unlink()
-    assert reading.run().ran == ["A:one"]
+    assert reading.run().tasks("stage_restored") == ["A:one"]
     assert "better" not in reading.read(OUTPUT)
 
 
@@ -217,7 +217,7 @@ def test_an_output_that_links_outside_is_refused(project: Project) -> None:
 
 
 def test_a_dependency_becomes_a_directory_and_a_file_again(reading: Project) -> None:
-    """The same path, another kind: the stage runs each time and gets what is there."""
+    """The same path, another kind: the stage runs and gets what is there; back to a file, the first result is back."""
     reads(reading, "./extra")
     reading.write("extra", "1\n")
     reading.run()
@@ -230,7 +230,7 @@ def test_a_dependency_becomes_a_directory_and_a_file_again(reading: Project) -> 
     (reading.root / "extra/inner").unlink()
     (reading.root / "extra").rmdir()
     reading.write("extra", "1\n")
-    assert reading.run().ran == ["A:one"]
+    assert reading.run().tasks("stage_restored") == ["A:one"]
 
 
 def test_a_source_becomes_a_directory(chain: Project) -> None:

@@ -76,9 +76,8 @@ def test_a_kill_while_pip_runs_leaves_no_pip_and_no_stamp(tmp_path: Path, wheels
     venv = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
     fake_pip = next((venv / "lib").glob("python3*/site-packages")) / "pip.py"  # a pip that never ends
-    fake_pip.write_text(
-        f"import os, time\nopen({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\ntime.sleep(99)"
-    )
+    pid = tmp_path / "pid"
+    fake_pip.write_text(f"import os, time\nopen({str(pid)!r}, 'w').write(str(os.getpid()))\ntime.sleep(99)")
     process = subprocess.Popen([*INSTALL, str(venv)], env=offline(wheels), cwd=ROOT, stderr=subprocess.DEVNULL)
     wait_for(lambda: pid.exists() and pid.read_text() != "")
     process.send_signal(signal.SIGKILL)

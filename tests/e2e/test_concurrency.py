@@ -1,0 +1,203 @@
+"""Two runs on the same jobs, several stages at once, and locks: no corruption, no deadlock, nothing done twice."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import socket
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import CHAIN, Project, read_events
+
+ROUNDS = 50 if os.environ.get("MEDIABUILD_LONG") else 5
+WAITING = """
+[pipeline]
+sources = ["media/*.txt"]
+
+[stages.A]
+command = ["sh", "-c", 'SCRIPT', "A", "{inputs.media}", "{outputs.text}"]
+inputs  = { media = "source" }
+outputs = { text = "a.txt" }
+""".replace("SCRIPT", "touch started; while [ -e slow ]; do sleep 0.02; done; cp $1 $2")
+TRACED = """
+[pipeline]
+sources = ["media/*.txt"]
+resources = { cpu = CAPACITY }
+
+[stages.A]
+command = ["sh", "-c", 'SCRIPT', "A", "{inputs.media}", "{outputs.text}", "{job}"]
+inputs  = { media = "source" }
+outputs = { text = "a.txt" }
+resources = { cpu = NEED }
+""".replace("SCRIPT", "echo + >> trace; sleep 0.1; echo - >> trace; if [ $3 = fails ]; then exit 1; fi; cp $1 $2")
+
+
+@pytest.fixture
+def jobs(project: Project) -> Project:
+    """The chain over three recordings, not built."""
+    project.write("pipeline.toml", CHAIN)
+    for name in ("one", "two", "three"):
+        project.write(f"media/{name}.txt", f"{name}\n")
+    return project
+
+
+@pytest.fixture
+def waiting(project: Project) -> Project:
+    """One stage that waits while the file `slow` exists."""
+    project.write("pipeline.toml", WAITING)
+    project.write("media/one.txt", "hello\n")
+    project.write("slow", "")
+    return project
+
+
+def wait_for(path: Path, text: str = "") -> None:
+    """Wait until a file is there and holds the text."""
+    deadline = time.monotonic() + 20
+    while not path.exists() or text not in path.read_text():
+        assert time.monotonic() < deadline, f"{path.name} never came"
+        time.sleep(0.005)
+
+
+def results(project: Project) -> dict[str, bytes]:
+    """Every output, by its path."""
+    files = (project.root / "jobs").glob("*/[ABC]/*.txt")
+    return {str(file.relative_to(project.root)): file.read_bytes() for file in files}
+
+
+def test_two_runs_together_do_everything_once(jobs: Project) -> None:
+    """Started together, over and over: both succeed, each stage runs in one of them, the bytes are right."""
+    assert jobs.run().status == 0
+    expected = results(jobs)
+    assert len(expected) == 9
+    for number in range(ROUNDS):
+        shutil.rmtree(jobs.root / "jobs")
+        logs = [jobs.root.parent / f"together.{number}.{which}.jsonl" for which in (1, 2)]
+        runs = [jobs.start("-n2", events=log) for log in logs]
+        said = [run.communicate(timeout=60) for run in runs]
+        assert [run.returncode for run in runs] == [0, 0], said
+        ran = Counter(e["task"] for log in logs for e in read_events(log) if e["event"] == "stage_running")
+        assert set(ran.values()) == {1}, ran
+        assert len(ran) == 9
+        assert results(jobs) == expected
+        assert list(jobs.root.glob("jobs/*/.mediabuild/tmp/*")) == []
+    assert jobs.run().ran == []
+
+
+def test_two_runs_after_an_edit_do_everything_once(jobs: Project) -> None:
+    """The same when there is something to replace: neither sees the other's half-exchanged outputs."""
+    jobs.run()
+    for number in range(ROUNDS):
+        jobs.write("media/one.txt", f"edit {number}\n")
+        logs = [jobs.root.parent / f"edited.{number}.{which}.jsonl" for which in (1, 2)]
+        runs = [jobs.start("-n2", events=log) for log in logs]
+        said = [run.communicate(timeout=60) for run in runs]
+        assert [run.returncode for run in runs] == [0, 0], said
+        ran = Counter(e["task"] for log in logs for e in read_events(log) if e["event"] == "stage_running")
+        assert ran == {"A:one": 1, "B:one": 1, "C:one": 1}
+        assert jobs.read("jobs/one/C/c.txt") == f"{str(number)[::-1]} tide\n" * 2
+    assert jobs.run().ran == []
+
+
+def test_a_busy_task_names_its_owner(waiting: Project) -> None:
+    """A second run waits and says for which process on which host; then there is nothing left for it to do."""
+    first = waiting.start()
+    wait_for(waiting.root / "started")
+    log = waiting.root.parent / "second.jsonl"
+    second = waiting.start(events=log)
+    wait_for(log, "stage_warning")
+    (waiting.root / "slow").unlink()
+    first.communicate(timeout=20)
+    out, _ = second.communicate(timeout=20)
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert f"waiting for process {first.pid} on {socket.gethostname()}" in out
+    assert "SKIPPED  A:one" in out
+    assert not [e for e in read_events(log) if e["event"] == "stage_running"]
+
+
+def test_no_wait_exits_2(waiting: Project) -> None:
+    """With --no-wait a busy task is an error at once, with its owner; it isn't marked as failed."""
+    first = waiting.start()
+    wait_for(waiting.root / "started")
+    refused = waiting.run("--no-wait")
+    assert refused.status == 2
+    assert f"process {first.pid} on {socket.gethostname()}" in refused.out
+    (waiting.root / "slow").unlink()
+    first.communicate(timeout=20)
+    assert first.returncode == 0
+    assert waiting.command("check").status == 0
+
+
+def test_a_waiting_run_can_be_interrupted(waiting: Project) -> None:
+    """A run that waits for another stops on a signal at once; the other isn't disturbed."""
+    first = waiting.start()
+    wait_for(waiting.root / "started")
+    log = waiting.root.parent / "second.jsonl"
+    second = waiting.start(events=log)
+    wait_for(log, "stage_warning")
+    second.send_signal(signal.SIGTERM)
+    second.communicate(timeout=5)
+    assert second.returncode == 130
+    (waiting.root / "slow").unlink()
+    first.communicate(timeout=20)
+    assert first.returncode == 0
+    assert waiting.read("jobs/one/A/a.txt") == "hello\n"
+
+
+@pytest.mark.parametrize("text", ["", "99999999 elsewhere\n", f"{os.getpid()} {socket.gethostname()}\n", "\xff\0 no"])
+def test_a_dead_owners_lock_holds_nobody_up(waiting: Project, text: str) -> None:
+    """Only the kernel's lock counts: a file that names a dead process, a reused PID or nothing stops no run."""
+    (waiting.root / "slow").unlink()
+    lock = waiting.write("jobs/one/.mediabuild/locks/A.lock", text.encode("latin-1"))
+    assert waiting.run("--no-wait").ran == ["A:one"]
+    assert lock.exists()
+
+
+@pytest.mark.parametrize(("capacity", "need", "at_once"), [(1, 1, 1), (2, 1, 2), (2, 2, 1), (1, 3, 1), (4, 1, 4)])
+def test_slots_are_honoured(project: Project, capacity: int, need: int, at_once: int) -> None:
+    """Never more stages at once than their resources allow, and as many as they do; a failure gives its slot back."""
+    project.write("pipeline.toml", TRACED.replace("CAPACITY", str(capacity)).replace("NEED", str(need)))
+    for name in ("a", "b", "fails", "x", "y", "z"):
+        project.write(f"media/{name}.txt", name)
+    assert project.run("-n4").status == 1
+    assert most_at_once(project) == at_once
+
+
+def test_two_runs_share_the_slots(project: Project) -> None:
+    """Two runs together use no more than one machine."""
+    project.write("pipeline.toml", TRACED.replace("CAPACITY", "1").replace("NEED", "1"))
+    for name in ("a", "b", "c", "d"):
+        project.write(f"media/{name}.txt", name)
+    runs = [project.start("-n4") for _ in range(2)]
+    for run in runs:
+        run.communicate(timeout=60)
+    assert [run.returncode for run in runs] == [0, 0]
+    assert most_at_once(project) == 1
+
+
+def most_at_once(project: Project) -> int:
+    """The most stages that the trace shows at the same time."""
+    running, most = 0, 0
+    for line in project.read("trace").split():
+        running += 1 if line == "+" else -1
+        most = max(most, running)
+    return most
+
+
+def test_the_order_of_stages_never_shows(jobs: Project) -> None:
+    """One thread or four, tables in any order: the same bytes."""
+    head, *stages = CHAIN.split("\n\n")
+    found = []
+    for number in range(4):
+        random.Random(number).shuffle(stages)
+        jobs.write("pipeline.toml", "\n\n".join([head, *stages]))
+        shutil.rmtree(jobs.root / "jobs", ignore_errors=True)
+        assert jobs.run(f"-n{1 + 3 * (number % 2)}").status == 0
+        found.append(results(jobs))
+    assert len(found[0]) == 9
+    assert all(other == found[0] for other in found)

@@ -1,0 +1,267 @@
+"""Signals and kills, of the run, of its children and of its workers: nothing stays behind, the next run just works.
+
+A stage waits while the file `slow` exists, which is no input of it. All processes of a test carry its directory in
+their environment, so those that outlive a run can be counted.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import Project, Ran
+from tests.e2e.crash import processes_marked, wait_for_end
+
+PIPELINE = """
+[pipeline]
+sources = ["media/*.txt"]
+
+[stages.A]
+command = ["sh", "-c", 'cp "$1" "$2"', "A", "{inputs.media}", "{outputs.text}"]
+inputs  = { media = "source" }
+outputs = { text = "a.txt" }
+
+[stages.B]
+SLOW
+inputs  = { text = "A.text" }
+"""
+WAITS = 'echo part > "$2"; if [ -e slow ]; then sleep 60 & sleep 60; fi; cat "$1" "$1" > "$2"'
+COMMAND = """command = ["sh", "-c", '%s', "B", "{inputs.text}", "{outputs.text}"]
+outputs = { text = "b.txt" }"""
+PYTHON = 'uses = "waits"'
+STAGE = '''"""Waits while a file says so, with a child of its own."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from mediabuild.stage import Context, NoParams, stage
+
+
+@stage(version=1, inputs={"text": "any file"}, outputs={"text": "b.txt"})
+def waits(ctx: Context, params: NoParams) -> None:
+    print("about to wait", flush=True)
+    os.write(1, b"\\xff\\x00 no text\\n")
+    print('{"kind":"done","fields":{"returned":null}}', flush=True)
+    for name in ("slow", f"slow-{ctx.job}"):
+        if Path(name).exists():
+            subprocess.Popen(["sleep", "60"])
+            time.sleep(60)
+    ctx.output("text").write_bytes(ctx.input("text").read_bytes() * 2)
+'''
+
+
+@pytest.fixture
+def slow(project: Project) -> Project:
+    """A project whose B is a command that waits."""
+    return prepare(project, COMMAND % WAITS)
+
+
+@pytest.fixture
+def slow_python(project: Project) -> Project:
+    """A project whose B is a Python stage that waits."""
+    project.write("stages/waits.py", STAGE)
+    return prepare(project, PYTHON)
+
+
+@pytest.fixture(autouse=True)
+def no_survivors(project: Project) -> Iterator[None]:
+    """A test that fails leaves nothing running either."""
+    yield
+    for pid in processes_marked(marker(project)):
+        os.kill(pid, signal.SIGKILL)
+
+
+def prepare(project: Project, stage: str) -> Project:
+    """Write the project; `slow` exists."""
+    project.write("pipeline.toml", PIPELINE.replace("SLOW", stage))
+    project.write("media/one.txt", "hello\n")
+    project.write("slow", "")
+    project.env["MEDIABUILD_TEST"] = marker(project)
+    return project
+
+
+def marker(project: Project) -> str:
+    """What all processes of the test carry in their environment."""
+    return str(project.root)
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 20) -> None:
+    """Wait until something holds; fail when it doesn't in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.005)
+
+
+def start_and_wait(project: Project, *args: str, ignored: tuple[signal.Signals, ...] = ()) -> subprocess.Popen[str]:
+    """Start a run in a process group of its own, as a terminal does; return when B waits."""
+
+    def as_in_a_terminal() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
+
+    run = project.start(*args, process_group=0, preexec_fn=as_in_a_terminal)
+    wait_until(lambda: sleepers(project))
+    return run
+
+
+def sleepers(project: Project) -> list[int]:
+    """The test's processes that wait."""
+    return [pid for pid in processes_marked(marker(project)) if command_line(pid).startswith("sleep ")]
+
+
+def command_line(pid: int) -> str:
+    """A process's arguments; nothing when it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""
+
+
+def end(run: subprocess.Popen[str]) -> Ran:
+    """Wait for a run that was told to stop."""
+    out, err = run.communicate(timeout=20)
+    return Ran(run.returncode, out, err)
+
+
+def nothing_is_left(project: Project) -> None:
+    """No process, no temporary directory, nothing of B."""
+    assert wait_for_end(marker(project)) == []
+    assert list((project.root / "jobs/one/.mediabuild/tmp").iterdir()) == []
+    assert not (project.root / "jobs/one/B").exists()
+
+
+def next_run_works(project: Project) -> None:
+    """At once, with nothing unlocked or deleted by hand; what was finished isn't repeated."""
+    (project.root / "slow").unlink()
+    again = project.run()
+    assert again.status == 0, again.out + again.err
+    assert again.ran == ["B:one"]
+    assert project.read("jobs/one/B/b.txt") == "hello\nhello\n"
+    assert list((project.root / "jobs/one/.mediabuild/tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize("stage", ["slow", "slow_python"])
+@pytest.mark.parametrize("to", ["the run", "its group"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_stops_the_run_and_all_below(
+    request: pytest.FixtureRequest, number: signal.Signals, to: str, stage: str
+) -> None:
+    """INT, TERM and HUP: exit 130, children and grandchildren gone, the temporary directory too."""
+    project = request.getfixturevalue(stage)
+    run = start_and_wait(project)
+    (os.kill if to == "the run" else os.killpg)(run.pid, number)
+    ran = end(run)
+    assert ran.status == 130
+    assert "Traceback" not in ran.err
+    nothing_is_left(project)
+    next_run_works(project)
+
+
+def test_a_stage_that_ignores_term_is_killed(project: Project) -> None:
+    """After the grace period comes KILL; a second and a third signal meanwhile change nothing."""
+    prepare(project, COMMAND % f'trap "" TERM INT; {WAITS}')
+    run = start_and_wait(project)
+    started = time.monotonic()
+    for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
+        run.send_signal(number)
+        time.sleep(0.2)
+    ran = end(run)
+    assert ran.status == 130
+    assert 4 < time.monotonic() - started < 15
+    assert "Traceback" not in ran.err
+    nothing_is_left(project)
+    next_run_works(project)
+
+
+@pytest.mark.parametrize("stage", ["slow", "slow_python"])
+def test_kill_9_leaves_no_orphan(request: pytest.FixtureRequest, stage: str) -> None:
+    """When the run itself is killed its children die soon, workers and their own children too."""
+    project = request.getfixturevalue(stage)
+    run = start_and_wait(project)
+    run.kill()
+    end(run)
+    assert wait_for_end(marker(project), seconds=3) == []
+    next_run_works(project)
+
+
+@pytest.mark.parametrize("stage", ["slow", "slow_python"])
+def test_after_kill_9_the_next_run_works_at_once(request: pytest.FixtureRequest, stage: str) -> None:
+    """The next run doesn't wait for the orphans to die."""
+    project = request.getfixturevalue(stage)
+    run = start_and_wait(project)
+    run.kill()
+    next_run_works(project)
+    end(run)
+    assert wait_for_end(marker(project), seconds=3) == []
+
+
+def test_a_dead_worker_fails_its_stage_only(slow_python: Project) -> None:
+    """KILL to the worker: the stage fails with its log's tail, the next one gets a new worker."""
+    (slow_python.root / "slow").rename(slow_python.root / "slow-one")
+    slow_python.write("media/two.txt", "more\n")
+    run = start_and_wait(slow_python)
+    (worker,) = [pid for pid in processes_marked(marker(slow_python)) if "mediabuild.worker" in command_line(pid)]
+    os.kill(worker, signal.SIGKILL)
+    ran = end(run)
+    assert ran.status == 1
+    assert "FAILED   B:one" in ran.out
+    assert "about to wait" in ran.out
+    assert "killed by signal 9" in ran.out
+    assert slow_python.read("jobs/two/B/b.txt") == "more\nmore\n"
+    assert wait_for_end(marker(slow_python)) == []
+
+
+def test_a_stages_own_prints_confuse_nothing(slow_python: Project) -> None:
+    """Bytes that are no text and lines that look like replies go to the log; the stage succeeds."""
+    (slow_python.root / "slow").unlink()
+    assert slow_python.run().status == 0
+    log = (slow_python.root / "jobs/one/.mediabuild/logs/B.log").read_bytes()
+    assert b"\xff\x00 no text" in log
+    assert b'"kind":"done"' in log
+    assert slow_python.read("jobs/one/B/b.txt") == "hello\nhello\n"
+
+
+def test_a_killed_command_fails_its_stage(slow: Project) -> None:
+    """A signal to the child alone is that stage's failure: exit 1, and the message says which signal."""
+    run = start_and_wait(slow)
+    (shell,) = [pid for pid in processes_marked(marker(slow)) if command_line(pid).startswith("sh ")]
+    os.kill(shell, signal.SIGTERM)
+    ran = end(run)
+    assert ran.status == 1
+    assert "signal 15" in ran.out
+    nothing_is_left(slow)
+    next_run_works(slow)
+
+
+def test_nohup_is_respected(slow: Project) -> None:
+    """A run that was started with HUP ignored goes on when the terminal goes."""
+    run = start_and_wait(slow, ignored=(signal.SIGHUP,))
+    run.send_signal(signal.SIGHUP)
+    time.sleep(0.2)
+    assert run.poll() is None
+    for pid in sleepers(slow):
+        os.kill(pid, signal.SIGKILL)
+    assert end(run).status == 0
+    assert slow.read("jobs/one/B/b.txt") == "hello\nhello\n"
+
+
+def test_stages_that_run_at_once_all_stop(slow: Project) -> None:
+    """With several threads every stage's children go, and no new stage starts."""
+    for name in ("two", "three", "four"):
+        slow.write(f"media/{name}.txt", name)
+    slow.write("pipeline.toml", (slow.root / "pipeline.toml").read_text() + "\n[pipeline.resources]\ncpu = 4\n")
+    run = start_and_wait(slow, "-n4")
+    run.send_signal(signal.SIGINT)
+    assert end(run).status == 130
+    assert wait_for_end(marker(slow)) == []
+    assert list(slow.root.glob("jobs/*/.mediabuild/tmp/*")) == []
