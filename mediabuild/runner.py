@@ -104,6 +104,7 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         self.final_result: int
         self.interrupted = False
         self._held: dict[str, Held] = {}
+        self._roots: dict[str, list[str]] = {}  # blocked task → the failed ones behind it
 
     def run_tasks(self, task_dispatcher: Any) -> None:
         """Pull ready tasks from doit, start what fits, report back what is done; until nothing is left."""
@@ -214,7 +215,9 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         busy = getattr(base_fail, "busy", False)
         self.final_result = max(self.final_result, ERROR if busy else FAILURE)
         if isinstance(base_fail, UnmetDependency):
-            self.report.blocked(task, [bad.task.name for bad in node.bad_deps])
+            bad = [dep.task.name for dep in node.bad_deps]
+            self._roots[task.name] = list(dict.fromkeys(root for name in bad for root in self._roots.get(name, [name])))
+            self.report.blocked(task, self._roots[task.name])
             return
         if self.executor.processes.stopping.is_set():
             return

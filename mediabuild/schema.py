@@ -3,7 +3,7 @@
 `python -m mediabuild.schema docs` writes them; a test keeps them current. The first line of
 `pipeline.toml` (`#:schema …`) gives completion in an editor.
 
-Not here: the definitions themselves (`config`, `manifest`, `events`, `commands`, `doctor`).
+Not here: the definitions themselves (`config`, `manifest`, `events`, `commands`, `findings`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import msgspec
 
 from mediabuild.commands import TaskStatus
 from mediabuild.config import CacheTable, JobTable, PipelineTable, StageTable, builtin_stages_dir, stage_files
-from mediabuild.doctor import Findings
 from mediabuild.events import AnyEvent
+from mediabuild.findings import Findings
 from mediabuild.manifest import Manifest
 from mediabuild.stage import load_stage
 

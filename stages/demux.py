@@ -57,7 +57,7 @@ def demux(ctx: Context, params: DemuxParams) -> None:
         audio = [_audio_track(i, stream, start_s) for i, stream in enumerate(container.streams.audio)]
         track = _choose_track(media.name, audio, params.audio_track, remedy, _kinds(container))
         pictures = [stream for stream in container.streams.video if not is_cover(stream)]
-        duration_s = _duration_s(container, bool(pictures), params, media.name, remedy)
+        duration_s = _duration_s(container, bool(pictures), params, media.name, ctx.job, remedy)
         clip_start_s, clip_end_s = _clip(ctx, params, duration_s, media.name)
         video = [_video_track(i, container, stream, duration_s) for i, stream in enumerate(pictures)]
         kind = container.format.name.split(",")[0]
@@ -158,7 +158,7 @@ def _clip(ctx: Context, params: DemuxParams, duration_s: float, name: str) -> tu
     return start_s, min(end_s or duration_s, duration_s)
 
 
-def _duration_s(container: Any, has_picture: bool, params: DemuxParams, name: str, remedy: str) -> float:
+def _duration_s(container: Any, has_picture: bool, params: DemuxParams, name: str, job: str, remedy: str) -> float:
     """The recording's duration in seconds, checked against where its packets really end.
 
     A header is believed only where there is a picture: without one the whole file is read, which is
@@ -181,7 +181,7 @@ def _duration_s(container: Any, has_picture: bool, params: DemuxParams, name: st
         usable_s = int(found_s * 10) / 10
         raise StageError(
             f"{name}: truncated: its header says {header_s:.1f} s, but it ends at {found_s:.1f} s",
-            f"doit demux.clip_end_s={usable_s:g}",
+            f'keep what there is: [jobs."{job}"] params.demux = {{ clip_end_s = {usable_s:g} }} in pipeline.toml',
         )
     return found_s
 
