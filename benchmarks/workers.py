@@ -13,6 +13,8 @@ Four ways, one after the other in each round, in an order that rotates; one thre
 It prints a table of wall and CPU seconds (the process and its children; the least of all rounds), the
 two ratios and how often each model was loaded, and writes docs/BENCHMARKS_WORKERS.md. Exit status 1
 if mediabuild takes more than 1.15 × own work or 1.1 × by hand, or if a worker loads a model twice.
+Where other programs keep the machine busy (a load average above the number of cores), wall seconds
+say more about them, and the bounds are held against CPU seconds.
 
 The recordings are the LibriVox readings of tests/speech, in turn, over soft chords.
 """
@@ -201,8 +203,8 @@ def measure(length_s: int, count: int, rounds: int) -> dict[str, Measured]:
     return best
 
 
-def table(results: dict[int, dict[str, Measured]], count: int) -> tuple[list[str], bool]:
-    """The table in Markdown, and whether the bounds hold."""
+def table(results: dict[int, dict[str, Measured]], count: int, *, busy: bool) -> tuple[list[str], bool]:
+    """The table in Markdown, and whether the bounds hold: in wall seconds, on a busy machine in CPU seconds."""
     rows = ["| recordings | way | wall s | CPU s | models loaded |", "| --- | --- | --- | --- | --- |"]
     notes, holds = [], True
     for length_s, ways in results.items():
@@ -213,10 +215,11 @@ def table(results: dict[int, dict[str, Measured]], count: int) -> tuple[list[str
         ours = ways["mediabuild"]
         for other, most in (("own work", MOST_OF_OWN_WORK), ("by hand", MOST_OF_BY_HAND)):
             wall, cpu = ours.wall_s / ways[other].wall_s, ours.cpu_s / ways[other].cpu_s
-            word = "holds" if wall <= most else "MISSED"
-            holds &= wall <= most
+            fits = (cpu if busy else wall) <= most
+            holds &= fits
             notes.append(
-                f"- {count} × {length_s} s: mediabuild / {other} = {wall:.2f} (CPU {cpu:.2f}), bound {most}: {word}"
+                f"- {count} × {length_s} s: mediabuild / {other} = {wall:.2f} by wall, {cpu:.2f} by CPU seconds; "
+                f"at most {most}, {'CPU' if busy else 'wall'}: {'holds' if fits else 'MISSED'}"
             )
         twice = [model for (_, model), times in ours.loads.items() if times > 1]
         holds &= not twice and bool(ours.loads)
@@ -233,6 +236,19 @@ def enumerate_workers(loads: collections.Counter[tuple[int, str]]) -> list[tuple
     return [(numbers[worker], model) for worker, model in loads]
 
 
+def write_docs(lines: list[str], rounds: int, load: float) -> None:
+    """The page in docs/: what was measured, where, and how busy the machine was with other things."""
+    machine = f"Measured on {os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}"
+    busy = f"with a load average of {load:.1f} over the last quarter of an hour"
+    intro = (__doc__ or "").partition("\n\n    python")[0]
+    DOCS.write_text(
+        f"# Workers: what they cost and save\n\n{intro}\n\n"
+        f"Written by `benchmarks/workers.py`, which explains the four ways. {machine}, {busy}; "
+        f"the least of {rounds} {'round' if rounds == 1 else 'rounds, taken in turns'}.\n\n" + "\n".join(lines) + "\n",
+        encoding="utf-8",
+    )
+
+
 def main() -> int:
     """Measure, print, write."""
     if sys.argv[1:2] == ["--bare"]:
@@ -245,18 +261,11 @@ def main() -> int:
     parser.add_argument("--no-docs", action="store_true", help="only print")
     options = parser.parse_args()
     results = {length_s: measure(length_s, options.count, options.rounds) for length_s in options.lengths}
-    lines, holds = table(results, options.count)
+    load = os.getloadavg()[2]
+    lines, holds = table(results, options.count, busy=load > (os.cpu_count() or 1))
     print("\n".join(lines))
     if not options.no_docs:
-        machine = f"Measured on {os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}"
-        load = f"with a load average of {os.getloadavg()[2]:.1f} over the last quarter of an hour"
-        intro = (__doc__ or "").partition("\n\n    python")[0]
-        DOCS.write_text(
-            f"# Workers: what they cost and save\n\n{intro}\n\n"
-            f"Written by `benchmarks/workers.py`, which explains the four ways. {machine}, {load}; "
-            f"the least of {options.rounds} rounds, taken in turns.\n\n" + "\n".join(lines) + "\n",
-            encoding="utf-8",
-        )
+        write_docs(lines, options.rounds, load)
     return 0 if holds else 1
 
 

@@ -82,6 +82,10 @@ class PipelineCommand(DoitCmdBase):  # type: ignore[misc]
             return INTERRUPTED
         except MediabuildError as error:
             raise InvalidCommand(str(error)) from None
+        except OSError as error:  # a full or read-only disk, no open files left
+            where = f"{error.filename}: " if error.filename else ""
+            sys.stderr.write(f"ERROR: {where}{error.strerror or error}\n")
+            return 2
 
     @property
     def build(self) -> Build:

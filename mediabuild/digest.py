@@ -49,9 +49,10 @@ def hash_file(path: Path, algorithm: str) -> str:
     digest = blake3.blake3() if algorithm == "blake3" else hashlib.sha256()
     # O_NONBLOCK: opening a pipe that nobody writes to would hang
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        stats = os.fstat(file.fileno())
+        if not stat.S_ISREG(stats.st_mode):
             raise OSError(f"not a regular file: {path}")
-        buffer = memoryview(bytearray(READ_BYTES))
+        buffer = memoryview(bytearray(min(stats.st_size + 1, READ_BYTES)))
         while count := file.readinto(buffer):
             digest.update(buffer[:count])
     return f"{algorithm}:{digest.hexdigest()}"
@@ -94,23 +95,21 @@ def is_still(stats: Stats) -> bool:
 
 def files_below(directory: Path) -> Iterator[tuple[str, Path]]:
     """Relative name and path of every file below a directory, sorted; links are followed, loops cut."""
-    seen: set[str] = set()
 
-    def walk(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
+    def walk(folder: Path, prefix: str, above: frozenset[str]) -> Iterator[tuple[str, Path]]:
         real = os.path.realpath(folder)
-        if real in seen:
+        if real in above:
             return
-        seen.add(real)
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         for entry in entries:
             if entry.is_dir():
-                yield from walk(Path(entry.path), f"{prefix}{entry.name}/")
+                yield from walk(Path(entry.path), f"{prefix}{entry.name}/", above | {real})
             else:
                 yield prefix + entry.name, Path(entry.path)
         if not entries and prefix:
             yield prefix, folder  # an empty directory is content too
 
-    yield from walk(directory, "")
+    yield from walk(directory, "", frozenset())
 
 
 class Digests:
@@ -127,7 +126,6 @@ class Digests:
         self._lock = threading.Lock()
         self._known: dict[str, tuple[Stats, dict[str, str]]] = _load_cache(cache_file) if cache_file else {}
         self._unsaved = False
-        self._restless: set[Path] = set()
 
     def file(self, path: Path, algorithm: str = "blake3") -> str:
         """The digest of a file.
@@ -151,8 +149,6 @@ class Digests:
             return digest  # somebody keeps writing: the digest is as good as any, and never remembered
         if still:
             self._remember(key, before, algorithm, digest)
-        else:
-            self._restless.add(path)
         return digest
 
     def tree(self, path: Path, label: str, algorithm: str = "blake3") -> dict[str, str]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
-import functools
 import os
 import shutil
 import tempfile
@@ -20,26 +19,22 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from mediabuild import generations
-from mediabuild.config import PLACEHOLDER
+from mediabuild.delivery import Delivery, is_delivery
 from mediabuild.digest import PART, compute_inputs_checksum, hash_bytes
 from mediabuild.errors import InputChanged, Interrupted, LockBusy, StageError
-from mediabuild.events import Event, ModelLoading, StageProgress, StageRunning, StageWarning
-from mediabuild.ffmpeg import ffmpeg_path
+from mediabuild.events import Event, StageRunning, StageWarning
 from mediabuild.lock import locked
 from mediabuild.manifest import Manifest, find_manifest, read_manifest, write_manifest
-from mediabuild.model import MANIFEST_NAME, STATE_DIR, Given, Produced, Reason, Task
+from mediabuild.model import MANIFEST_NAME, STATE_DIR, Produced, Reason, Task
 from mediabuild.processes import Processes
-from mediabuild.publish import check_inside, deliver, keep_edits, publish, recover
-from mediabuild.rebuilder import Observation, Rebuilder, deliveries, forgotten_mark, input_differences
-from mediabuild.worker import Request
-from mediabuild.workers import Workers, worker_key
+from mediabuild.programs import Programs, Ran
+from mediabuild.publish import check_inside, keep_edits, publish, recover
+from mediabuild.rebuilder import Observation, Rebuilder, forgotten_mark, input_differences
 
-LOG_TAIL_LINES = 12
 DAY_S = 86_400
 
 
@@ -62,16 +57,6 @@ class Outcome:
     delivered: list[str] = field(default_factory=list)
 
 
-@dataclass
-class Ran:
-    """What a stage's program says of itself."""
-
-    returned: dict[str, list[str]] | None = None
-    device_used: str | None = None
-    tools: dict[str, str] = field(default_factory=dict)
-    peak_memory_bytes: int | None = None
-
-
 class Executor:
     """Runs tasks.
 
@@ -87,7 +72,8 @@ class Executor:
         self.root = rebuilder.pipeline.root
         self.digests = rebuilder.digests
         self.processes = processes
-        self.workers = Workers(processes, self.root)
+        self.programs = Programs(processes, self.root, emit)
+        self.delivery = Delivery(rebuilder)
         self.emit = emit
         self.wait = wait
         self.kept_some = False
@@ -107,12 +93,13 @@ class Executor:
             _sweep(task.state_dir, task.key)
             reasons = self.rebuilder.reasons(task)
             outcome = Outcome()
-            if always or not all(_is_delivery(task, reason) for reason in reasons):
+            if always or not all(is_delivery(task, reason) for reason in reasons):
                 may_restore = not always and not any(reason.kind == "forced" for reason in reasons)
                 outcome = (self._restore(task) if may_restore else None) or self._build(task, gpus)
             manifest = find_manifest(task.directory)
             if manifest is not None:
-                self._deliver(task, manifest, outcome)
+                outcome.delivered, set_aside = self.delivery.bring(task, manifest)
+                outcome.kept += set_aside
             return outcome
 
     def sweep(self) -> None:
@@ -194,13 +181,12 @@ class Executor:
             manifest.adopted = _written_by_hand(find_manifest(task.directory), manifest)
             write_manifest(task.directory, manifest, self._part(task))
             forgotten_mark(task).unlink(missing_ok=True)
-            self._deliver(task, manifest, Outcome())
+            self.delivery.bring(task, manifest)
             return sorted(manifest.output_files())
 
     def close(self) -> None:
         """End the workers and save the stat cache."""
-        if not self.processes.stopping.is_set():
-            self.workers.close()
+        self.programs.close()
         self.processes.close()
         pipeline = self.rebuilder.pipeline
         if self.kept_some:
@@ -235,7 +221,7 @@ class Executor:
             _refuse_troubles(task, before)
             with self._temporary(task) as out:
                 self.emit(StageRunning(task=task.name, device=before.device))
-                ran = self._run_program(task, before, out, gpus)
+                ran = self.programs.run(task, before, out, gpus)
                 outputs = self._digest_outputs(task, out, ran.returned)
                 changed = self._changed_meanwhile(task, before)
                 if changed and attempt == 1:
@@ -263,104 +249,6 @@ class Executor:
             generations.keep(task, earlier, self.digests)
             self.kept_some = True
         return kept
-
-    def _run_program(self, task: Task, observation: Observation, out: Path, gpus: tuple[int, ...]) -> Ran:
-        device = observation.device
-        if device == "cuda" and gpus:
-            device = f"cuda:{gpus[0]}"  # which of several is no reason to run again: `cuda` is what is recorded
-        log = self._log(task)
-        try:
-            if task.stage.declaration is None:
-                return self._run_command(task, observation, out, log, device)
-            return self._run_python(task, observation, out, log, device)
-        except StageError as error:
-            tail = _tail(log)
-            raise StageError(error.message + (f"\n{tail}" if tail else ""), error.hint or f"less {log}") from None
-
-    def _run_command(self, task: Task, observation: Observation, out: Path, log: Path, device: str) -> Ran:
-        argv = self._argv(task, observation, out, device)
-        for path in task.stage.outputs.values():
-            (out / path).parent.mkdir(parents=True, exist_ok=True)
-        with log.open("wb") as output:
-            child = self.processes.start(argv, cwd=self.root, output=output)
-        with self.processes.time_limit(child, task.stage.timeout_s):
-            status = self.processes.finish(child)
-        if self.processes.stopping.is_set():
-            raise Interrupted("interrupted")
-        if child.timed_out:
-            raise StageError(
-                f"took longer than {task.stage.timeout_s:g} s and was stopped", "timeout_s in pipeline.toml"
-            )
-        if status != 0:
-            ending = f"was killed by signal {-status}" if status < 0 else f"failed with exit {status}"
-            raise StageError(f"{Path(argv[0]).name} {ending}")
-        uses_ffmpeg = any("{ffmpeg}" in item for item in task.stage.command)
-        tools = {"ffmpeg": Path(ffmpeg_path()).name} if uses_ffmpeg else {}
-        return Ran(tools=tools, peak_memory_bytes=child.peak_memory_bytes)
-
-    def _argv(self, task: Task, observation: Observation, out: Path, device: str) -> list[str]:
-        """The command with its placeholders filled in; paths relative to the project where they can be."""
-
-        def shown(path: Path) -> str:
-            relative = os.path.relpath(path, self.root)
-            absolute = relative.startswith("..")
-            return str(path) if absolute else f"./{relative}" if relative.startswith("-") else relative
-
-        def values(group: str, name: str) -> list[str] | None:
-            if group == "inputs.":
-                return [shown(path) for path in observation.handed[name].values()]
-            if group == "outputs.":
-                return [shown(out / task.stage.outputs[name])]
-            if group == "params.":
-                return [_text(task.params[name])]
-            plain = {"device": device, "job": task.job, "ffmpeg": None}
-            if name not in plain:
-                return None
-            return [plain[name] or ffmpeg_path()]
-
-        argv: list[str] = []
-        for item in task.stage.command:
-            whole = PLACEHOLDER.fullmatch(item)
-            several = values(whole[1] or "", whole[2]) if whole else None
-            if several is not None:
-                argv += several
-            else:
-                argv.append(PLACEHOLDER.sub(lambda m: " ".join(values(m[1] or "", m[2]) or [m[0]]), item))
-        return argv
-
-    def _run_python(self, task: Task, observation: Observation, out: Path, log: Path, device: str) -> Ran:
-        spec = task.stage
-        log.write_bytes(b"")
-        request = Request(
-            task=task.name,
-            stage=spec.name,
-            job=task.job,
-            file=str(spec.file),
-            code=msgspec.json.encode(observation.code).decode(),
-            params=dict(task.params),
-            out=str(out),
-            sources={n: {k: str(p) for k, p in files.items()} for n, files in observation.handed.items()},
-            outputs=dict(spec.outputs),
-            device=device,
-            project_dir=str(self.root),
-            models={name: str(model.path) if model.path else None for name, model in observation.models.items()},
-            model_digests=observation.model_digests,
-            threads=spec.resources.cpu,
-            log=str(log),
-        )
-
-        def report(kind: str, fields: dict[str, Any]) -> None:
-            if kind == "progress":
-                self.emit(StageProgress(task=task.name, done=fields["done"], total=fields["total"]))
-            elif kind == "warning":
-                self.emit(StageWarning(task=task.name, message=fields["message"]))
-            elif kind == "model_loading":
-                self.emit(ModelLoading(task=task.name, model=fields["model"], worker=fields["worker"]))
-
-        key = worker_key(spec.python, spec.heavy, device, spec.resources.cpu)
-        fields = self.workers.run(key, request, spec.timeout_s, report)
-        used = fields["device_used"] or (device if device != observation.device else None)
-        return Ran(fields["returned"], used, fields["tools"], fields["peak_memory_bytes"])
 
     def _digest_outputs(
         self, task: Task, out: Path, returned: Mapping[str, list[str]] | None
@@ -421,54 +309,6 @@ class Executor:
             if reasons:
                 raise StageError(f"{producer.name}: {reasons[0]}", f"doit {producer.name}, then again")
 
-    def _deliver(self, task: Task, manifest: Manifest, outcome: Outcome) -> None:
-        """Bring the copies up to date; one that a person edited is kept beside."""
-        record = task.state_dir / "delivered" / f"{task.key}.json"
-        made = _read_record(record)
-        wanted = deliveries(self.rebuilder.pipeline, task, manifest)
-        files = manifest.output_files()
-        for copy, output in wanted.items():
-            target = self.root / copy
-            self._check_delivery(target, task)
-            digest = files[output]
-            actual = self._digest_if_there(target, digest)
-            if actual == digest:
-                made[copy] = digest
-                continue
-            if actual is not None and self._digest_if_there(target, made.get(copy, digest)) != made.get(copy):
-                outcome.kept.append(_set_aside(target))
-            deliver(task.directory / output, target)
-            made[copy] = digest
-            outcome.delivered.append(copy)
-        for copy in [copy for copy in made if copy not in wanted]:
-            target = self.root / copy
-            if self._digest_if_there(target, made[copy]) == made[copy]:
-                target.unlink()  # an output that the stage makes no more
-            del made[copy]
-        if wanted or record.exists():
-            record.parent.mkdir(parents=True, exist_ok=True)
-            record.write_bytes(msgspec.json.encode(made, order="sorted"))
-
-    def _check_delivery(self, target: Path, task: Task) -> None:
-        """Refuse a copy that would leave the project, or take a source's place."""
-        where, root = f"stages.{task.stage.name}.deliver", os.path.realpath(self.root)
-        if os.path.commonpath([root, os.path.realpath(target.parent)]) != root:
-            raise StageError(f"{where}: {target.parent} leads outside the project")
-        if os.path.realpath(target) in self._sources:
-            raise StageError(f"{where}: {target} is a source", 'deliver = "out/{job}"')
-
-    @functools.cached_property
-    def _sources(self) -> set[str]:
-        """The real paths of all sources."""
-        given = (r for task in self.rebuilder.tasks.values() for refs in task.inputs.values() for r in refs)
-        return {os.path.realpath(self.root / r.pattern) for r in given if isinstance(r, Given) and r.label}
-
-    def _digest_if_there(self, file: Path, like: str) -> str | None:
-        try:
-            return self.digests.file(file, like.partition(":")[0])
-        except OSError:
-            return None
-
     def _rehashed(self, task: Task, manifest: Manifest) -> Manifest:
         now = self.rebuilder.observe(task)
         algorithm = self.rebuilder.pipeline.checksum
@@ -509,11 +349,6 @@ class Executor:
     def _swap(self, task: Task) -> Path:
         return task.state_dir / "swap" / task.key
 
-    def _log(self, task: Task) -> Path:
-        log = task.state_dir / "logs" / f"{task.key}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        return log
-
 
 def _written_by_hand(earlier: Manifest | None, now: Manifest) -> list[str]:
     """The outputs that no run of the stage made: adopted now, or adopted before and still the same."""
@@ -545,11 +380,6 @@ def _sweep(state_dir: Path, key: str) -> None:
                 leftover.unlink(missing_ok=True)
 
 
-def _is_delivery(task: Task, reason: Reason) -> bool:
-    """Whether a reason only asks for copies of outputs that are sound."""
-    return reason.kind == "outputs" and reason.now in ("not delivered", "edited") and task.stage.deliver is not None
-
-
 def _refuse_troubles(task: Task, observation: Observation) -> None:
     if observation.troubles:
         raise StageError("; ".join(str(trouble) for trouble in observation.troubles), f"doit explain {task.name}")
@@ -562,22 +392,6 @@ def _check_place(task: Task) -> None:
             raise StageError(f"{folder}: is a link; it must be a directory", f"rm {folder}")
         if folder.exists() and not folder.is_dir():
             raise StageError(f"{folder}: is a file; it must be a directory", f"mv {folder} {folder}.mine")
-
-
-def _set_aside(target: Path) -> Path:
-    number, kept = 1, target.with_name(f"{target.stem}.edited{target.suffix}")
-    while os.path.lexists(kept):
-        number += 1
-        kept = target.with_name(f"{target.stem}.edited{number}{target.suffix}")
-    target.rename(kept)
-    return kept
-
-
-def _read_record(record: Path) -> dict[str, str]:
-    try:
-        return msgspec.json.decode(record.read_bytes(), type=dict[str, str])
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return {}
 
 
 def _algorithm(manifest: Manifest) -> str:
@@ -599,16 +413,3 @@ def _name_of(path: str, declared: Mapping[str, str], returned: Mapping[str, list
         if path == pattern or path.startswith(pattern + "/") or ("*" in pattern and fnmatch.fnmatchcase(path, pattern)):
             return name
     return "other"
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
-
-
-def _tail(log: Path) -> str:
-    with contextlib.suppress(OSError):
-        lines = log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
-        return "\n".join(f"    {line}" for line in lines if line.strip())
-    return ""

@@ -93,10 +93,12 @@ def read_manifest(directory: Path) -> Manifest:
     file = directory / MANIFEST_NAME
     stats = stats_of(file)
     known = _read.get(str(file))
-    if known is not None and known[0] == stats and is_still(stats):
+    if known is not None and known[0] == stats:
         return msgspec.structs.replace(known[1])  # callers may change theirs
+    still = is_still(stats)  # before reading: a change from now on shows in the stats
     manifest = _checked(file.read_bytes())
-    _read[str(file)] = (stats, manifest)
+    if still:
+        _read[str(file)] = (stats, manifest)
     return msgspec.structs.replace(manifest)
 
 

@@ -95,7 +95,7 @@ class Report:
         """One line: an aligned word and its text."""
         if LEVELS.index(level) < self.level:
             return
-        shown = f"{word:<8}"
+        shown = f"{word:<7}"
         if self.colour and word in COLOURS:
             shown = f"\x1b[{COLOURS[word]}m{shown}\x1b[0m"
         with self._lock:

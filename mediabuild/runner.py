@@ -162,7 +162,10 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         """The first ready task whose slots are free; they are taken."""
         for node in ready:
             task = pipeline_task(node.task)
-            held = self.slots.take(task.stage.resources) if task else Held()
+            try:
+                held = self.slots.take(task.stage.resources) if task else Held()
+            except OSError:  # a read-only disk: the task itself fails by name
+                held = Held()
             if held is not None:
                 self._held[node.task.name] = held
                 return node

@@ -87,11 +87,16 @@ class AnyHistory(RuleBasedStateMachine):
     """One project and what happens to it."""
 
     launcher: Launcher
-    runs = 0
-    kills = 0
+    histories = runs = kills = restored = 0
+
+    @classmethod
+    def statistics(cls) -> str:
+        """What was tried so far."""
+        return f"{cls.histories} histories, {cls.runs} runs, {cls.kills} kills, {cls.restored} tasks restored"
 
     def __init__(self) -> None:
         super().__init__()
+        type(self).histories += 1
         self.base = Path(tempfile.mkdtemp(prefix="history."))
         self.env = {**os.environ, "LC_ALL": "C", "NO_COLOR": "1", "MEDIABUILD_TEST": self.base.name}
         self.treasures: set[bytes] = set()
@@ -445,6 +450,7 @@ class AnyHistory(RuleBasedStateMachine):
         story = f"{plan}\n{ran.out}{ran.err}"
         assert ran.status == (3 if plan.error else 1 if plan.fails else 0), story
         restored = ran.tasks("stage_restored")
+        type(self).restored += len(restored)
         assert sorted(ran.ran + restored) == sorted(plan.runs | plan.fails), story
         assert not plan.forced & set(restored), story
         assert set(ran.tasks("stage_cache_miss")) == plan.runs | plan.fails | plan.delivers, story
@@ -495,6 +501,7 @@ def test_new_histories_for_a_while(launcher: Launcher) -> None:
     deadline = time.monotonic() + LONG_MINUTES * 60
     while time.monotonic() < deadline:
         number = random.SystemRandom().randrange(2**32)
-        print(f"seed {number}: {AnyHistory.runs} runs and {AnyHistory.kills} kills so far", flush=True)
+        print(f"seed {number}: after {AnyHistory.statistics()}", flush=True)
         hypothesis.seed(number)(AnyHistory)
         run_state_machine_as_test(AnyHistory, settings=LONG)
+    print(AnyHistory.statistics())

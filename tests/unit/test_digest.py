@@ -27,13 +27,14 @@ from mediabuild.digest import (
     write_atomically,
 )
 
-watched: list[str] | None = None
+watches: list[list[str]] = []
 
 
 def watch_opening(event: str, arguments: tuple[Any, ...]) -> None:
-    """Note what this process opens, while somebody asks."""
-    if watched is not None and event == "open":
-        watched.append(os.fspath(arguments[0]) if isinstance(arguments[0], (str, os.PathLike)) else "")
+    """Note which files this process opens, for whoever watches."""
+    if event == "open" and not isinstance(arguments[0], int):
+        for watch in watches:
+            watch.append(os.fspath(arguments[0]))
 
 
 sys.addaudithook(watch_opening)
@@ -42,12 +43,11 @@ sys.addaudithook(watch_opening)
 @contextmanager
 def opened() -> Iterator[list[str]]:
     """The files that are opened meanwhile: a digest from the cache opens none."""
-    global watched
-    watched = []
+    watches.append([])
     try:
-        yield watched
+        yield watches[-1]
     finally:
-        watched = None
+        watches.pop()
 
 
 def settled(path: Path, content: bytes = b"hello") -> Path:
@@ -87,7 +87,7 @@ def change(file: Path, how: str, content: bytes) -> None:
         os.utime(file, ns=(times.st_atime_ns, max(0, times.st_mtime_ns + shift)))
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
 @given(st.lists(st.tuples(CHANGES, st.booleans(), st.booleans()), min_size=1, max_size=8))
 def test_the_digest_is_that_of_the_bytes(history: list[tuple[tuple[str, bytes], bool, bool]]) -> None:
     """After any changes, at any speed, with the cache saved and loaded in between: never a stale digest."""
@@ -109,11 +109,11 @@ def test_the_digest_is_that_of_the_bytes(history: list[tuple[tuple[str, bytes], 
 
 
 def test_edits_within_one_tick_are_seen(tmp_path: Path) -> None:
-    """A thousand edits of the same size as fast as they go, the mtime put back each time."""
+    """Hundreds of edits of the same size as fast as they go, the mtime put back each time."""
     file, digests = tmp_path / "file", Digests(tmp_path)
     file.write_bytes(b"0000")
     times = file.stat()
-    for number in range(1000):
+    for number in range(300):
         file.write_bytes(b"%04d" % number)
         os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
         assert digests.file(file) == hash_bytes(b"%04d" % number, "blake3")
@@ -127,7 +127,7 @@ def test_a_still_file_is_hashed_once(tmp_path: Path) -> None:
         first = digests.file(file)
         assert files == [str(file)]
         assert digests.file(file) == first
-        assert files == [str(file)]
+    assert files == [str(file)]
     digests.save()
     with opened() as files:
         assert Digests(tmp_path, cache).file(file) == first
