@@ -210,7 +210,8 @@ class Rebuilder:
         spec = task.stage
         if spec.declaration is None:
             encode = msgspec.json.encode
-            return {"command": encode(spec.command).decode(), "outputs": encode(spec.outputs, order="sorted").decode()}
+            code = {"command": encode(spec.command).decode(), "outputs": encode(spec.outputs, order="sorted").decode()}
+            return code | ({"job": task.job} if any("{job}" in item for item in spec.command) else {})
         if not spec.own:
             return {"version": str(spec.declaration.version)}
         assert spec.file is not None

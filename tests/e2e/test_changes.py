@@ -219,6 +219,20 @@ def test_a_moved_project_is_fresh(chain: Project) -> None:
     assert chain.run().ran == []
 
 
+def test_a_renamed_job(project: Project) -> None:
+    """Source and job directory renamed: what reads the source or says the job's name runs, the rest is fresh."""
+    named = CHAIN.replace('rev "$1" > "$2"', 'echo {job} > "$2"')
+    project.write("pipeline.toml", named)
+    project.write(SOURCE, "hello\n")
+    project.run()
+    (project.root / SOURCE).rename(project.root / "media/two.txt")
+    (project.root / "jobs/one").rename(project.root / "jobs/two")
+    second = project.run()
+    assert second.ran == ["A:two", "C:two"]
+    assert second.reasons("C:two") == ["stage.job"]
+    assert project.read("jobs/two/C/c.txt") == "two\n"
+
+
 def test_copied_jobs_are_fresh_without_any_database(chain: Project, tmp_path: Path) -> None:
     """Manifests and outputs alone are enough: no stat cache, no marks, other inodes and mtimes."""
     other = Project(tmp_path / "other")
