@@ -10,6 +10,7 @@ Not here: what the children are asked to do (`workers`, `executor`).
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import subprocess
@@ -24,20 +25,32 @@ from mediabuild.errors import Interrupted, StageError
 
 GRACE_S = 5.0
 CAN_PEEK = hasattr(os, "waitid")  # not on macOS before Python 3.13
+MARK = "MEDIABUILD_CHILD"  # in a child's environment: who it is, for the reaper
 REAPER = """
 import os, signal, sys
 for name in ("SIGINT", "SIGTERM", "SIGHUP"):
     signal.signal(getattr(signal, name), signal.SIG_IGN)
-groups = set()
+groups, announced = set(), ""
 for line in sys.stdin:
-    group = int(line[1:])
-    groups.add(group) if line[0] == "+" else groups.discard(group)
+    sign, word = line[0], line[1:].strip()
+    announced = word if sign == "?" else ""
+    if sign == "+":
+        groups.add(int(word))
+    elif sign == "-":
+        groups.discard(int(word))
+for pid in filter(str.isdigit, os.listdir("/proc") if announced and os.path.isdir("/proc") else ()):
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as environment:
+            if f"MARK={announced}".encode() in environment.read().split(bytes(1)):
+                groups.add(os.getpgid(int(pid)))
+    except OSError:
+        pass
 for group in groups:
     try:
         os.killpg(group, signal.SIGKILL)
     except OSError:
         pass
-"""
+""".replace("MARK", MARK)
 
 
 class Child:
@@ -100,6 +113,7 @@ class Processes:
         self._children: set[Child] = set()
         self._lock = threading.Lock()
         self._reaper: subprocess.Popen[bytes] | None = None
+        self._numbers = itertools.count()
         self.stopping = threading.Event()
 
     def start(
@@ -120,11 +134,14 @@ class Processes:
             if self.stopping.is_set():
                 raise Interrupted("interrupted")
             self._start_reaper()
+            # announced, since the run may be killed between the child's start and the word of its group
+            mark = f"{os.getpid()}.{next(self._numbers)}"
+            self._tell_reaper(f"?{mark}\n")
             try:
                 process = subprocess.Popen(
                     argv,
                     cwd=cwd,
-                    env=env,
+                    env={**(os.environ if env is None else env), MARK: mark},
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,

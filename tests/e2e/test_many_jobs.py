@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from tests.e2e.conftest import CHAIN, Project
@@ -34,3 +36,40 @@ def test_copies_that_would_fight_are_refused(project: Project, deliver: str, wha
     assert "stages.C.deliver" in run.err
     assert what.replace("is the source", "as the source does") in run.err
     assert not (project.root / "jobs").exists()
+
+
+GPU = """
+[pipeline]
+sources = ["media/*.txt"]
+[pipeline.resources]
+cpu = 8
+
+[stages.heavy]
+command   = ["sh", "-c", 'sleep 0.15; cp "$1" "$2"', "heavy", "{inputs.media}", "{outputs.text}"]
+inputs    = { media = "source" }
+outputs   = { text = "heavy.txt" }
+resources = { gpu = 1 }
+
+[stages.light]
+command = ["sh", "-c", 'sleep 0.15; cp "$1" "$2"', "light", "{inputs.media}", "{outputs.text}"]
+inputs  = { media = "source" }
+outputs = { text = "light.txt" }
+"""
+
+
+def test_one_gpu_is_used_by_one_task_at_a_time(project: Project) -> None:
+    """`-n 4`: heavy tasks never overlap, and light ones run meanwhile (from the events)."""
+    project.write("pipeline.toml", GPU)
+    for number in range(4):
+        project.write(f"media/{number}.txt", f"{number}\n")
+    run = project.run("-n", "4")
+    assert run.status == 0
+    spans: dict[str, list[float]] = {}
+    for event in run.events:
+        if event["event"] in ("stage_running", "stage_completed"):
+            spans.setdefault(event["task"], []).append(event["ts"])
+    heavy = sorted(span for task, span in spans.items() if task.startswith("heavy"))
+    light = [span for task, span in spans.items() if task.startswith("light")]
+    assert len(heavy) == len(light) == 4
+    assert all(one[1] <= other[0] for one, other in itertools.pairwise(heavy))
+    assert any(one[0] < other[1] and other[0] < one[1] for one in heavy for other in light)

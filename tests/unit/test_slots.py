@@ -1,0 +1,63 @@
+"""Slots are taken all or none, come back, and are shared by everybody who opens the same folder."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from mediabuild.model import Resources
+from mediabuild.slots import Slots
+
+CAPACITY = {"cpu": 2.0, "gpu": 2.0, "memory_gb": 4.5}
+
+
+def test_gpus_are_handed_out_by_number(tmp_path: Path) -> None:
+    """Two tasks get different GPUs, a third gets none until one is given back."""
+    slots = Slots(tmp_path / "slots", CAPACITY)
+    needs = Resources(cpu=0, gpu=1)
+    first, second = slots.take(needs), slots.take(needs)
+    assert first is not None and second is not None
+    assert {*first.gpus, *second.gpus} == {0, 1}
+    assert slots.take(needs) is None
+    first.give_back()
+    first.give_back()
+    third = slots.take(needs)
+    assert third is not None and third.gpus == first.gpus
+
+
+def test_what_does_not_fit_takes_nothing(tmp_path: Path) -> None:
+    """A task that gets its GPU but not its cores gives the GPU back at once."""
+    slots = Slots(tmp_path, CAPACITY)
+    busy = slots.take(Resources(cpu=2))
+    assert busy is not None
+    assert slots.take(Resources(cpu=1, gpu=2)) is None
+    both = slots.take(Resources(cpu=0, gpu=2))
+    assert both is not None and both.gpus == (0, 1)
+
+
+def test_more_than_there_is_means_alone(tmp_path: Path) -> None:
+    """A task that needs more than the machine has gets all of it, instead of waiting for ever."""
+    slots = Slots(tmp_path, CAPACITY)
+    alone = slots.take(Resources(cpu=64, memory_gb=1000))
+    assert alone is not None
+    assert slots.take(Resources(cpu=1)) is None
+    assert slots.take(Resources(cpu=0, memory_gb=0.5)) is None
+
+
+def test_another_process_shares_them_and_its_death_gives_them_back(tmp_path: Path) -> None:
+    """Held by another process: taken; that process killed: free."""
+    code = (
+        "import sys, time; from pathlib import Path; from mediabuild.model import Resources;"
+        "from mediabuild.slots import Slots; slots = Slots(Path(sys.argv[1]), {'cpu': 1, 'gpu': 1, 'memory_gb': 1});"
+        "held = slots.take(Resources(cpu=1, gpu=1)); print(held is not None, flush=True); time.sleep(60)"
+    )
+    slots = Slots(tmp_path, {"cpu": 1, "gpu": 1, "memory_gb": 1})
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None and other.stdout.readline() == "True\n"
+        assert slots.take(Resources(cpu=1)) is None
+        os.kill(other.pid, signal.SIGKILL)
+        other.wait()
+    assert slots.take(Resources(cpu=1, gpu=1)) is not None
