@@ -24,10 +24,17 @@ from tests.e2e.conftest import Project, Ran
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("pipeline.toml", "stages", "glossary", "media")
-ORDER = (
-    "demux:sample separate:sample detect_speech:sample transcribe:sample align:sample glossary:sample "
-    "translate:sample:es subtitles:sample mux:sample"
-).split()
+ORDER = [
+    "demux:sample",
+    "separate:sample",
+    "detect_speech:sample",
+    "transcribe:sample",
+    "align:sample",
+    "glossary:sample",
+    "translate:sample:es",
+    "subtitles:sample",
+    "mux:sample",
+]
 AFTER_GLOSSARY = ORDER[6:]
 
 
