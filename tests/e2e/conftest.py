@@ -29,7 +29,8 @@ outputs = { text = "a.txt" }
 
 [stages.B]
 command = [
-    "sh", "-c", 'for i in $(seq "$3"); do cat "$1"; done > "$2"', "B", "{inputs.text}", "{outputs.text}", "{params.times}"]
+    "sh", "-c", 'for i in $(seq "$3"); do cat "$1"; done > "$2"',
+    "B", "{inputs.text}", "{outputs.text}", "{params.times}"]
 inputs  = { text = "A.text" }
 outputs = { text = "b.txt" }
 params  = { times = 2 }

@@ -46,6 +46,6 @@ def test_a_stage_is_tested_and_documented(stage: str) -> None:
     """It has a test file of its own, is skipped in the test of the whole pipeline, and stands in the docs."""
     assert (ROOT / f"tests/stages/test_{stage}.py").exists()
     whole = (ROOT / "tests/e2e/test_real_pipeline.py").read_text()
-    order = re.search(r"ORDER = \((.*?)\)\.split", whole, re.DOTALL)
+    order = re.search(r"ORDER = \[(.*?)\]", whole, re.DOTALL)
     assert order is not None and f"{stage}:sample" in order[1]
     assert f"`{stage}`" in (ROOT / "docs/QUICKSTART.md").read_text() + (ROOT / "README.md").read_text()
