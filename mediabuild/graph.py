@@ -5,6 +5,7 @@ Not here: whether a task is up to date (`rebuilder`) and which ones were asked f
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import itertools
 import json
@@ -255,7 +256,7 @@ def _references(
         yield source
     elif is_path(text):
         given = _given(text, job, optional, pipeline.root)
-        if not optional and not paths_of(given, pipeline.root):
+        if not optional and not _is_there(given, pipeline.root):
             where = f"stages.{spec.name}.inputs.{name}"
             mistakes.add(where, f"nothing is at {given.pattern}", f'"?{text}" if it may be absent')
         yield given
@@ -271,16 +272,32 @@ def _references(
 
 def _given(text: str, job: str, optional: bool, root: Path) -> Given:
     path = os.path.normpath(text.replace("{job}", job))
-    if not WILDCARDS.search(text.replace("{job}", "")) or (root / path).exists():
+    if not WILDCARDS.search(text.replace("{job}", "")) or os.path.exists(root / path):
         return Given(pattern=path, optional=optional)
     # braces before the job's name goes in, which may hold braces of its own
     choices = (os.path.normpath(choice.replace("{job}", glob.escape(job))) for choice in expand_braces(text))
     return Given(pattern=path, globs=tuple(choices), optional=optional)
 
 
+def _is_there(given: Given, root: Path) -> bool:
+    """Whether something matches, or may: what can't be looked at is reported when its stage is."""
+    try:
+        return bool(paths_of(given, root))
+    except OSError:
+        return True
+
+
 def paths_of(given: Given, root: Path) -> list[str]:
-    """What a path or glob matches now, sorted; relative to `root` unless it is absolute."""
+    """What a path or glob matches now, sorted; relative to `root` unless it is absolute.
+
+    Raises:
+        OSError: the glob's folder can't be listed, which isn't the same as empty.
+    """
     if not given.globs:
         return [given.pattern] if os.path.lexists(root / given.pattern) else []
     found = (glob.glob(choice, root_dir=root, recursive=True) for choice in given.globs)
-    return sorted({os.path.normpath(path) for paths in found for path in paths})
+    paths = sorted({os.path.normpath(path) for paths in found for path in paths})
+    for choice in given.globs if not paths else ():
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            os.listdir(root / fixed_part(choice))
+    return paths

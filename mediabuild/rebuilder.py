@@ -187,7 +187,11 @@ class Rebuilder:
     ) -> Iterator[tuple[str, str, Path]]:
         """(label in the manifest, key for the stage, path) of each file or directory behind a reference."""
         if isinstance(reference, Given):
-            present = paths_of(reference, self.pipeline.root)
+            try:
+                present = paths_of(reference, self.pipeline.root)
+            except OSError as error:
+                now.troubles.append(Reason("inputs", f"{name}: {reference.pattern}", now=_why(error)))
+                return
             if not self.media_present and not present:
                 present = [reference.pattern] if reference.label else sorted(recorded)
             if not present and not reference.optional:
@@ -239,6 +243,8 @@ class Rebuilder:
             now.troubles.append(Reason("model", now=error.message))
         except OSError as error:
             now.troubles.append(Reason("model", now=_why(error)))
+        except Exception as error:  # a stage's own function may raise anything
+            now.troubles.append(Reason("model", now=f"{type(error).__name__}: {error}"))
 
     def _model_digest(self, path: Path | None, algorithm: str) -> str:
         return "" if path is None else self.digests.whole(path, algorithm)

@@ -13,12 +13,13 @@ import contextlib
 import queue
 import signal
 import threading
+import traceback
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
 from doit.action import PythonAction
-from doit.exceptions import BaseFail, UnmetDependency
+from doit.exceptions import BaseFail, TaskError, UnmetDependency
 from doit.runner import ERROR, FAILURE, Runner
 from doit.task import Task as DoitTask
 
@@ -82,7 +83,13 @@ class Crew:
 
     def _serve(self) -> None:
         while (node := self._jobs.get()) is not None:
-            self.done.put((node, self._work(node.task)))
+            failure: BaseFail | None
+            try:
+                failure = self._work(node.task)
+            except Exception as error:  # a bug of ours should look like one, and nobody should wait for it forever
+                traceback.print_exc()
+                failure = TaskError(f"{type(error).__name__}: {error}")
+            self.done.put((node, failure))
 
 
 class PipelineRunner(Runner):  # type: ignore[misc]

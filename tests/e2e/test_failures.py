@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import resource
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +19,7 @@ from mediabuild.digest import hash_file
 from mediabuild.manifest import find_manifest
 from tests.e2e.conftest import CHAIN, Project, Ran, read_events
 
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2  # linux/prctl.h, linux/capability.h
 PICKY = CHAIN.replace('cp "$1" "$2"', 'grep -q bad "$1" && echo "no good: $1" >&2 && exit 7; cp "$1" "$2"')
 
 
@@ -320,18 +323,71 @@ def test_a_read_only_disk(project: Project, small_disk: Path) -> None:
     succeed(project)
 
 
+def unprivileged() -> None:
+    """For a child: root, too, may only read and write what the modes allow (Linux: capabilities(7), prctl(2))."""
+    if os.geteuid() == 0:
+        libc = ctypes.CDLL(None)
+        for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
+            libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+
+
+not_everywhere = pytest.mark.skipif(sys.platform != "linux" and os.geteuid() == 0, reason="root may read everything")
+
+
+@not_everywhere
 def test_a_directory_that_may_not_be_written(chain: Project) -> None:
     """A job's directory without write permission fails that job by name, and no other."""
-    if os.geteuid() == 0:
-        pytest.skip("root may write anywhere")
     chain.write("media/two.txt", "two\n")
     chain.write("media/one.txt", "world\n")
     (chain.root / "jobs/one/.mediabuild/tmp").chmod(0o555)
-    run = chain.run()
+    run = limited(chain, unprivileged)
     (chain.root / "jobs/one/.mediabuild/tmp").chmod(0o755)
     assert run.status == 1
     assert run.tasks("stage_completed") == ["A:two", "B:two", "C:two"]
     assert "Permission denied" in run.out
+    chain.write("media/one.txt", "hello\n")
+    succeed(chain)
+
+
+@not_everywhere
+def test_a_recording_that_may_not_be_read(chain: Project) -> None:
+    """Unreadable: its job fails by name, the other is built, and with permission again nothing has been lost."""
+    chain.write("media/two.txt", "two\n")
+    chain.write("media/one.txt", "world\n").chmod(0)
+    run = limited(chain, unprivileged)
+    assert run.status == 1
+    assert run.tasks("stage_failed") == ["A:one", "B:one", "C:one"]
+    assert run.tasks("stage_completed") == ["A:two", "B:two", "C:two"]
+    assert "media/one.txt can't be read: Permission denied" in run.out
+    (chain.root / "media/one.txt").chmod(0o644)
+    assert chain.run().ran == ["A:one", "B:one", "C:one"]
+
+
+@not_everywhere
+def test_an_output_that_may_not_be_read(chain: Project) -> None:
+    """Nobody can say what it holds: its stage runs, and nothing is built on it."""
+    (chain.root / "jobs/one/B/b.txt").chmod(0)
+    run = limited(chain, unprivileged)
+    assert (run.status, run.ran) == (0, ["B:one"])
+    succeed(chain)
+
+
+@not_everywhere
+@pytest.mark.parametrize("reference", ["?./terms/*.csv", "?./terms/**/*.csv", "./terms"])
+def test_a_folder_that_may_not_be_listed(project: Project, reference: str) -> None:
+    """What a glob can't look into isn't empty: the stage fails by name, and its earlier result stays."""
+    inputs = f'{{ media = "source", terms = "{reference}" }}'
+    project.write("pipeline.toml", CHAIN.replace('{ media = "source" }', inputs))
+    project.write("media/one.txt", "hello\n")
+    project.write("terms/a.csv", "a\n")
+    assert project.run().status == 0
+    (project.root / "terms").chmod(0)
+    run = limited(project, unprivileged)
+    (project.root / "terms").chmod(0o755)
+    assert (run.status, run.ran) == (1, []), run.out
+    assert "terms" in run.out
+    assert "Permission denied" in run.out
+    succeed(project)
 
 
 def test_the_events_file_cannot_be_written(chain: Project) -> None:

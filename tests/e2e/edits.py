@@ -1,0 +1,275 @@
+"""What can happen to a project between two runs: edits, damage, and doings that hide behind old times.
+
+Not here: the runs (`history`).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from tests.e2e.graphs import FILE_KINDS, TIMES, VALUES, WORDS, Node, fits, graphs, references, stages
+from tests.e2e.oracle import Oracle
+from tests.e2e.world import Point
+
+JOBS = ("one", "two words", "sub/zwei ü")
+CONTENTS = st.sampled_from([b"", b"a\n", b"b\n", b"ab\n", b"ba\n", b"hello\n", b"a\nlonger\ntext\n"])
+FILES = ("words.txt", "extra/a.txt", "extra/b.txt", "tree/p", "tree/q/r", "notes/one.txt", "notes/two words.txt")
+GARBAGE = st.sampled_from([b"", b"\x00\xff garbage", b"{}", b"[1]\n", b'{"event":'])
+INDEX = st.integers(0, 99)
+WAYS = st.sampled_from(["plain", "hidden", "future", "past", "anew"])
+
+
+class Edits(RuleBasedStateMachine):
+    """One project, and the rules that change it; nothing runs here."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.base = Path(tempfile.mkdtemp(prefix="history."))
+        self.treasures: set[bytes] = set()
+        self.count = 0
+
+    @initialize(nodes=graphs(), jobs=st.integers(1, 2), content=CONTENTS)
+    def begin(self, nodes: list[Node], jobs: int, content: bytes) -> None:
+        """Write the project."""
+        root = self.base / "project"
+        root.mkdir()
+        self.world = Oracle(root, nodes)
+        for job in JOBS[:jobs]:
+            self.put(f"media/{job}.txt", content)
+        for name in FILES[:4]:
+            self.put(name, b"x\n")
+        self.world.save()
+
+    def put(self, name: str, content: bytes) -> None:
+        """Write a file of the project."""
+        path = self.world.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+    def own(self) -> bytes:
+        """Words that nobody else wrote: they must never be lost."""
+        self.count += 1
+        return b"mine %d\n" % self.count
+
+    def point(self, index: int) -> Point:
+        """One of the tasks."""
+        points = self.world.points()
+        return points[index % len(points)]
+
+    # ---- what people do to sources and files ----
+
+    @rule(index=INDEX, content=CONTENTS, way=WAYS)
+    def edit_file(self, index: int, content: bytes, way: str) -> None:
+        """Other content (or the same again), and a time that says nothing or lies."""
+        files = sorted(file for file in self.world.root.rglob("*") if file.is_file() and self.is_input(file))
+        file = files[index % len(files)]
+        times, old = file.stat(), file.read_bytes()
+        if way == "hidden":
+            content = bytes(byte ^ 1 for byte in old)  # same size, same time
+        if way == "anew":
+            file.unlink()
+        file.write_bytes(content)
+        shift = {"future": 10**9, "past": -(10**9)}.get(way, 0)
+        if way in ("hidden", "future", "past"):
+            os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns + shift * 10**9))
+
+    def is_input(self, file: Path) -> bool:
+        """Whether a file is one that stages read and people write."""
+        return file.relative_to(self.world.root).parts[0] in ("media", "words.txt", "extra", "tree", "notes")
+
+    @rule(index=INDEX, content=CONTENTS)
+    def add_or_remove_a_file(self, index: int, content: bytes) -> None:
+        """A glob or a directory gains or loses a file, an optional one comes or goes."""
+        name = FILES[1 + index % (len(FILES) - 1)]
+        path = self.world.root / name
+        if not path.exists():
+            self.put(name, content)
+        elif len(list(path.parent.iterdir())) > 1 or name.startswith("notes"):
+            path.unlink()
+
+    @rule(index=INDEX, content=CONTENTS)
+    def add_or_remove_a_source(self, index: int, content: bytes) -> None:
+        """A job comes or goes; one always stays."""
+        job = JOBS[index % len(JOBS)]
+        if job not in self.world.jobs():
+            self.put(f"media/{job}.txt", content)
+        elif len(self.world.jobs()) > 1:
+            self.world.jobs()[job].unlink()
+            self.world.job_times = {k: v for k, v in self.world.job_times.items() if k[0] != job}
+            self.world.save()
+
+    # ---- what people do to the pipeline ----
+
+    @rule(index=INDEX, times=TIMES, word=WORDS)
+    def edit_params(self, index: int, times: int, word: Any) -> None:
+        """A stage's params."""
+        node = self.node(index)
+        node.times, node.word = times, word
+        self.world.save()
+
+    @rule(index=INDEX, kind=st.sampled_from(FILE_KINDS), file=st.sampled_from(["out.txt", "new.txt"]))
+    def edit_command(self, index: int, kind: str, file: str) -> None:
+        """A stage's command and the name of its output."""
+        node = self.node(index)
+        if node.kind in FILE_KINDS:
+            node.kind, node.file = kind, file
+            self.world.save()
+
+    @rule(index=INDEX)
+    def break_or_mend(self, index: int) -> None:
+        """A stage's program fails from now on, or no more."""
+        node = self.node(index)
+        if node.kind != "own":
+            node.broken = not node.broken
+            self.world.save()
+
+    @rule(index=INDEX, data=st.data())
+    def edit_inputs(self, index: int, data: st.DataObject) -> None:
+        """What a stage reads: other references, or the same in another order."""
+        node = self.node(index)
+        order = self.world.order()
+        earlier = [self.world.nodes[name] for name in order[: order.index(node.name)]]
+        readable = [producer for producer in earlier if fits(node.values, producer)]
+        node.reads = data.draw(st.lists(references(readable), min_size=1, max_size=3))
+        self.world.save()
+
+    @rule(index=INDEX, values=VALUES)
+    def edit_matrix(self, index: int, values: tuple[str, ...]) -> None:
+        """A matrix comes, goes, or changes its values or their order."""
+        node = self.node(index)
+        readers = [other for other in self.world.nodes.values() if node.name in self.world.needs(other.name)]
+        producers = [self.world.nodes[name] for name in self.world.needs(node.name)]
+        changed = Node(node.name, node.kind, [], values=values)
+        if all(fits(reader.values, changed) for reader in readers) and all(fits(values, p) for p in producers):
+            node.values = values
+            self.world.save()
+
+    @rule(index=INDEX, job=INDEX, times=st.none() | TIMES)
+    def edit_job_params(self, index: int, job: int, times: int | None) -> None:
+        """One job differs."""
+        jobs = list(self.world.jobs())
+        key = (jobs[job % len(jobs)], self.node(index).name)
+        self.world.job_times.pop(key, None)
+        if times is not None:
+            self.world.job_times[key] = times
+        self.world.save()
+
+    @rule(index=INDEX)
+    def deliver_or_not(self, index: int) -> None:
+        """Copies are wanted, or no more."""
+        node = self.node(index)
+        if node.kind not in ("split", "pair"):
+            node.deliver = not node.deliver
+            self.world.save()
+
+    @rule(seed=st.randoms(use_true_random=False))
+    def shuffle_stages(self, seed: random.Random) -> None:
+        """The order of the tables in the file."""
+        names = list(self.world.nodes)
+        seed.shuffle(names)
+        self.world.nodes = {name: self.world.nodes[name] for name in names}
+        self.world.save()
+
+    @rule(salt=st.sampled_from(["salt", "pepper"]))
+    def edit_the_stage_file(self, salt: str) -> None:
+        """The code of the project's own Python stage."""
+        self.world.salt = salt
+        self.world.save()
+
+    @rule(data=st.data())
+    def add_or_remove_a_stage(self, data: st.DataObject) -> None:
+        """A stage at the end of the graph."""
+        read = set().union(*map(self.world.needs, self.world.nodes))
+        unread = [name for name in self.world.nodes if name not in read]
+        if len(self.world.nodes) > 3:
+            name = data.draw(st.sampled_from(unread))
+            del self.world.nodes[name]
+            self.world.job_times = {k: v for k, v in self.world.job_times.items() if k[1] != name}
+        else:
+            name = next(f"S{n}" for n in range(9) if f"S{n}" not in self.world.nodes)
+            self.world.nodes[name] = data.draw(stages(name, list(self.world.nodes.values())))
+        self.world.save()
+
+    def node(self, index: int) -> Node:
+        """One of the stages."""
+        return list(self.world.nodes.values())[index % len(self.world.nodes)]
+
+    # ---- what happens to what the program wrote ----
+
+    @rule(index=INDEX, way=st.sampled_from(["edit", "hidden", "truncate", "delete", "stray", "folder", "touch"]))
+    def tamper(self, index: int, way: str) -> None:
+        """An output is edited, cut off, deleted, or gets company."""
+        folder = self.world.directory(self.point(index))
+        files = sorted(f for f in folder.rglob("*") if f.is_file() and f.name != "manifest.json")
+        if not files:
+            return
+        file = files[index % len(files)]
+        times, words = file.stat(), self.own()
+        if way == "edit":
+            file.write_bytes(words)
+        elif way == "hidden":
+            file.write_bytes(bytes(byte ^ 1 for byte in file.read_bytes()))
+            os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+        elif way == "truncate":
+            file.write_bytes(file.read_bytes()[:-1])
+        elif way == "delete":
+            file.unlink()
+        elif way == "stray":
+            file.with_name("stray").write_bytes(words)
+        elif way == "folder":
+            shutil.rmtree(folder)
+        else:
+            os.utime(file, (10**9, 10**9))
+        self.note_treasures(words)
+
+    @rule(index=INDEX, content=GARBAGE | st.none())
+    def tamper_with_a_copy(self, index: int, content: bytes | None) -> None:
+        """A delivered copy is edited or deleted."""
+        copies = sorted(file for file in (self.world.root / "out").rglob("*") if file.is_file())
+        if copies:
+            words = self.own()
+            copies[index % len(copies)].unlink()
+            if content is not None:
+                copies[index % len(copies)].write_bytes(words)
+            self.note_treasures(words)
+
+    @rule(index=INDEX, length=st.integers(0, 400), garbage=GARBAGE | st.none())
+    def tamper_with_a_manifest(self, index: int, length: int, garbage: bytes | None) -> None:
+        """A manifest is cut off, overwritten, or replaced by another job's."""
+        file = self.world.directory(self.point(index)) / "manifest.json"
+        others = sorted((self.world.root / "jobs").glob(f"*/{self.point(index).folder}/manifest.json"))
+        if not file.exists():
+            return
+        if length > 300:
+            file.write_bytes(others[length % len(others)].read_bytes() if others else b"")
+        elif garbage is None:
+            file.write_bytes(file.read_bytes()[:length])
+        else:
+            file.write_bytes(garbage)
+
+    @rule(index=INDEX, garbage=GARBAGE | st.none())
+    def spoil_what_is_derived(self, index: int, garbage: bytes | None) -> None:
+        """The stat cache, a lock, a log, a record, a summary, an earlier output: damaged or gone."""
+        jobs = self.world.root / "jobs"
+        kinds = ("locks", "logs", "delivered")
+        files = sorted(f for f in jobs.rglob("*") if f.is_file() and f.parent.name in (".mediabuild", *kinds))
+        files += sorted(f for f in jobs.rglob(".mediabuild/generations/**/*") if f.is_file())
+        files += sorted(f for job in self.world.jobs() for f in (jobs / job).glob("*.*") if f.is_file())
+        if not files:
+            return
+        file = files[index % len(files)]
+        file.unlink()
+        if garbage is not None:
+            file.write_bytes(garbage)
+
+    def note_treasures(self, *words: bytes) -> None:
+        """Which of a person's words are there, after a person's own doing."""
+        self.treasures = (self.treasures | set(words)) & self.world.contents()

@@ -1,0 +1,142 @@
+"""Random graphs of small stages: what each is in `pipeline.toml`, and how hypothesis draws them.
+
+Not here: what their programs write (`oracle`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import strategies as st
+
+ALL = (
+    'show() { if [ -d "$1" ]; then for x in "$1"/*; do if [ -e "$x" ]; then show "$x"; fi; done; else cat "$1"; fi; }\n'
+    'all() { for f in "$@"; do show "$f"; done; }\n'
+    'repeat() { n=$1; shift; i=0; while [ "$i" -lt "$n" ]; do all "$@"; i=$((i+1)); done; }\n'
+)
+SCRIPTS = {  # $1 … are: the output, times, word, value, the inputs
+    "join": 'o=$1 n=$2 w=$3 v=$4; shift 4; { repeat "$n" "$@"; printf "%s\\n" "$w$v"; } > "$o"',
+    "head": 'o=$1 n=$2; shift 4; all "$@" | head -c "$n" > "$o"',
+    "count": 'o=$1; shift 4; all "$@" | wc -c > "$o"',
+    "slow": 'o=$1 n=$2 w=$3 v=$4; shift 4; echo part > "$o"; sleep 0.03; '
+    '{ repeat "$n" "$@"; printf "%s\\n" "$w$v"; } > "$o"',
+    "split": 'o=$1 n=$2 w=$3 v=$4; shift 4; mkdir "$o"; i=0; while [ "$i" -lt "$n" ]; do mkdir "$o/d$i"; '
+    '{ all "$@"; printf "%s\\n" "$i$w$v"; } > "$o/d$i/part"; i=$((i+1)); done',
+    "pair": 'o=$1 n=$2 w=$3 v=$4; shift 4; { repeat "$n" "$@"; printf "%s\\n" "$w$v"; } > "$o"; '
+    'all "$@" | wc -c > "${o%out.txt}sub/size"',
+}
+BROKEN = "exit 7; "
+FILE_KINDS = ("join", "head", "count", "slow")
+OWN_STAGE = '''"""A stage of the project's own."""
+
+import msgspec
+
+from mediabuild.stage import Context, stage
+
+SALT = "{salt}"
+
+
+class OwnParams(msgspec.Struct, forbid_unknown_fields=True):
+    times: int = 1
+    word: str | bool | int | float = ""
+    v: str = ""
+
+
+@stage(version=1, inputs={{}}, optional={{"i0": "", "i1": "", "i2": "", "i3": ""}}, outputs={{"out": "out.txt"}})
+def own(ctx: Context, params: OwnParams) -> None:
+    found = b""
+    for name in ("i0", "i1", "i2", "i3"):
+        for path in ctx.inputs(name).values():
+            files = sorted(path.rglob("*"), key=lambda p: p.parts) if path.is_dir() else [path]
+            found += b"".join(file.read_bytes() for file in files if file.is_file())
+    ctx.output("out").write_bytes(found * params.times + f"{{SALT}}{{params.v}}".encode())
+'''
+
+
+WORDS = st.sampled_from(["", "w", "x", "1", 1, 1.0, True, "true", "-n", "$HOME"])
+TIMES = st.integers(0, 3)
+VALUES = st.sampled_from([(), (), (), ("x",), ("x", "y"), ("y", "x"), ("y",)])
+PATHS = ("./words.txt", "./extra/*.txt", "./tree", "?./notes/{job}.txt", "?./none/*")
+
+
+@dataclass
+class Node:
+    """A stage of the random graph.
+
+    Args:
+        reads: references, as `pipeline.toml` writes them; the input names are i0, i1 …
+        values: its matrix over `v`; empty for none.
+        file: the name of its output file.
+    """
+
+    name: str
+    kind: str
+    reads: list[str]
+    times: int = 1
+    word: Any = "w"
+    values: tuple[str, ...] = ()
+    file: str = "out.txt"
+    deliver: bool = False
+    broken: bool = False
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """As `pipeline.toml` writes them."""
+        return {
+            "split": {"out": "parts"},
+            "pair": {"out": "out.txt", "size": "sub/size"},
+            "own": {"out": "out.txt"},
+        }.get(self.kind, {"out": self.file})
+
+    def command(self) -> list[str]:
+        """The argv of a command stage, with its placeholders."""
+        script = ALL + (BROKEN if self.broken else "") + SCRIPTS[self.kind]
+        value = "{params.v}" if self.values else ""
+        inputs = [f"{{inputs.i{number}}}" for number in range(len(self.reads))]
+        return ["sh", "-c", script, self.name, "{outputs.out}", "{params.times}", "{params.word}", value, *inputs]
+
+    def table(self) -> dict[str, Any]:
+        """Its table in `pipeline.toml`."""
+        table: dict[str, Any] = {"inputs": {f"i{n}": text for n, text in enumerate(self.reads)}}
+        table["params"] = {"times": self.times, "word": self.word}
+        if self.kind == "own":
+            table["uses"] = "own"
+        else:
+            table |= {"command": self.command(), "outputs": self.outputs}
+        if self.values:
+            table["matrix"] = {"v": list(self.values)}
+        if self.deliver:
+            table["deliver"] = f"out/{{job}}-{self.name}" + ("-{v}" if self.values else "")
+        return table
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> list[Node]:
+    """Two to five stages; each reads earlier stages, the source and files."""
+    nodes: list[Node] = []
+    for number in range(draw(st.integers(2, 5))):
+        nodes.append(draw(stages(f"S{number}", nodes)))
+    return nodes
+
+
+@st.composite
+def stages(draw: st.DrawFn, name: str, earlier: list[Node]) -> Node:
+    """A stage that can stand behind the earlier ones."""
+    kind = draw(st.sampled_from(["join", "join", "head", "count", "slow", "split", "pair", "own"]))
+    values = draw(VALUES)
+    readable = [node for node in earlier if fits(values, node)]
+    reads = draw(st.lists(references(readable), min_size=1, max_size=3))
+    deliver = kind not in ("split", "pair") and draw(st.booleans()) and draw(st.booleans())
+    return Node(name, kind, reads, draw(TIMES), draw(WORDS), values, deliver=deliver)
+
+
+def fits(values: tuple[str, ...], producer: Node) -> bool:
+    """Whether a stage with these matrix values can read the producer, value by value."""
+    return not values or not producer.values or set(values) <= set(producer.values)
+
+
+def references(readable: list[Node]) -> st.SearchStrategy[str]:
+    """What a stage can read: mostly other stages."""
+    of_stages = [f"{node.name}{suffix}" for node in readable for suffix in ("", *(f".{out}" for out in node.outputs))]
+    return st.sampled_from([*of_stages, *of_stages, "source", "source", *PATHS])

@@ -1,0 +1,237 @@
+"""What a run must do, and every byte that it must leave: plain Python over the files that are there.
+
+It shares nothing with the engine but the manifest's documented form, so that both would have to be wrong in the
+same way.
+
+Not here: which histories are tried (`history`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import blake3
+
+from tests.e2e.world import Point, World
+
+Tree = bytes | dict[str, bytes]  # a file, or a directory: relative path → bytes
+Outputs = dict[str, list[tuple[str, Tree]]]  # output name → its paths in the stage's directory
+
+
+@dataclass
+class Plan:
+    """What a run must do.
+
+    Args:
+        error: nothing runs, since a range needs something that is not there.
+        runs: tasks that run, or whose earlier outputs come back. fails, blocked: tasks.
+        delivers: tasks that copy their outputs. forced: tasks that must really run.
+        outputs, copies: what is there afterwards.
+    """
+
+    error: bool = False
+    runs: set[str] = field(default_factory=set)
+    fails: set[str] = field(default_factory=set)
+    blocked: set[str] = field(default_factory=set)
+    delivers: set[str] = field(default_factory=set)
+    outputs: dict[Point, Outputs] = field(default_factory=dict)
+    copies: dict[Path, bytes] = field(default_factory=dict)
+    forced: set[str] = field(default_factory=set)
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to do."""
+        return not (self.runs or self.fails or self.delivers)
+
+
+def digest(content: bytes) -> str:
+    """As in manifests."""
+    return "blake3:" + blake3.blake3(content).hexdigest()
+
+
+def flat(tree: Tree) -> bytes:
+    """All bytes of a file or directory, in the order of names."""
+    if isinstance(tree, bytes):
+        return tree
+    return b"".join(tree[name] for name in sorted(tree, key=lambda name: name.split("/")))
+
+
+def labelled(label: str, tree: Tree) -> dict[str, str]:
+    """Label → digest, as a manifest records a file or directory."""
+    if isinstance(tree, bytes):
+        return {label: digest(tree)}
+    return {f"{label}/{name}": digest(content) for name, content in tree.items()} or {label + "/": digest(b"")}
+
+
+def read_tree(path: Path) -> Tree:
+    """A file or directory on disk."""
+    if path.is_dir():
+        return {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
+    return path.read_bytes()
+
+
+def text(value: Any) -> str:
+    """A param's value as a command gets it."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def compact(value: Any) -> str:
+    """JSON as manifests hold it in a text."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+class Oracle(World):
+    """A project, and what is to become of it."""
+
+    def read(self, point: Point, reference: str, made: dict[Point, Outputs]) -> Iterator[tuple[str, Tree]]:
+        """(label, content) of all that a reference hands over, in order."""
+        reference = reference.removeprefix("?")
+        if reference == "source":
+            source = self.jobs()[point.job]
+            yield str(source.relative_to(self.root)), source.read_bytes()
+        elif "/" in reference:
+            pattern = reference.replace("{job}", point.job).removeprefix("./")
+            files = sorted(self.root.glob(pattern)) if "*" in pattern else [self.root / pattern]
+            for file in files:
+                if file.exists():
+                    yield str(file.relative_to(self.root)), read_tree(file)
+        else:
+            _, _, output = reference.partition(".")
+            for producer in self.producers(point, reference):
+                for name in [output] if output else sorted(made[producer]):
+                    for path, tree in made[producer].get(name, []):
+                        yield f"{producer.folder}/{path}", tree
+
+    def compute(self, point: Point, params: dict[str, Any], inputs: list[list[tuple[str, Tree]]]) -> Outputs:
+        """What the task's program writes."""
+        node = self.nodes[point.stage]
+        content = b"".join(flat(tree) for files in inputs for _, tree in files)
+        times, word = params["times"], (text(params["word"]) + point.value).encode()
+        joined: Tree = content * times + word + b"\n"
+        path = node.outputs["out"]
+        if node.kind == "head":
+            return {"out": [(path, content[:times])]}
+        if node.kind == "count":
+            return {"out": [(path, f"{len(content)}\n".encode())]}
+        if node.kind == "split":
+            parts: Tree = {f"d{n}/part": content + str(n).encode() + word + b"\n" for n in range(times)}
+            return {"out": [(path, parts)]}
+        if node.kind == "pair":
+            return {"out": [(path, joined)], "size": [("sub/size", f"{len(content)}\n".encode())]}
+        if node.kind == "own":
+            return {"out": [(path, content * times + (self.salt + point.value).encode())]}
+        return {"out": [(path, joined)]}
+
+    def manifest(self, point: Point) -> dict[str, Any] | None:
+        """The recorded facts, if they are sound."""
+        try:
+            found = json.loads((self.directory(point) / "manifest.json").read_bytes())
+        except (OSError, ValueError):
+            return None
+        if not isinstance(found, dict) or "inputs" not in found:
+            return None
+        lines = sorted(
+            f"{name} {json.dumps(path, ensure_ascii=False)} {value}\n"
+            for name, files in found["inputs"].items()
+            for path, value in files.items()
+        )
+        checksum = "sha256:" + hashlib.sha256("".join(lines).encode()).hexdigest()
+        return found if checksum == found["inputs_checksum"] else None
+
+    def on_disk(self, point: Point, manifest: dict[str, Any]) -> Outputs | None:
+        """The outputs that are there, or None when they aren't what the manifest records."""
+        folder = self.directory(point)
+        found: Outputs = {}
+        recorded: dict[str, str] = {}
+        declared = self.nodes[point.stage].outputs
+        for name, files in manifest["outputs"].items():
+            recorded |= files
+            directory = declared.get(name, "")
+            whole = directory and (folder / directory).is_dir()
+            paths = [directory] if whole else sorted({p.split("/")[0] if p.startswith("parts/") else p for p in files})
+            try:
+                found[name] = [(path, read_tree(folder / path)) for path in paths]
+            except OSError:
+                return None
+        actual = {k: v for files in found.values() for path, tree in files for k, v in labelled(path, tree).items()}
+        return found if actual == recorded else None
+
+    def copies(self, point: Point, outputs: Outputs) -> dict[Path, bytes]:
+        """The copies that `deliver` asks for."""
+        node = self.nodes[point.stage]
+        if not node.deliver:
+            return {}
+        path, tree = outputs["out"][0]
+        assert isinstance(tree, bytes)
+        name = f"{point.job}-{point.stage}" + (f"-{point.value}" if point.value else "")
+        return {self.root / "out" / (name + path[path.index(".") :]): tree}
+
+    def plan(
+        self,
+        selected: set[str] | None = None,
+        *,
+        ranged: bool = False,
+        forced: set[str] | None = None,
+        times: dict[str, int] | None = None,
+    ) -> Plan:
+        """What a run must do now.
+
+        Args:
+            selected: names of tasks; None for all. ranged: they bring no dependencies.
+            forced: tasks under `--force`. times: stage → `times` from the command line.
+        """
+        plan, stopped = Plan(forced=forced or set()), set()
+        for point in self.points():
+            manifest = self.manifest(point)
+            there = self.on_disk(point, manifest) if manifest is not None else None
+            if selected is not None and point.name not in selected:
+                if there is not None:
+                    plan.outputs[point] = there
+                continue
+            node = self.nodes[point.stage]
+            producers = [p for reference in node.reads for p in self.producers(point, reference)]
+            if any(p in stopped for p in producers):
+                plan.blocked.add(point.name)
+                stopped.add(point)
+                continue
+            if any(p not in plan.outputs for p in producers):
+                assert ranged, "a task is planned before what it reads"
+                plan.error = True
+                continue
+            params = self.params(point, times or {})
+            inputs = [list(self.read(point, reference, plan.outputs)) for reference in node.reads]
+            fresh = manifest is not None and there is not None and self.same(point, manifest, params, inputs)
+            if there is not None and fresh and point.name not in plan.forced:
+                plan.outputs[point] = there
+            elif node.broken:
+                plan.fails.add(point.name)
+                stopped.add(point)
+                continue
+            else:
+                plan.runs.add(point.name)
+                plan.outputs[point] = self.compute(point, params, inputs)
+            for copy, content in self.copies(point, plan.outputs[point]).items():
+                plan.copies[copy] = content
+                if not copy.is_file() or copy.read_bytes() != content:
+                    plan.delivers.add(point.name)
+        if plan.error:
+            return Plan(error=True)
+        return plan
+
+    def same(
+        self, point: Point, manifest: dict[str, Any], params: dict[str, Any], inputs: list[list[tuple[str, Tree]]]
+    ) -> bool:
+        """Whether the recorded facts are the present ones."""
+        node = self.nodes[point.stage]
+        if node.kind == "own":
+            code = {"file": digest((self.root / "stages/own.py").read_bytes())}
+        else:
+            code = {"command": compact(node.command()), "outputs": compact(dict(sorted(node.outputs.items())))}
+        files = {f"i{n}": {k: v for f in found for k, v in labelled(*f).items()} for n, found in enumerate(inputs)}
+        facts = json.dumps([code, params, files], sort_keys=True)  # as text: 1, 1.0 and true are equal in Python
+        return facts == json.dumps([manifest["code"], manifest["params"], manifest["inputs"]], sort_keys=True)
