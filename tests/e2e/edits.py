@@ -5,6 +5,7 @@ Not here: the runs (`history`).
 
 from __future__ import annotations
 
+import copy
 import os
 import random
 import shutil
@@ -34,6 +35,7 @@ class Edits(RuleBasedStateMachine):
         super().__init__()
         self.base = Path(tempfile.mkdtemp(prefix="history."))
         self.treasures: set[bytes] = set()
+        self.past: list[tuple[dict[str, bytes], tuple[Any, ...]]] = []
         self.count = 0
 
     @initialize(nodes=graphs(), jobs=st.integers(1, 2), content=CONTENTS)
@@ -69,7 +71,7 @@ class Edits(RuleBasedStateMachine):
     @rule(index=INDEX, content=CONTENTS, way=WAYS)
     def edit_file(self, index: int, content: bytes, way: str) -> None:
         """Other content (or the same again), and a time that says nothing or lies."""
-        files = sorted(file for file in self.world.root.rglob("*") if file.is_file() and self.is_input(file))
+        files = sorted(file for file in self.world.root.rglob("*") if self.is_input(file))
         file = files[index % len(files)]
         times, old = file.stat(), file.read_bytes()
         if way == "hidden":
@@ -83,7 +85,8 @@ class Edits(RuleBasedStateMachine):
 
     def is_input(self, file: Path) -> bool:
         """Whether a file is one that stages read and people write."""
-        return file.relative_to(self.world.root).parts[0] in ("media", "words.txt", "extra", "tree", "notes")
+        places = ("media", "words.txt", "extra", "tree", "notes")
+        return file.relative_to(self.world.root).parts[0] in places and file.is_file()
 
     @rule(index=INDEX, content=CONTENTS)
     def add_or_remove_a_file(self, index: int, content: bytes) -> None:
@@ -105,6 +108,31 @@ class Edits(RuleBasedStateMachine):
             self.world.jobs()[job].unlink()
             self.world.job_times = {k: v for k, v in self.world.job_times.items() if k[0] != job}
             self.world.save()
+
+    # ---- what people take back ----
+
+    def remember(self) -> None:
+        """Keep this moment, to go back to: its files, and its pipeline."""
+        root, world = self.world.root, self.world
+        files = {str(file.relative_to(root)): file.read_bytes() for file in root.rglob("*") if self.is_input(file)}
+        self.past.append((files, copy.deepcopy((world.nodes, world.job_times, world.salt))))
+
+    @rule(index=INDEX, what=st.sampled_from(["files", "pipeline", "both"]))
+    def go_back(self, index: int, what: str) -> None:
+        """An earlier moment's files or pipeline come back, so that earlier outputs may come back too."""
+        if not self.past:
+            return
+        files, pipeline = self.past[index % len(self.past)]
+        if what != "files":
+            self.world.nodes, self.world.job_times, self.world.salt = copy.deepcopy(pipeline)
+        if what != "pipeline":
+            for file in filter(self.is_input, list(self.world.root.rglob("*"))):
+                file.unlink()
+            for name, content in files.items():
+                self.put(name, content)
+        jobs = self.world.jobs()
+        self.world.job_times = {key: times for key, times in self.world.job_times.items() if key[0] in jobs}
+        self.world.save()
 
     # ---- what people do to the pipeline ----
 
@@ -229,6 +257,17 @@ class Edits(RuleBasedStateMachine):
         else:
             os.utime(file, (10**9, 10**9))
         self.note_treasures(words)
+
+    @rule(index=INDEX, name=st.sampled_from(["stray", "d0/stray", "new/stray"]))
+    def add_to_a_directory(self, index: int, name: str) -> None:
+        """A person puts a file of their own into an output that is a directory, and is handed on whole."""
+        folders = sorted((self.world.root / "jobs").glob("**/parts"))
+        folders = [folder for folder in folders if ".mediabuild" not in folder.parts]
+        if folders:
+            words, path = self.own(), folders[index % len(folders)] / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(words)
+            self.note_treasures(words)
 
     @rule(index=INDEX, content=GARBAGE | st.none())
     def tamper_with_a_copy(self, index: int, content: bytes | None) -> None:

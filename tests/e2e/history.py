@@ -140,6 +140,7 @@ class AnyHistory(Edits):
 
     def verify(self, ran: Ran, plan: Plan) -> None:
         """The run did what had a reason and nothing else, and left what a clean build makes."""
+        self.remember()
         story = f"{plan}\n{ran.out}{ran.err}"
         assert ran.status == (3 if plan.error else 1 if plan.fails else 0), story
         restored = ran.tasks("stage_restored")

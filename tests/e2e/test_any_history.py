@@ -21,7 +21,7 @@ from tests.e2e.crash import Launcher
 from tests.e2e.history import AnyHistory
 
 LONG_MINUTES = float(os.environ.get("MEDIABUILD_LONG", "0"))
-CI = settings(max_examples=6, stateful_step_count=18, deadline=None, derandomize=True, database=None,
+CI = settings(max_examples=12, stateful_step_count=20, deadline=None, derandomize=True, database=None,
               suppress_health_check=list(HealthCheck))  # fmt: skip
 LONG = settings(CI, max_examples=40, stateful_step_count=30, derandomize=False, print_blob=True)
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests.e2e.conftest import CHAIN, Project, read_events
 
-ROUNDS = 50 if os.environ.get("MEDIABUILD_LONG") else 5
+ROUNDS = 50 if os.environ.get("MEDIABUILD_LONG") else 3
 WAITING = """
 [pipeline]
 sources = ["media/*.txt"]
