@@ -259,6 +259,7 @@ def _references(
         if not optional and not _is_there(given, pipeline.root):
             where = f"stages.{spec.name}.inputs.{name}"
             mistakes.add(where, f"nothing is at {given.pattern}", f'"?{text}" if it may be absent')
+        _check_apart(f"stages.{spec.name}.inputs.{name}", given, pipeline, mistakes)
         yield given
     else:
         stage, output = split_reference(text)
@@ -277,6 +278,18 @@ def _given(text: str, job: str, optional: bool, root: Path) -> Given:
     # braces before the job's name goes in, which may hold braces of its own
     choices = (os.path.normpath(choice.replace("{job}", glob.escape(job))) for choice in expand_braces(text))
     return Given(pattern=path, globs=tuple(choices), optional=optional)
+
+
+def _check_apart(where: str, given: Given, pipeline: Pipeline, mistakes: Mistakes) -> None:
+    """A path may neither hold the jobs directory, which every run changes, nor lie in it."""
+    path, jobs = (os.path.normpath(p) for p in (pipeline.root / given.pattern, pipeline.jobs_dir))
+    if given.globs:
+        path = os.path.normpath(pipeline.root / fixed_part(given.pattern))
+        holds = False
+    else:
+        holds = (jobs + "/").startswith(path.rstrip("/") + "/")
+    if holds or (path + "/").startswith(jobs + "/"):
+        mistakes.add(where, f"{given.pattern} and the jobs directory overlap", "read a stage's output as STAGE.OUTPUT")
 
 
 def _is_there(given: Given, root: Path) -> bool:

@@ -73,3 +73,15 @@ def test_one_gpu_is_used_by_one_task_at_a_time(project: Project) -> None:
     assert len(heavy) == len(light) == 4
     assert all(one[1] <= other[0] for one, other in itertools.pairwise(heavy))
     assert any(one[0] < other[1] and other[0] < one[1] for one in heavy for other in light)
+
+
+@pytest.mark.parametrize("reference", ["./", "./jobs", "./jobs/a/A/a.txt", "./jobs/*/A/a.txt"])
+def test_an_input_that_overlaps_the_jobs_is_refused(project: Project, reference: str) -> None:
+    """Every run would change it, or read another stage's output behind the scheduler's back."""
+    project.write(
+        "pipeline.toml", CHAIN.replace('{ text = "B.text" }', f'{{ text = "B.text", more = "?{reference}" }}')
+    )
+    project.write("media/a.txt", "a")
+    run = project.run()
+    assert run.status == 3
+    assert "stages.C.inputs.more" in run.err and "overlap" in run.err
