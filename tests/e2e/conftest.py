@@ -18,6 +18,9 @@ import pytest
 
 from tests.e2e.crash import Launcher
 
+# without the programs of the tests' own venv, demucs among them: what runs must not depend on how pytest was called
+PATH = os.pathsep.join(part for part in os.environ["PATH"].split(os.pathsep) if part != f"{sys.prefix}/bin")
+
 CHAIN = """
 [pipeline]
 sources = ["media/*.txt"]
@@ -79,7 +82,7 @@ class Project:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.env = {**os.environ, "NO_COLOR": "1"}
+        self.env = {**os.environ, "NO_COLOR": "1", "PATH": PATH}
         self.program = [sys.executable, "-m", "mediabuild.main"]
         self._runs = 0
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Project, Ran
+from tests.e2e.conftest import PATH, Project, Ran
 from tests.wheels import make_wheels, offline
 
 # A stage that says it runs demucs, and writes down where it ran.
@@ -92,7 +92,7 @@ def test_the_hint_of_a_missing_interpreter_makes_the_separators(voices: Project)
 
 def test_it_is_installed_once_where_the_user_says(voices: Project, wheels: Path) -> None:
     """`--auto-install-demucs --demucs-venv DIR`: progress on the console, the stage runs there, then all is fresh."""
-    voices.env = {**offline(wheels), "NO_COLOR": "1"}
+    voices.env = {**offline(wheels), "NO_COLOR": "1", "PATH": PATH}
     run = voices.run("--auto-install-demucs", "--demucs-venv=mine")
     assert where(voices, run) == voices.root / "mine"
     assert "install: installing torch==2.13.0 and demucs" in run.err
