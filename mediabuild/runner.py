@@ -13,6 +13,7 @@ import contextlib
 import queue
 import signal
 import threading
+import time
 import traceback
 from collections import deque
 from collections.abc import Iterator
@@ -32,6 +33,8 @@ from mediabuild.report import Report
 from mediabuild.slots import Held, Slots
 
 POLL_S = 0.05  # how often slots that another run holds are tried again
+LOOK_S = 0.25  # how often the loop looks whether it was asked to stop
+INSIST_S = 1.0  # a second signal counts when the first had no effect for this long
 
 Done = tuple[Any, BaseFail | None]
 
@@ -65,7 +68,7 @@ class Crew:
             self._threads[-1].start()
         self._jobs.put(node)
 
-    def finished(self, timeout_s: float | None) -> Done | None:
+    def finished(self, timeout_s: float) -> Done | None:
         """The next task that ends, or None when none does within the time."""
         try:
             done = self.done.get(timeout=timeout_s)
@@ -119,6 +122,7 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         try:
             self._schedule(task_dispatcher, crew)
         except (Interrupted, KeyboardInterrupt):
+            STOP.cleaning_up = True
             self.interrupted = True
             self.executor.processes.stop_all()
         finally:
@@ -130,6 +134,7 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         inbox: deque[Any] = deque([None])  # what doit is to hear of: finished nodes, or None to ask for more
         ready: list[Any] = []
         while True:
+            STOP.check()
             if self._stop_running:
                 inbox.clear()
                 ready.clear()
@@ -143,7 +148,7 @@ class PipelineRunner(Runner):  # type: ignore[misc]
             elif crew.free and inbox:
                 self._pull(dispatcher, inbox, ready)
             elif crew.running or ready:
-                ended = crew.finished(POLL_S if ready and crew.free else None)
+                ended = crew.finished(POLL_S if ready and crew.free else LOOK_S)
                 if ended is not None:
                     self.process_task_result(*ended)
                     inbox.append(ended[0])
@@ -241,22 +246,43 @@ class PipelineRunner(Runner):  # type: ignore[misc]
             self._stop_running = True
 
 
-@contextlib.contextmanager
-def signals_interrupt() -> Iterator[None]:
-    """INT, TERM and HUP raise `Interrupted` in the main thread, once; a second one is ignored while cleaning up."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    seen = False
+class Stop:
+    """Whether INT, TERM or HUP asked the run to stop.
 
-    def interrupt(number: int, frame: Any) -> None:
-        nonlocal seen
-        if not seen:
-            seen = True
+    The handler raises `Interrupted` in the main thread, but Python drops what is raised in a `__del__`
+    or a callback: so the request is also kept here, and the scheduling loop looks.
+    """
+
+    def __init__(self) -> None:
+        self.asked_s: float | None = None
+        self.cleaning_up = False
+
+    def handle(self, number: int, frame: Any) -> None:
+        """The signal handler: a second signal while cleaning up changes nothing."""
+        now_s, first = time.monotonic(), self.asked_s is None
+        if first:
+            self.asked_s = now_s
+        if first or (not self.cleaning_up and now_s - (self.asked_s or now_s) > INSIST_S):
             raise Interrupted("interrupted")
 
+    def check(self) -> None:
+        """Raise `Interrupted` if the run was asked to stop."""
+        if self.asked_s is not None:
+            raise Interrupted("interrupted")
+
+
+STOP = Stop()  # of this process, as its signal handlers are
+
+
+@contextlib.contextmanager
+def signals_interrupt() -> Iterator[None]:
+    """INT, TERM and HUP raise `Interrupted` in the main thread while the block runs."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    STOP.asked_s, STOP.cleaning_up = None, False
     earlier = {n: signal.getsignal(n) for n in numbers}
     for n in numbers:
         if earlier[n] is not signal.SIG_IGN:  # nohup means it
-            signal.signal(n, interrupt)
+            signal.signal(n, STOP.handle)
     try:
         yield
     finally:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -39,6 +40,7 @@ STAGE = '''"""Waits while a file says so, with a child of its own."""
 
 import os
 import subprocess
+import sys
 import sys
 import time
 from pathlib import Path
@@ -265,3 +267,19 @@ def test_stages_that_run_at_once_all_stop(slow: Project) -> None:
     assert end(run).status == 130
     assert wait_for_end(marker(slow)) == []
     assert list(slow.root.glob("jobs/*/.mediabuild/tmp/*")) == []
+
+
+def test_an_interrupt_while_it_loads_leaves_no_traceback(project: Project) -> None:
+    """Ctrl-C before there is anything to stop: exit 130, and not a word."""
+    command = [sys.executable, "-X", "importtime", "-m", "mediabuild", "status"]
+    with subprocess.Popen(command, cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stderr is not None
+        said = ""
+        for line in run.stderr:
+            said += line
+            if "tomllib" in line:
+                run.send_signal(signal.SIGINT)
+                break
+        said += run.stderr.read()
+        assert run.wait(20) == 130
+    assert "Traceback" not in said and "KeyboardInterrupt" not in said

@@ -1,0 +1,27 @@
+"""`python -m mediabuild`, and the console script: leaves quietly when it is interrupted while it still loads.
+
+Not here: the program (`main`).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+
+def leave(number: int, frame: Any) -> None:
+    """Nothing runs yet, or no more: there is nothing to clean up."""
+    os._exit(130)
+
+
+def main() -> int:
+    """Load the program and run it; returns its exit status."""
+    signal.signal(signal.SIGINT, leave)
+    from mediabuild.main import main as program
+
+    return program()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
