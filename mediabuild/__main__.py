@@ -1,4 +1,4 @@
-"""`python -m mediabuild`, and the console script: leaves quietly when it is interrupted while it still loads.
+"""`python -m mediabuild`, and the console script: where nothing changed it loads nothing more.
 
 Not here: the program (`main`).
 """
@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from typing import Any
+
+from mediabuild.noop import noop
 
 
 def leave(number: int, frame: Any) -> None:
@@ -18,6 +21,8 @@ def leave(number: int, frame: Any) -> None:
 def main() -> int:
     """Load the program and run it; returns its exit status."""
     signal.signal(signal.SIGINT, leave)
+    if noop(sys.argv[1:]):
+        return 0
     from mediabuild.main import main as program
 
     return program()

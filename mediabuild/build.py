@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import tomli_w
 
+from mediabuild.bulk import Bulk
 from mediabuild.config import Mistakes, load_pipeline
 from mediabuild.device import Devices
 from mediabuild.digest import Digests, write_atomically
@@ -37,6 +38,7 @@ class Options:
         manifests_only: the recordings may not be here; jobs are also those with manifests.
         variables: doit's NAME=VALUE words. allow_unknown: some of them may be the dodo file's own.
         demucs_venv: the separator's venv, where it isn't the project's `venv/demucs`.
+        narrow: leave out the tasks of jobs that are all fresh.
     """
 
     selection: Selection = field(default_factory=Selection)
@@ -47,6 +49,13 @@ class Options:
     variables: Mapping[str, str] = field(default_factory=dict)
     allow_unknown: bool = False
     demucs_venv: str | None = None
+    narrow: bool = False
+
+    @property
+    def as_written(self) -> bool:
+        """Whether the pipeline is what its file says, and nothing else."""
+        changed = self.device or self.sources or self.job_dir or self.manifests_only or self.variables
+        return not changed
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,7 @@ class Build:
     """
 
     def __init__(self, root: Path, options: Options, *, commands: tuple[str, ...] = ()) -> None:
+        self.bulk = Bulk(root)
         loaded = load_pipeline(root / PIPELINE_NAME, commands=commands)
         loaded = with_separator(loaded, separator_venv(root, options.demucs_venv))
         self.pipeline, variables = with_matrix_overrides(loaded, options.variables)
@@ -84,14 +94,19 @@ class Build:
         known = recorded_sources(self.pipeline) if options.manifests_only else None
         self.jobs: dict[str, Given] = find_sources(self.pipeline, options.sources, known)
         job_dir = self._job_dir(options.job_dir)
-        self.tasks: dict[str, Task] = make_tasks(
-            self.pipeline, self.jobs, overrides=overrides, device=options.device, job_dir=job_dir
-        )
         self.state_dir = self.pipeline.jobs_dir / STATE_DIR
         self.digests = Digests(self.pipeline.root, self.state_dir / "stats.cache")
         self.devices = Devices(self.state_dir / "devices.json")
-        self.rebuilder = Rebuilder(self.pipeline, self.tasks, self.digests, self.devices)
         self.check_devices()
+        self.tasks: dict[str, Task] = {}
+        self.rebuilder = Rebuilder(self.pipeline, self.tasks, self.digests, self.devices)
+        if options.as_written:
+            self.rebuilder.fresh = self.bulk.fresh(self.rebuilder, self.jobs)
+        self.left_out = (
+            self.rebuilder.fresh.copy() if options.narrow and self.bulk.known.jobs.keys() == self.jobs.keys() else set()
+        )
+        wanted = {job: source for job, source in self.jobs.items() if job not in self.left_out}
+        self.tasks |= make_tasks(self.pipeline, wanted, overrides=overrides, device=options.device, job_dir=job_dir)
 
     def _job_dir(self, given: str | None) -> Path | None:
         if given is None:
@@ -106,6 +121,22 @@ class Build:
         """Refuse a device that is asked for by name and isn't there, before anything runs."""
         for spec in self.pipeline.stages.values():
             self.devices.resolve(self.options.device or self.pipeline.device, spec.devices, spec.python)
+
+    @property
+    def left_out_tasks(self) -> list[str]:
+        """The tasks of the jobs that are left out since they are all fresh, in canonical order."""
+        return [task for job, entry in self.bulk.known.jobs.items() if job in self.left_out for task in entry.tasks]
+
+    @property
+    def left_out_s(self) -> float:
+        """How long those tasks took when they ran, in seconds."""
+        return sum(self.bulk.known.jobs[job].spared_s for job in self.left_out)
+
+    def record_fresh(self, *, alone: bool) -> None:
+        """Let the index know of the jobs that are fresh now; `alone`: the user has no tasks of their own."""
+        if self.options.as_written:
+            looked_at = [job for job in self.jobs if job not in self.rebuilder.fresh]
+            self.bulk.record(self.rebuilder, self.jobs, looked_at, alone=alone)
 
     @property
     def capacity(self) -> dict[str, float]:

@@ -25,7 +25,7 @@ from doit.task import Task as DoitTask
 from mediabuild.build import Build, Verdict
 from mediabuild.doit_plugin import Records, option, pipeline_task
 from mediabuild.errors import Interrupted, MediabuildError
-from mediabuild.events import EventLog
+from mediabuild.eventlog import EventLog
 from mediabuild.executor import Executor
 from mediabuild.install import DEFAULT_VENV, install_separator
 from mediabuild.names import nearest
@@ -220,7 +220,7 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
             events,
             self.build.pipeline.root,
             level=log_level,
-            total=len(self.build.tasks),
+            total=len(self.build.tasks) + len(self.build.left_out_tasks),
             earlier=self.build.earlier_s,
         )
         executor = Executor(self.build.rebuilder, Processes(), report.emit, wait=not no_wait)
@@ -236,7 +236,10 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
             slots=Slots(self.build.state_dir / "slots", self.build.capacity),
             threads=num_process or 1,
         )
-        report.start(version("mediabuild"), len(control.selected_tasks or ()))
+        left_out = self.build.left_out_tasks
+        report.start(version("mediabuild"), len(control.selected_tasks or ()) + len(left_out))
+        report.skipped_all(left_out)
+        report.spared_s += self.build.left_out_s
         status = 2
         try:
             executor.sweep()
@@ -248,6 +251,8 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
             executor.close()
             with contextlib.suppress(OSError):  # a full disk: what matters is in the manifests
                 self.build.write_summaries(runner.touched)
+                if names is None and status in (0, 1):
+                    self.build.record_fresh(alone=self.loader.alone)
             report.finish(status)
             events.close()
             if isinstance(outfile, str):
@@ -257,6 +262,7 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
     def execute(self, params: Any, args: list[str]) -> Any:
         """Load the pipeline and run."""
         self.loader.demucs_venv = params["demucs_venv"]
+        self.loader.narrow = not any(params[name] for name in ("always", "force", "dry_run", "single"))
         return super().execute(params, args)
 
     def _provide_demucs(self, *, install: bool, whatever: bool) -> None:

@@ -88,9 +88,9 @@ def tick_s(stats: Stats) -> float:
     return 2 * time.clock_getres(clock) if hasattr(time, "CLOCK_REALTIME_COARSE") else 0.02
 
 
-def is_still(stats: Stats) -> bool:
-    """Whether a change from now on must show in the file's ctime."""
-    return time.time() - stats[2] / 1e9 > tick_s(stats)
+def is_still(stats: Stats, since: float | None = None) -> bool:
+    """Whether a change from now on (or from a moment in the past, in seconds since 1970) must show in the ctime."""
+    return (since or time.time()) - stats[2] / 1e9 > tick_s(stats)
 
 
 def files_below(directory: Path) -> Iterator[tuple[str, Path]]:
@@ -167,6 +167,10 @@ class Digests:
         if list(files) == ["model"]:
             return files["model"]
         return hash_bytes("".join(f"{name} {digest}\n" for name, digest in files.items()).encode(), algorithm)
+
+    def known(self, path: Path) -> tuple[Stats, dict[str, str]] | None:
+        """What is remembered of a file: its stats, and its digests (algorithm → digest) while it had them."""
+        return self._known.get(self._key(path))
 
     def adopt(self, moved: Iterable[tuple[Path, Path]]) -> None:
         """Carry records over to files whose directories were renamed or exchanged: (was, is) pairs."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -206,6 +207,7 @@ class PipelineLoader(DodoTaskLoader):  # type: ignore[misc]
         self.options = Options()
         self.namespace: dict[str, Any] = {}
         self.demucs_venv: str | None = None  # an option of `run`, set before `setup`
+        self.narrow = False  # `run` without anything that names or forces a task
 
     def setup(self, opt_values: dict[str, Any]) -> None:
         """Read the dodo file and the options that shape the pipeline."""
@@ -233,13 +235,21 @@ class PipelineLoader(DodoTaskLoader):  # type: ignore[misc]
 
     def load_doit_config(self) -> dict[str, Any]:
         """The dodo file's DOIT_CONFIG."""
-        return super().load_doit_config() if self.namespace else {}
+        config: dict[str, Any] = super().load_doit_config() if self.namespace else {}
+        self.narrow = self.narrow and "default_tasks" not in config
+        return config
+
+    @property
+    def alone(self) -> bool:
+        """Whether the dodo file, if there is one, says nothing at all."""
+        return all(name.startswith("__") for name in self.namespace)
 
     def load_tasks(self, cmd: Any, pos_args: list[str]) -> list[DoitTask]:
         """The user's own tasks, then the pipeline's, in canonical order."""
         own = super().load_tasks(cmd, pos_args) if self.namespace else []
+        narrow = self.narrow and not own and not pos_args and self.options.selection.is_empty
         try:
-            self.build = Build(Path.cwd(), self.options, commands=tuple(self.cmd_names))
+            self.build = Build(Path.cwd(), replace(self.options, narrow=narrow), commands=tuple(self.cmd_names))
         except MediabuildError as error:
             raise InvalidDodoFile(str(error)) from None
         clash = {task.name for task in own} & set(self.build.pipeline.stages)

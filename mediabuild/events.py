@@ -1,29 +1,18 @@
-"""What happens, as JSON lines for programs: the typed events, and where they are written.
+"""What happens, as JSON lines for programs: the typed events.
 
-One object a line, compact, `event` first. They go to `--events FILE` (`-` is stdout) and always to
-`events.jsonl` in the jobs directory, rotated by size.
+One object a line, compact, `event` first.
 
-Not here: what people read (`report`).
+Not here: where they are written (`eventlog`), what people read (`report`).
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
-import sys
-import threading
 import time
-from pathlib import Path
-from typing import IO
+from collections.abc import Iterable
 
 import msgspec
 
-from mediabuild.errors import MediabuildError
 from mediabuild.model import Reason
-
-LOG_BYTES = 8_000_000  # about 40,000 events
-LOGS_KEPT = 3
 
 
 class Event(msgspec.Struct, kw_only=True, tag_field="event", omit_defaults=True):
@@ -144,54 +133,11 @@ AnyEvent = (
 )
 
 
-class EventLog:
-    """Writes events, from any thread.
-
-    Args:
-        log: the file in the jobs directory; trouble with it never stops a run.
-        target: `--events`: a file that is written anew, `-` for stdout, or None.
-
-    Raises:
-        MediabuildError: the target can't be written.
-    """
-
-    def __init__(self, log: Path, target: str | None = None) -> None:
-        self.run = f"{int(time.time()):x}-{secrets.token_hex(3)}"
-        self._lock = threading.Lock()
-        self._files: list[IO[bytes]] = []
-        with contextlib.suppress(OSError):
-            rotate(log)
-            log.parent.mkdir(parents=True, exist_ok=True)
-            self._files.append(log.open("ab", buffering=0))
-        if target == "-":
-            self._files.append(open(os.dup(sys.stdout.fileno()), "wb", buffering=0))
-        elif target:
-            try:
-                self._files.append(open(target, "wb", buffering=0))
-            except OSError as error:
-                raise MediabuildError(f"--events: {target}: {error.strerror}", "doit --events=events.jsonl") from None
-
-    def emit(self, event: Event) -> None:
-        """Stamp an event and write it everywhere, as one write each."""
-        event.ts, event.run = round(time.time(), 6), self.run
-        line = msgspec.json.encode(event) + b"\n"
-        with self._lock:
-            for file in self._files:
-                with contextlib.suppress(OSError):  # a full disk or a closed pipe
-                    file.write(line)
-
-    def close(self) -> None:
-        """Close the files."""
-        for file in self._files:
-            file.close()
-
-
-def rotate(log: Path) -> None:
-    """Move a log that has grown too large aside: `.1` is the newest of the old ones."""
-    if not log.exists() or log.stat().st_size < LOG_BYTES:
-        return
-    for number in range(LOGS_KEPT, 0, -1):
-        older = log.with_name(f"{log.name}.{number}")
-        newer = log.with_name(f"{log.name}.{number - 1}") if number > 1 else log
-        if newer.exists():
-            newer.replace(older)
+def encode(events: Iterable[Event], run: str) -> bytes:
+    """Stamp events with the time and their run, and encode each as a line."""
+    now = round(time.time(), 6)
+    lines = []
+    for event in events:
+        event.ts, event.run = now, run
+        lines.append(msgspec.json.encode(event))
+    return b"".join(line + b"\n" for line in lines)

@@ -28,14 +28,12 @@ from mediabuild.digest import PART, compute_inputs_checksum, hash_bytes
 from mediabuild.errors import InputChanged, Interrupted, LockBusy, StageError
 from mediabuild.events import Event, StageRunning, StageWarning
 from mediabuild.lock import locked
-from mediabuild.manifest import Manifest, find_manifest, read_manifest, write_manifest
+from mediabuild.manifest import DAY_S, Manifest, find_manifest, read_manifest, write_manifest
 from mediabuild.model import MANIFEST_NAME, STATE_DIR, Produced, Reason, Task
 from mediabuild.processes import Processes
 from mediabuild.programs import Programs, Ran
 from mediabuild.publish import check_inside, keep_edits, publish, recover
 from mediabuild.rebuilder import Observation, Rebuilder, forgotten_mark, input_differences
-
-DAY_S = 86_400
 
 
 @dataclass
@@ -88,6 +86,7 @@ class Executor:
         Raises:
             StageError: it failed; LockBusy; Interrupted. OSError: the disk is full, or the like.
         """
+        self.rebuilder.fresh.discard(task.job)
         with self.holding(task):
             recover(task.directory, self._swap(task))
             _sweep(task.state_dir, task.key)

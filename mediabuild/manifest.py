@@ -18,6 +18,7 @@ from mediabuild.digest import Stats, compute_inputs_checksum, is_still, stats_of
 from mediabuild.model import MANIFEST_NAME
 
 SCHEMA_VERSION = 1
+DAY_S = 86_400  # `last_checked_ts` is refreshed when it is older
 DIGEST = r"^(blake3|sha256):[0-9a-f]{64}$"
 
 Digest = Annotated[str, msgspec.Meta(pattern=DIGEST, description="algorithm-tagged content hash")]
@@ -100,6 +101,12 @@ def read_manifest(directory: Path) -> Manifest:
     if still:
         _read[str(file)] = (stats, manifest)
     return msgspec.structs.replace(manifest)
+
+
+def known_stats(directory: Path) -> Stats | None:
+    """The stats of a stage's manifest when it was last read here, if it can't have changed unseen since."""
+    known = _read.get(str(directory / MANIFEST_NAME))
+    return known[0] if known else None
 
 
 def _checked(content: bytes) -> Manifest:

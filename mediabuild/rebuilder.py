@@ -24,7 +24,7 @@ from mediabuild.errors import MediabuildError
 from mediabuild.graph import delivery_prefix, paths_of
 from mediabuild.interpreter import site_packages
 from mediabuild.manifest import Files, Manifest, find_manifest, read_manifest
-from mediabuild.model import Given, Pipeline, Produced, Reason, ReasonKind, Task
+from mediabuild.model import Given, Pipeline, Produced, Reason, ReasonKind, StageSpec, Task
 from mediabuild.names import suffixes
 from mediabuild.stage import Lookup, ModelRef
 
@@ -59,6 +59,9 @@ class Rebuilder:
         tasks: all tasks of the pipeline, to find what makes an input.
         forced: names of tasks that are to run whatever their manifests say.
         media_present: False trusts the manifests for what files hold (`check --manifests-only`).
+
+    Attributes:
+        fresh: jobs of which everything was looked at already, in bulk, and found as it was.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class Rebuilder:
         self.devices = devices
         self.forced = forced
         self.media_present = media_present
+        self.fresh: set[str] = set()
 
     def reasons(self, task: Task, *, forced: bool = True) -> list[Reason]:
         """Every reason to run the task; none means that it is up to date. Never raises.
@@ -84,21 +88,21 @@ class Rebuilder:
         Args:
             forced: whether `--force` and `forget` count.
         """
-        try:
-            manifest = read_manifest(task.directory)
-        except FileNotFoundError:
-            manifest, found = None, [Reason("never_run")]
-        except (OSError, msgspec.DecodeError) as error:
-            manifest, found = None, [Reason("never_run", now=f"the manifest can't be read: {error}")]
-        observation = self.observe(task, manifest)
-        if manifest is not None:
-            found = list(self.compare(task, manifest, observation))
-        found += observation.troubles if manifest is None else []
+        found = [] if task.job in self.fresh and self.media_present else self._compared(task)
         if forced and task.name in self.forced:
             found.append(Reason("forced"))
         elif forced and forgotten_mark(task).exists():
             found.append(Reason("forced", now="forgotten with doit forget"))
         return found
+
+    def _compared(self, task: Task) -> list[Reason]:
+        try:
+            manifest = read_manifest(task.directory)
+        except FileNotFoundError:
+            return [Reason("never_run"), *self.observe(task).troubles]
+        except (OSError, msgspec.DecodeError) as error:
+            return [Reason("never_run", now=f"the manifest can't be read: {error}"), *self.observe(task).troubles]
+        return list(self.compare(task, manifest, self.observe(task, manifest)))
 
     def compare(self, task: Task, manifest: Manifest, now: Observation) -> Iterator[Reason]:
         """The differences, component by component, then what is wrong with the outputs."""
@@ -229,12 +233,8 @@ class Rebuilder:
         return code
 
     def _observe_models(self, task: Task, manifest: Manifest | None, now: Observation) -> None:
-        declaration = task.stage.declaration
-        if declaration is None or declaration.models is None or task.stage.file is None:
-            return
-        lookup = Lookup(task.stage.file.parent, self.pipeline.root, site_packages(task.stage.python))
         try:
-            now.models = declaration.models(msgspec.convert(task.params, declaration.params), lookup)
+            now.models = models_of(self.pipeline, task.stage, task.params)
             for name, model in now.models.items():
                 like = (manifest.models.get(name) if manifest else "") or self.pipeline.checksum + ":"
                 algorithm = like.partition(":")[0]
@@ -266,6 +266,15 @@ class Rebuilder:
             unknown = was == "" or is_now == ""  # a hub's model that is not on this machine: only its name counts
             if was != is_now and not (unknown and was is not None and is_now is not None):
                 yield Reason("model", name, _short(was), _short(is_now))
+
+
+def models_of(pipeline: Pipeline, spec: StageSpec, params: Mapping[str, Any]) -> dict[str, ModelRef]:
+    """What a stage would load with these params; raises whatever its own function raises."""
+    declaration = spec.declaration
+    if declaration is None or declaration.models is None or spec.file is None:
+        return {}
+    lookup = Lookup(spec.file.parent, pipeline.root, site_packages(spec.python))
+    return declaration.models(msgspec.convert(params, declaration.params), lookup)
 
 
 def input_differences(was: Mapping[str, Files], now: Mapping[str, Files]) -> Iterator[Reason]:

@@ -16,11 +16,12 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
+from mediabuild.console import SKIPS_SHOWN, colour_wanted, shown
+from mediabuild.eventlog import EventLog
 from mediabuild.events import (
     Event,
-    EventLog,
     RunFinished,
     RunStarted,
     StageCacheMiss,
@@ -32,28 +33,13 @@ from mediabuild.events import (
     StageRunning,
     StageSkipped,
     StageWarning,
+    encode,
 )
 from mediabuild.executor import Outcome
 from mediabuild.live import LiveView
 from mediabuild.model import Reason, Task
 
-SKIPS_SHOWN = 100  # above this they are summed up
 LEVELS = ("debug", "info", "warning", "error")
-COLOURS = {
-    "SKIPPED": "2",
-    "RUN": "36",
-    "DONE": "32",
-    "RESTORED": "32",
-    "WARNING": "33",
-    "KEPT": "33",
-    "FAILED": "31",
-    "BLOCKED": "31",
-}
-
-
-def colour_wanted(stream: IO[Any]) -> bool:
-    """Colour on a terminal only, and never with `NO_COLOR` (no-color.org)."""
-    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and stream.isatty()
 
 
 class Report:
@@ -95,20 +81,18 @@ class Report:
         """One line: an aligned word and its text."""
         if LEVELS.index(level) < self.level:
             return
-        shown = f"{word:<7}"
-        if self.colour and word in COLOURS:
-            shown = f"\x1b[{COLOURS[word]}m{shown}\x1b[0m"
+        line = shown(word, text, colour=self.colour)
         with self._lock:
             try:
-                if self.live is None or not self.live.print(f"{shown} {text}"):
-                    self.stream.write(f"{shown} {text}\n")
+                if self.live is None or not self.live.print(line):
+                    self.stream.write(f"{line}\n")
                     self.stream.flush()
             except BrokenPipeError:  # the reader went away; the run goes on
                 self.stream = open(os.devnull, "w")
 
     def emit(self, event: Event) -> None:
         """An event of the executor's; warnings are shown too."""
-        self.events.emit(event)
+        self.events.write(encode([event], self.events.run))
         if isinstance(event, StageWarning):
             self.line("WARNING", f"{event.task}  {event.message}", "warning")
         elif self.live is not None:
@@ -131,10 +115,14 @@ class Report:
 
     def skipped(self, task: Task) -> None:
         """The task is up to date."""
-        self.counts["skipped"] += 1
-        self.emit(StageSkipped(task=task.name))
-        if not self.sum_up:
-            self.line("SKIPPED", task.name)
+        self.skipped_all([task.name])
+
+    def skipped_all(self, names: list[str]) -> None:
+        """These tasks are up to date."""
+        self.counts["skipped"] += len(names)
+        self.events.write(encode([StageSkipped(task=name) for name in names], self.events.run))
+        for name in names if not self.sum_up else ():
+            self.line("SKIPPED", name)
 
     def stale(self, task: Task, reasons: list[Reason]) -> None:
         """The task will run, and why."""
@@ -167,8 +155,8 @@ class Report:
                 self.line("COPIED", f"{task.name}  {', '.join(outcome.delivered)}")
 
     def _kept(self, task: Task, kept: Path) -> None:
-        shown = os.path.relpath(kept, self.root)
-        self.emit(StageWarning(task=task.name, message=f"it had been edited, and is kept: {shown}"))
+        where = os.path.relpath(kept, self.root)
+        self.emit(StageWarning(task=task.name, message=f"it had been edited, and is kept: {where}"))
         self.line(
             "",
             f"  to make an edit count: a file in corrections/ (text), or put it back and: doit reset-dep {task.name}",

@@ -1,0 +1,71 @@
+"""`mediabuild` where nothing changed: answered from the index, before anything else is loaded.
+
+Every source, output and manifest is looked at. Whatever is not as plain as that (an option, a changed
+file, a stage with a model or a device, tasks of the user's own) goes the long way.
+
+Not here: the index (`index`), the long way (`main`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import tomllib
+
+from mediabuild import index
+from mediabuild.console import SKIPS_SHOWN, colour_wanted, shown
+from mediabuild.eventlog import EventLog
+
+PIPELINE = "pipeline.toml"
+STATE_DIR = ".mediabuild"
+
+
+def noop(arguments: list[str]) -> bool:
+    """Say that everything is up to date, if that is so and can be told at once; else do nothing.
+
+    Args:
+        arguments: of the command line; `run` and nothing else is the same as none.
+    """
+    if arguments not in ([], ["run"]):
+        return False
+    started = time.monotonic()
+    state_dir = _state_dir()
+    found = index.load(os.path.join(state_dir, index.NAME)) if state_dir else index.Index()
+    if not found.alone or found.others or found.code != index.code_stamp():
+        return False
+    if found.listing.changed() or len(list(found.unchanged(time.time()))) < len(found.jobs):
+        return False
+    _report(found, state_dir, started)
+    return True
+
+
+def _state_dir() -> str:
+    try:
+        with open(PIPELINE, "rb") as file:
+            jobs_dir = tomllib.load(file)["pipeline"].get("jobs_dir", "jobs")
+        return os.path.join(jobs_dir, STATE_DIR)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ""  # the long way says what is wrong
+
+
+def _report(found: index.Index, state_dir: str, started: float) -> None:
+    """The same lines and events as of a run that looked at each task."""
+    names = [task for entry in found.jobs.values() for task in entry.tasks]
+    log = EventLog(os.path.join(state_dir, "events.jsonl"))
+    ts = round(time.time(), 6)
+    head = f'"ts":{ts},"run":"{log.run}"'
+    lines = [f'{{"event":"run_started",{head},"version":{json.dumps(found.version)},"tasks":{len(names)}}}']
+    lines += [f'{{"event":"stage_skipped",{head},"task":{json.dumps(name)}}}' for name in names]
+    spared_s = round(sum(entry.spared_s for entry in found.jobs.values()), 3)
+    counts = f'"status":0,"built":0,"restored":0,"skipped":{len(names)},"failed":0'
+    lines.append(
+        f'{{"event":"run_finished",{head},{counts},"seconds":{time.monotonic() - started:.3f},"spared_s":{spared_s}}}\n'
+    )
+    log.write("\n".join(lines).encode())
+    log.close()
+    said = names if len(names) <= SKIPS_SHOWN else [f"{len(names)} tasks"]
+    colour = colour_wanted(sys.stdout)
+    sys.stdout.write("".join(shown("SKIPPED", text, colour=colour) + "\n" for text in said))
+    sys.stdout.flush()
