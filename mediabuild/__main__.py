@@ -21,7 +21,7 @@ def leave(number: int, frame: Any) -> None:
 def main() -> int:
     """Load the program and run it; returns its exit status."""
     signal.signal(signal.SIGINT, leave)
-    if noop(sys.argv[1:]):
+    if sys.argv[1:] in ([], ["run"]) and noop():
         return 0
     from mediabuild.main import main as program
 

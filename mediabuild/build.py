@@ -102,9 +102,8 @@ class Build:
         self.rebuilder = Rebuilder(self.pipeline, self.tasks, self.digests, self.devices)
         if options.as_written:
             self.rebuilder.fresh = self.bulk.fresh(self.rebuilder, self.jobs)
-        self.left_out = (
-            self.rebuilder.fresh.copy() if options.narrow and self.bulk.known.jobs.keys() == self.jobs.keys() else set()
-        )
+        narrow = options.narrow and self.bulk.same_jobs(self.jobs)  # else jobs may be in each other's way
+        self.left_out = self.rebuilder.fresh.copy() if narrow else set()
         wanted = {job: source for job, source in self.jobs.items() if job not in self.left_out}
         self.tasks |= make_tasks(self.pipeline, wanted, overrides=overrides, device=options.device, job_dir=job_dir)
 

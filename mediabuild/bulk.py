@@ -70,6 +70,10 @@ class Bulk:
         entries = {name: self.known.jobs[name] for name in found}
         return {n for n, e in entries.items() if e.source == jobs[n].pattern and moved.isdisjoint(e.models)}
 
+    def looked_ts(self, job: str) -> float:
+        """When a run last found a job fresh by its stats alone, in seconds since 1970; 0 if never."""
+        return self.file.stat().st_mtime if job in self.known.jobs else 0.0
+
     def same_jobs(self, jobs: Mapping[str, Given]) -> bool:
         """Whether there were just these jobs when the index was written."""
         return jobs.keys() == {*self.known.jobs, *self.known.others}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import IO, Any
 
+LEVELS = ("debug", "info", "warning", "error")  # of lines, from the chattiest
 SKIPS_SHOWN = 100  # above this they are summed up
 COLOURS = {
     "SKIPPED": "2",

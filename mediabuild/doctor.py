@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from mediabuild.build import PIPELINE_NAME
-from mediabuild.commands import PipelineCommand
-from mediabuild.doit_plugin import option
+from mediabuild.command import PipelineCommand
+from mediabuild.doit_loader import option
 from mediabuild.findings import Findings, examine
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from doit.reporter import ConsoleReporter
 
-from mediabuild.doit_plugin import is_group, pipeline_task
-from mediabuild.report import Report
+from mediabuild.doit_state import is_group, pipeline_task
+
+if TYPE_CHECKING:
+    from mediabuild.report import Report
 
 
 class Reporter(ConsoleReporter):  # type: ignore[misc]

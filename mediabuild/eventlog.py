@@ -30,6 +30,7 @@ class EventLog:
     """
 
     def __init__(self, log: str | os.PathLike[str], target: str | None = None) -> None:
+        self.to_stdout = target == "-"
         self.run = f"{int(time.time()):x}-{os.urandom(3).hex()}"
         self._lock = threading.Lock()
         self._files: list[IO[bytes]] = []
@@ -37,7 +38,7 @@ class EventLog:
             rotate(os.fspath(log))
             os.makedirs(os.path.dirname(log), exist_ok=True)
             self._files.append(open(log, "ab", buffering=0))
-        if target == "-":
+        if self.to_stdout:
             self._files.append(open(os.dup(sys.stdout.fileno()), "wb", buffering=0))
         elif target:
             try:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from mediabuild import generations
-from mediabuild.commands import PipelineCommand
+from mediabuild.command import PipelineCommand
 from mediabuild.config import needed_stages
-from mediabuild.doit_plugin import option
+from mediabuild.doit_loader import option
 from mediabuild.errors import PipelineError
 from mediabuild.manifest import Manifest, find_manifest, problems
 from mediabuild.model import MANIFEST_NAME, Task

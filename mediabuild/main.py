@@ -13,14 +13,14 @@ from typing import Any
 
 from doit.doit_cmd import DoitMain
 
-from mediabuild.doit_plugin import PipelineLoader
+from mediabuild.doit_loader import PipelineLoader
 
 PLUGINS: dict[str, dict[str, Any]] = {
     "GLOBAL": {"reporter": "mediabuild", "backend": "mediabuild", "dep_file": ".doit.json"},
     "REPORTER": {"mediabuild": "mediabuild.doit_reporter:Reporter"},
-    "BACKEND": {"mediabuild": "mediabuild.doit_plugin:StateFile"},
+    "BACKEND": {"mediabuild": "mediabuild.doit_state:StateFile"},
     "COMMAND": {
-        "run": "mediabuild.commands:Run",
+        "run": "mediabuild.run:Run",
         "status": "mediabuild.commands:Status",
         "explain": "mediabuild.commands:Explain",
         "check": "mediabuild.commands:Check",

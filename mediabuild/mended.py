@@ -25,8 +25,9 @@ from doit.task import Task as DoitTask
 
 from mediabuild import generations
 from mediabuild.build import failed_mark
-from mediabuild.commands import PipelineCommand, expand_names
-from mediabuild.doit_plugin import is_group, pipeline_task, set_mark
+from mediabuild.command import PipelineCommand, expand_names
+from mediabuild.doit_plugin import set_mark
+from mediabuild.doit_state import is_group, pipeline_task
 from mediabuild.errors import MediabuildError
 from mediabuild.executor import Executor
 from mediabuild.manifest import Manifest, find_manifest

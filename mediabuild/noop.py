@@ -8,6 +8,7 @@ Not here: the index (`index`), the long way (`main`).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -22,22 +23,23 @@ PIPELINE = "pipeline.toml"
 STATE_DIR = ".mediabuild"
 
 
-def noop(arguments: list[str]) -> bool:
+def noop(events_to: str | None = None) -> bool:
     """Say that everything is up to date, if that is so and can be told at once; else do nothing.
 
     Args:
-        arguments: of the command line; `run` and nothing else is the same as none.
+        events_to: a file that gets the events too; `-` is stdout.
     """
-    if arguments not in ([], ["run"]):
-        return False
     started = time.monotonic()
     state_dir = _state_dir()
-    found = index.load(os.path.join(state_dir, index.NAME)) if state_dir else index.Index()
+    file = os.path.join(state_dir, index.NAME)
+    found = index.load(file) if state_dir else index.Index()
     if not found.alone or found.others or found.code != index.code_stamp():
         return False
     if found.listing.changed() or len(list(found.unchanged(time.time()))) < len(found.jobs):
         return False
-    _report(found, state_dir, started)
+    with contextlib.suppress(OSError):
+        os.utime(file)  # when the jobs were looked at last
+    _report(found, EventLog(os.path.join(state_dir, "events.jsonl"), events_to), started)
     return True
 
 
@@ -50,10 +52,9 @@ def _state_dir() -> str:
         return ""  # the long way says what is wrong
 
 
-def _report(found: index.Index, state_dir: str, started: float) -> None:
+def _report(found: index.Index, log: EventLog, started: float) -> None:
     """The same lines and events as of a run that looked at each task."""
     names = [task for entry in found.jobs.values() for task in entry.tasks]
-    log = EventLog(os.path.join(state_dir, "events.jsonl"))
     ts = round(time.time(), 6)
     head = f'"ts":{ts},"run":"{log.run}"'
     lines = [f'{{"event":"run_started",{head},"version":{json.dumps(found.version)},"tasks":{len(names)}}}']
@@ -66,6 +67,10 @@ def _report(found: index.Index, state_dir: str, started: float) -> None:
     log.write("\n".join(lines).encode())
     log.close()
     said = names if len(names) <= SKIPS_SHOWN else [f"{len(names)} tasks"]
-    colour = colour_wanted(sys.stdout)
-    sys.stdout.write("".join(shown("SKIPPED", text, colour=colour) + "\n" for text in said))
-    sys.stdout.flush()
+    stream = sys.stderr if log.to_stdout else sys.stdout
+    colour = colour_wanted(stream)
+    try:
+        stream.write("".join(shown("SKIPPED", text, colour=colour) + "\n" for text in said))
+        stream.flush()
+    except BrokenPipeError:  # `mediabuild | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

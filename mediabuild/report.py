@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from mediabuild.console import SKIPS_SHOWN, colour_wanted, shown
+from mediabuild.console import LEVELS, SKIPS_SHOWN, colour_wanted, shown
 from mediabuild.eventlog import EventLog
 from mediabuild.events import (
     Event,
@@ -38,8 +38,6 @@ from mediabuild.events import (
 from mediabuild.executor import Outcome
 from mediabuild.live import LiveView
 from mediabuild.model import Reason, Task
-
-LEVELS = ("debug", "info", "warning", "error")
 
 
 class Report:

@@ -25,7 +25,8 @@ from doit.runner import ERROR, FAILURE, Runner
 from doit.task import Task as DoitTask
 
 from mediabuild.build import failed_mark
-from mediabuild.doit_plugin import is_group, pipeline_task, set_mark
+from mediabuild.doit_plugin import set_mark
+from mediabuild.doit_state import is_group, pipeline_task
 from mediabuild.errors import Interrupted
 from mediabuild.executor import Executor
 from mediabuild.model import Reason

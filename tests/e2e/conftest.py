@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from tests.e2e.crash import Launcher
 
 # without the programs of the tests' own venv, demucs among them: what runs must not depend on how pytest was called
 PATH = os.pathsep.join(part for part in os.environ["PATH"].split(os.pathsep) if part != f"{sys.prefix}/bin")
-
+PROGRAM = [sys.executable, "-m", "mediabuild.main"]
 CHAIN = """
 [pipeline]
 sources = ["media/*.txt"]
@@ -77,13 +77,14 @@ class Ran:
 class Project:
     """A directory with a pipeline.
 
-    `run` is `mediabuild …`; `start` is the same without waiting for it.
+    `run` is `mediabuild …`, forked from a warm process; `start` is the same from scratch, without waiting for it.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, launcher: Launcher | None = None) -> None:
         self.root = root
+        self.launcher = launcher
         self.env = {**os.environ, "NO_COLOR": "1", "PATH": PATH}
-        self.program = [sys.executable, "-m", "mediabuild.main"]
+        self.program = PROGRAM
         self._runs = 0
 
     def write(self, name: str, content: str | bytes) -> Path:
@@ -107,17 +108,22 @@ class Project:
 
     def command(self, *args: str) -> Ran:
         """`mediabuild ARGS` for a command that is no run: status and output."""
-        process = self.start(*args)
-        out, err = process.communicate(timeout=120)
-        return Ran(process.returncode, out, err)
+        return self._ended(*args)
 
     def run(self, *args: str) -> Ran:
         """Build; status, output and events."""
         self._runs += 1
         events = self.root.parent / f"events.{self._runs}.jsonl"
-        process = self.start(*args, events=events)
+        ran = self._ended(*args, f"--events={events}")
+        return replace(ran, events=read_events(events))
+
+    def _ended(self, *args: str) -> Ran:
+        if self.launcher is not None and self.program == PROGRAM:
+            status = self.launcher.run(self.root, *args, env=self.env)
+            return Ran(status, self.launcher.out.read_text(), self.launcher.err.read_text())
+        process = self.start(*args)
         out, err = process.communicate(timeout=120)
-        return Ran(process.returncode, out, err, read_events(events))
+        return Ran(process.returncode, out, err)
 
 
 def read_events(file: Path) -> list[dict[str, Any]]:
@@ -127,11 +133,11 @@ def read_events(file: Path) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path, launcher: Launcher) -> Project:
     """An empty project."""
     root = tmp_path / "project"
     root.mkdir()
-    return Project(root)
+    return Project(root, launcher)
 
 
 @pytest.fixture
@@ -145,7 +151,7 @@ def chain(project: Project) -> Project:
 
 @pytest.fixture(scope="session")
 def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
-    """The process that forks runs: for tests of very many."""
+    """The process that forks runs."""
     found = Launcher(tmp_path_factory.mktemp("launcher"))
     yield found
     found.close()

@@ -21,6 +21,7 @@ from typing import Any
 
 CHANGES = {"os.rename", "os.mkdir", "os.rmdir", "os.remove", "os.link", "os.symlink", "os.chmod", "os.truncate"}
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+LONGEST_S = 120  # then a run that hangs is killed
 STARTED = ("subprocess.Popen", "exchange")  # a child that starts, and the one call that no audit event announces
 
 
@@ -52,6 +53,7 @@ def die_before(number: int) -> None:
 
 def run_here(request: dict[str, Any]) -> None:
     """Become the run that a request asks for: its directory, environment, files for stdout and stderr."""
+    signal.alarm(LONGEST_S)
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])
@@ -74,13 +76,6 @@ def serve() -> None:
     import importlib.metadata
 
     import doit.plugin
-
-    import mediabuild.build
-    import mediabuild.commands
-    import mediabuild.doit_plugin
-    import mediabuild.inspection
-    import mediabuild.main
-    import mediabuild.mended  # noqa: F401
 
     doit.plugin.entry_points = functools.cache(importlib.metadata.entry_points)  # most of a run's start
     answers = os.fdopen(os.dup(1), "w", buffering=1)

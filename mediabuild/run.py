@@ -1,0 +1,216 @@
+"""`doit run`: builds what is stale; where nothing is, that is answered from the index before anything else is loaded.
+
+Not here: how tasks are started (`runner`) and run (`executor`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from doit import doit_cmd
+from doit.cmd_run import Run as DoitRun
+from doit.exceptions import InvalidCommand
+
+from mediabuild.command import INTERRUPTED, PipelineCommand, closure, expand_names
+from mediabuild.console import LEVELS
+from mediabuild.doit_loader import option
+from mediabuild.doit_state import pipeline_task
+from mediabuild.noop import noop
+
+if TYPE_CHECKING:
+    from mediabuild.build import Verdict
+    from mediabuild.report import Report
+
+# options of doit and ours that make no difference where nothing runs
+INDIFFERENT = {
+    "verbosity", "failure_verbosity", "force_verbosity", "continue", "num_process", "no_wait", "fail_fast", "pdb",
+    "reporter", "backend", "dep_file", "codec_cls", "check_file_uptodate", "auto_install_demucs", "events_to",
+}  # fmt: skip
+
+
+class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
+    """Builds what is stale."""
+
+    name = "run"
+    doc_purpose = "build what is stale"
+    doc_usage = "[TASK/TARGET/NAME=VALUE ...]"
+    execute_tasks = True
+    cmd_options = (
+        *(known | {"default": "thread"} if known["name"] == "par_type" else known for known in DoitRun.cmd_options),
+        option("force", "force", "run the selected stages whatever their manifests say", bool, False),
+        option("dry_run", "dry-run", "say what would run and why; run nothing", bool, False),
+        option("fail_fast", "fail-fast", "stop at the first failure", bool, False),
+        option("no_wait", "no-wait", "fail, exit 2, where another run is busy with a task", bool, False),
+        option("events_to", "events", "also write events to FILE (- is stdout)"),
+        option("auto_install_demucs", "auto-install-demucs", "install the separator where it is missing", bool, False),
+        option("demucs_venv", "demucs-venv", "the venv that demucs is in, or goes to, if not venv/demucs"),
+        option("log_level", "log-level", f"console lines: {', '.join(LEVELS)}", str, "info"),
+    )
+
+    def _execute(
+        self,
+        outfile: Any,
+        verbosity: int | None = None,
+        always: bool = False,
+        reporter: Any = "console",
+        num_process: int = 0,
+        par_type: str = "thread",
+        single: bool = False,
+        auto_delayed_regex: bool = False,
+        force_verbosity: bool = False,
+        failure_verbosity: int = 0,
+        force: bool = False,
+        dry_run: bool = False,
+        fail_fast: bool = False,
+        no_wait: bool = False,
+        events_to: str | None = None,
+        log_level: str = "info",
+        auto_install_demucs: bool = False,
+    ) -> int:
+        from doit.control import TaskControl
+        from doit.task import Stream
+
+        from mediabuild.executor import Executor
+        from mediabuild.processes import Processes
+        from mediabuild.runner import PipelineRunner
+        from mediabuild.slots import Slots
+
+        if log_level not in LEVELS:
+            raise InvalidCommand(f"--log-level: {log_level!r} is none of {', '.join(LEVELS)}")
+        if par_type != "thread":
+            raise InvalidCommand(f"-P {par_type}: stages are processes of their own already\n  hint: doit -n 4")
+        if not dry_run:
+            self._provide_demucs(install=auto_install_demucs, whatever=force or always)
+        names = self._select(single)
+        if force:
+            self.build.rebuilder.forced = frozenset(self._forced(names))
+        if dry_run:
+            from mediabuild.commands import print_plan
+
+            return print_plan(self.build, self._would_run(names), sys.stdout)
+        control = TaskControl(self.task_list, auto_delayed_regex=auto_delayed_regex)
+        control.process(names)
+        with self._reporting(outfile, events_to, log_level) as report:
+            executor = Executor(self.build.rebuilder, Processes(), report.emit, wait=not no_wait)
+            options = {"failure_verbosity": failure_verbosity, "report": report}
+            runner = PipelineRunner(
+                self.dep_manager,
+                self.reporters["mediabuild"](report.stream, options),
+                not fail_fast,
+                always,
+                Stream(verbosity, force_verbosity),
+                executor=executor,
+                report=report,
+                slots=Slots(self.build.state_dir / "slots", self.build.capacity),
+                threads=num_process or 1,
+            )
+            left_out = self.build.left_out_tasks
+            report.start(version("mediabuild"), len(self.named_tasks(names or [])) + len(left_out))
+            report.skipped_all(left_out)
+            report.spared_s += self.build.left_out_s
+            status = 2
+            try:
+                executor.sweep()
+                status = runner.run_all(control.task_dispatcher())
+                if runner.interrupted:
+                    status = INTERRUPTED
+                    report.line("STOPPED", "interrupted", "error")
+            finally:
+                executor.close()
+                with contextlib.suppress(OSError):  # a full disk: what matters is in the manifests
+                    self.build.write_summaries(runner.touched)
+                    if names is None and status in (0, 1):
+                        self.build.record_fresh(alone=self.loader.alone)
+                report.finish(status)
+        return status
+
+    @contextlib.contextmanager
+    def _reporting(self, outfile: Any, events_to: str | None, level: str) -> Iterator[Report]:
+        """What is said goes to a stream and the events' log, which are closed behind it."""
+        from mediabuild.eventlog import EventLog
+        from mediabuild.report import Report
+
+        with contextlib.ExitStack() as opened:
+            stream = sys.stderr if events_to == "-" else sys.stdout
+            if isinstance(outfile, str):
+                stream = opened.enter_context(open(outfile, "w", encoding="utf-8"))
+            events = opened.enter_context(
+                contextlib.closing(EventLog(self.build.state_dir / "events.jsonl", events_to))
+            )
+            total = len(self.build.tasks) + len(self.build.left_out_tasks)
+            root, earlier = self.build.pipeline.root, self.build.earlier_s
+            yield Report(stream, events, root, level=level, total=total, earlier=earlier)
+
+    def execute(self, params: Any, args: list[str]) -> Any:
+        """Load the pipeline and run."""
+        self.loader.demucs_venv = params["demucs_venv"]
+        self.loader.narrow = not any(params[name] for name in ("always", "force", "dry_run", "single"))
+        return super().execute(params, args)
+
+    def answered(self, params: Any, args: list[str]) -> bool:
+        """Whether nothing special is asked for and nothing changed, which was said."""
+        options = [option for option in self.get_options() if option.name not in INDIFFERENT]
+        special = args or doit_cmd._CMDLINE_VARS or any(params[option.name] != option.default for option in options)
+        return not special and noop(params["events_to"])
+
+    def _provide_demucs(self, *, install: bool, whatever: bool) -> None:
+        """Where a stage would run and lacks demucs: install it and load the pipeline anew, or refuse."""
+        from mediabuild.install import install_separator
+        from mediabuild.separator import lacking_demucs, missing_demucs, separator_venv
+
+        lacking = lacking_demucs(self.build.pipeline)
+        if not lacking:
+            return
+        names = self.picked(list(self.sel_tasks or []))
+        states = {} if whatever else self.build.verdicts(names)
+        tasks = [self.build.tasks[name] for name in names if whatever or states[name].state not in ("fresh", "ignored")]
+        spec = next((task.stage for task in tasks if task.stage.name in lacking), None)
+        if spec is None:
+            return
+        if not install:
+            raise missing_demucs(spec, lacking[spec.name])
+        install_separator(separator_venv(self.build.pipeline.root, self.loader.demucs_venv))
+        self.task_list = self.loader.load_tasks(self, list(self.sel_tasks or []))
+
+    def _select(self, single: bool) -> list[str] | None:
+        """Names for doit; a range prunes dependencies to what was selected."""
+        from mediabuild.report import warn
+        from mediabuild.selection import check_missing
+
+        selection = self.build.options.selection
+        tasks = {task.name: task for task in self.task_list}
+        root, commands = self.build.pipeline.root, self.loader.cmd_names
+        names = expand_names(list(self.sel_tasks), tasks, root, commands) if self.sel_tasks else None
+        if single and names is not None:
+            for name in names:
+                for member in [name, *(tasks[name].task_dep if tasks[name].has_subtask else [])]:
+                    if not tasks[member].has_subtask:
+                        tasks[member].task_dep = []
+        if selection.is_empty:
+            return names
+        named = [task.name for task in self.named_tasks(names or []) if pipeline_task(task)]
+        if not selection.is_range:
+            return selection.pick(self.build.pipeline, self.build.tasks, named)
+        picked = selection.pick(self.build.pipeline, self.build.tasks, named)
+        for message in check_missing(self.build.rebuilder, self.build.tasks, picked):
+            warn(message)
+        chosen = set(picked)
+        for name in picked:
+            tasks[name].task_dep = [need for need in tasks[name].task_dep if need in chosen]
+        return picked
+
+    def _forced(self, names: list[str] | None) -> list[str]:
+        if self.build.options.selection.is_range or names is None:
+            return names if names is not None else list(self.build.tasks)
+        return [task.name for task in self.named_tasks(names)]
+
+    def _would_run(self, names: list[str] | None) -> dict[str, Verdict]:
+        selected = (
+            list(self.build.tasks) if names is None else [t.name for t in self.named_tasks(names) if pipeline_task(t)]
+        )
+        wanted = selected if self.build.options.selection.is_range else closure(self.build, selected)
+        return self.build.verdicts(wanted)
