@@ -56,6 +56,7 @@ class PipelineCommand(DoitCmdBase):  # type: ignore[misc]
 
     def execute(self, params: Any, args: list[str]) -> Any:
         """Load the pipeline and run the command, unless it can be answered without."""
+        self.loader.narrow = self.may_narrow(params)
         try:
             return 0 if self.answered(params, args) else self._execute_loaded(params, args)
         except BrokenPipeError:  # `doit list | head`
@@ -73,6 +74,10 @@ class PipelineCommand(DoitCmdBase):  # type: ignore[misc]
 
     def answered(self, params: Any, args: list[str]) -> bool:
         """Whether the command did all it had to before anything is loaded."""
+        return False
+
+    def may_narrow(self, params: Any) -> bool:
+        """Whether the tasks of jobs that are all fresh may be left out, where no task is named."""
         return False
 
     def _execute_loaded(self, params: Any, args: list[str]) -> Any:

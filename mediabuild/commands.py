@@ -26,6 +26,10 @@ class Status(PipelineCommand):
     doc_description = None
     cmd_options = (option("as_json", "json", "as JSON", bool, False),)
 
+    def may_narrow(self, params: Any) -> bool:
+        """The table only says that they are fresh."""
+        return not params["as_json"]
+
     def _execute(self, as_json: bool, pos_args: list[str]) -> int:
         verdicts = self.build.verdicts(self.picked(pos_args))
         self.build.digests.save()
@@ -76,6 +80,10 @@ class Check(PipelineCommand):
         ),
     )
 
+    def may_narrow(self, params: Any) -> bool:
+        """They are only counted."""
+        return not params["as_json"]
+
     def _execute(self, as_json: bool, manifests_only: bool, pos_args: list[str]) -> int:
         self.build.rebuilder.media_present = not manifests_only
         verdicts = self.build.verdicts(self.picked(pos_args))
@@ -107,8 +115,9 @@ def print_plan(build: Build, verdicts: dict[str, Verdict], stream: Any) -> int:
         more = f"  (+{len(verdict.reasons) - 1} more)" if len(verdict.reasons) > 1 else ""
         why = "" if word == "FOLLOW" or not verdict.reasons else f"  {verdict.reasons[0]}{more}"
         stream.write(f"{word:<7} {name}{why}\n")
-    fresh = sum(verdict.state == "fresh" for verdict in verdicts.values())
-    stream.write(f"{fresh} of {len(verdicts)} up to date\n")
+    left_out = len(build.left_out_tasks)
+    fresh = sum(verdict.state == "fresh" for verdict in verdicts.values()) + left_out
+    stream.write(f"{fresh} of {len(verdicts) + left_out} up to date\n")
     return 0
 
 
@@ -154,13 +163,12 @@ def print_table(build: Build, verdicts: dict[str, Verdict]) -> None:
     console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 200)
     table = Table("job", *build.pipeline.stages)
     worst = ["fresh", "ignored", "follows", "stale", "blocked", "failed"]
+    found = {(job, stage): "fresh" for job in build.left_out for stage in build.pipeline.stages}
+    for name, verdict in verdicts.items():
+        place = build.tasks[name].job, build.tasks[name].stage.name
+        found[place] = max(found.get(place, "fresh"), verdict.state, key=worst.index)
     for job in build.jobs:
-        row = []
-        for stage in build.pipeline.stages:
-            states = [
-                v.state for n, v in verdicts.items() if build.tasks[n].job == job and build.tasks[n].stage.name == stage
-            ]
-            row.append(marks[max(states, key=worst.index)] if states else "")
+        row = [marks[found[job, stage]] if (job, stage) in found else "" for stage in build.pipeline.stages]
         if any(row):
             table.add_row(job, *row)
     console.print(table)

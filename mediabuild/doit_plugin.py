@@ -138,9 +138,10 @@ def make_doit_tasks(build: Build) -> Iterator[DoitTask]:
 
 
 def target_paths(build: Build, task: Task) -> list[str]:
-    """The files that the task makes, relative to the pipeline: as recorded, else as declared."""
-    manifest = find_manifest(task.directory)
+    """The files that the task makes, relative to the pipeline: as declared; globs and directories as recorded."""
     declared = [path for path in task.stage.outputs.values() if "*" not in path]
+    many = len(declared) < len(task.stage.outputs) or any(path.endswith("/") for path in declared)
+    manifest = find_manifest(task.directory) if many else None
     recorded = [path for path in manifest.output_files() if not path.endswith("/")] if manifest else []
     folder = os.path.relpath(task.directory, build.pipeline.root)
     return [os.path.join(folder, path) for path in dict.fromkeys([*declared, *recorded])]

@@ -10,6 +10,7 @@ Not here: the order of tasks (doit's scheduler), whether a task is stale (`rebui
 from __future__ import annotations
 
 import contextlib
+import functools
 import fnmatch
 import os
 import shutil
@@ -282,7 +283,7 @@ class Executor:
             inputs_checksum=compute_inputs_checksum(now.inputs),
             params=dict(task.params),
             overrides=dict(task.overrides),
-            runner_version=version("mediabuild"),
+            runner_version=_own_version(),
             outputs=outputs,
             timestamp=ts,
             last_checked_ts=ts,
@@ -347,6 +348,12 @@ class Executor:
 
     def _swap(self, task: Task) -> Path:
         return task.state_dir / "swap" / task.key
+
+
+@functools.cache
+def _own_version() -> str:
+    """Asked once: Python parses the whole README for it."""
+    return version("mediabuild")
 
 
 def _written_by_hand(earlier: Manifest | None, now: Manifest) -> list[str]:

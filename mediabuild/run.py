@@ -148,8 +148,11 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
     def execute(self, params: Any, args: list[str]) -> Any:
         """Load the pipeline and run."""
         self.loader.demucs_venv = params["demucs_venv"]
-        self.loader.narrow = not any(params[name] for name in ("always", "force", "dry_run", "single"))
         return super().execute(params, args)
+
+    def may_narrow(self, params: Any) -> bool:
+        """Whether what is fresh may be left out."""
+        return not any(params[name] for name in ("always", "force", "dry_run", "single"))
 
     def answered(self, params: Any, args: list[str]) -> bool:
         """Whether nothing special is asked for and nothing changed, which was said."""

@@ -22,6 +22,7 @@ from mediabuild.digest import (
     PART_AGE_S,
     Digests,
     files_below,
+    fine_device,
     hash_bytes,
     hash_file,
     write_atomically,
@@ -120,7 +121,7 @@ def test_edits_within_one_tick_are_seen(tmp_path: Path) -> None:
 
 
 def test_a_still_file_is_hashed_once(tmp_path: Path) -> None:
-    """What has settled is remembered, across processes too; what was just written is not."""
+    """What has settled is remembered, across processes too; what was just written only where times are fine."""
     file, cache = settled(tmp_path / "file"), tmp_path / "stats.cache"
     digests = Digests(tmp_path, cache)
     with opened() as files:
@@ -136,7 +137,7 @@ def test_a_still_file_is_hashed_once(tmp_path: Path) -> None:
     with opened() as files:
         digests.file(file)
         digests.file(file)
-    assert files == [str(file)] * 2
+    assert files.count(str(file)) == (2 if fine_device(tmp_path) is None else 1)
 
 
 def test_a_moved_project_keeps_its_cache(tmp_path: Path) -> None:
