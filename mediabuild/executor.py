@@ -10,8 +10,8 @@ Not here: the order of tasks (doit's scheduler), whether a task is stale (`rebui
 from __future__ import annotations
 
 import contextlib
-import functools
 import fnmatch
+import functools
 import os
 import shutil
 import tempfile
