@@ -153,6 +153,7 @@ class Build:
     def verdicts(self, names: Iterable[str]) -> dict[str, Verdict]:
         """What a run of these tasks would do, in canonical order; they bring no others."""
         wanted = set(names)
+        self.rebuilder.warm(self.tasks[name] for name in wanted)
         found: dict[str, Verdict] = {}
         for task in self.tasks.values():
             if task.name in wanted:

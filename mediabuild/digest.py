@@ -191,6 +191,23 @@ class Digests:
             return files["model"]
         return hash_bytes("".join(f"{name} {digest}\n" for name, digest in files.items()).encode(), algorithm)
 
+    def warm(self, paths: Iterable[Path]) -> None:
+        """Hash files that aren't remembered, as many at once as there are cores; trouble shows when they are needed."""
+        waiting = [path for path in paths if self._key(path) not in self._known]
+        left = iter(waiting)
+
+        def work() -> None:
+            for path in left:
+                with contextlib.suppress(OSError):
+                    self.file(path)
+
+        # daemons, so that nothing waits for a large file after Ctrl-C
+        threads = [threading.Thread(target=work, daemon=True) for _ in range(min(len(waiting), os.cpu_count() or 1))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
     def known(self, path: Path) -> tuple[Stats, dict[str, str]] | None:
         """What is remembered of a file: its stats, and its digests (algorithm → digest) while it had them."""
         return self._known.get(self._key(path))

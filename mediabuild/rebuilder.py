@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -94,6 +94,18 @@ class Rebuilder:
         elif forced and forgotten_mark(task).exists():
             found.append(Reason("forced", now="forgotten with doit forget"))
         return found
+
+    def warm(self, tasks: Iterable[Task]) -> None:
+        """Hash what these tasks' manifests will be compared with and nobody remembers, files in parallel."""
+        paths: dict[Path, None] = {}
+        for task in tasks:
+            manifest = find_manifest(task.directory)
+            if manifest is None or task.job in self.fresh or not self.media_present:
+                continue
+            paths |= dict.fromkeys(task.directory / path for path in manifest.output_files())
+            given = (r for references in task.inputs.values() for r in references if isinstance(r, Given))
+            paths |= dict.fromkeys(self.pipeline.root / path for g in given for path in paths_of(g, self.pipeline.root))
+        self.digests.warm(paths)
 
     def _compared(self, task: Task) -> list[Reason]:
         try:

@@ -115,6 +115,7 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
             status = 2
             try:
                 executor.sweep()
+                self.build.rebuilder.warm(self.build.tasks[name] for name in self._pipeline_tasks(names))
                 status = runner.run_all(control.task_dispatcher())
                 if runner.interrupted:
                     status = INTERRUPTED
@@ -211,9 +212,13 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
             return names if names is not None else list(self.build.tasks)
         return [task.name for task in self.named_tasks(names)]
 
+    def _pipeline_tasks(self, names: list[str] | None) -> list[str]:
+        """The pipeline's tasks that these names stand for; None for all."""
+        if names is None:
+            return list(self.build.tasks)
+        return [task.name for task in self.named_tasks(names) if pipeline_task(task)]
+
     def _would_run(self, names: list[str] | None) -> dict[str, Verdict]:
-        selected = (
-            list(self.build.tasks) if names is None else [t.name for t in self.named_tasks(names) if pipeline_task(t)]
-        )
+        selected = self._pipeline_tasks(names)
         wanted = selected if self.build.options.selection.is_range else closure(self.build, selected)
         return self.build.verdicts(wanted)

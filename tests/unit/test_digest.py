@@ -301,3 +301,17 @@ def test_a_copied_file_is_hashed_anew(tmp_path: Path) -> None:
     (tmp_path / "copy").write_bytes(b"HELLO")
     (tmp_path / "copy").rename(file)
     assert digests.file(file) == hash_bytes(b"HELLO", "blake3")
+
+
+def test_warming_reads_each_unknown_file_once(tmp_path: Path) -> None:
+    """What is remembered or missing isn't opened; afterwards nothing is opened at all."""
+    files = [settled(tmp_path / f"{number}", bytes([number]) * 2_000_000) for number in range(6)]
+    digests = Digests(tmp_path)
+    digests.file(files[0])
+    with opened() as seen:
+        digests.warm([*files, tmp_path / "missing"])
+    assert sorted(path for path in seen if Path(path).parent == tmp_path) == [str(file) for file in files[1:]]
+    with opened() as seen:
+        found = [digests.file(file) for file in files]
+    assert seen == []
+    assert found == [hash_file(file, "blake3") for file in files]
