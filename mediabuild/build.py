@@ -94,6 +94,7 @@ class Build:
         known = recorded_sources(self.pipeline) if options.manifests_only else None
         self.jobs: dict[str, Given] = find_sources(self.pipeline, options.sources, known)
         job_dir = self._job_dir(options.job_dir)
+        self.job_dirs = [job_dir or self.pipeline.jobs_dir / job for job in self.jobs]
         self.state_dir = self.pipeline.jobs_dir / STATE_DIR
         self.digests = Digests(self.pipeline.root, self.state_dir / "stats.cache")
         self.devices = Devices(self.state_dir / "devices.json")

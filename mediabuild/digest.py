@@ -174,6 +174,13 @@ class Digests:
             self._remember(key, before, algorithm, digest)
         return digest
 
+    def holds(self, path: Path, digest: str) -> bool:
+        """Whether a file is there and has this digest."""
+        try:
+            return self.file(path, digest.partition(":")[0]) == digest
+        except OSError:
+            return False
+
     def tree(self, path: Path, label: str, algorithm: str = "blake3") -> dict[str, str]:
         """Label → digest of a file, or of every file of a directory below its label."""
         if not path.is_dir():

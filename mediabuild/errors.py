@@ -3,7 +3,8 @@
     MediabuildError          where: what, and a hint that is a command to type
     ├── PipelineError        the pipeline file or the command line is wrong (all mistakes at once)
     ├── StageError           a stage could not do its work: its message is for the user
-    │   └── InputChanged     an input changed while the stage ran
+    │   ├── InputChanged     an input changed while the stage ran
+    │   └── DiskFull         there was no room for its outputs
     └── LockBusy             another run holds the stage and `--no-wait` was given
 
     Interrupted              a signal asked the run to stop; like KeyboardInterrupt a BaseException, so that
@@ -42,6 +43,10 @@ class StageError(MediabuildError):
 
 class InputChanged(StageError):
     """An input changed while the stage ran, twice in a row."""
+
+
+class DiskFull(StageError):
+    """There was no room left on the disk of the jobs directory."""
 
 
 class LockBusy(MediabuildError):

@@ -81,11 +81,12 @@ class StageCompleted(Event, tag="stage_completed"):
 
 
 class StageRestored(Event, tag="stage_restored"):
-    """An earlier output set came back: when it had been made, and how long that took."""
+    """An output set came back: when it had been made, how long that took; from where, if not from the task itself."""
 
     task: str
     made_ts: float
     spared_s: float
+    source: str = ""
 
 
 class StageDelivered(Event, tag="stage_delivered"):

@@ -10,13 +10,14 @@ Not here: the order of tasks (doit's scheduler), whether a task is stale (`rebui
 from __future__ import annotations
 
 import contextlib
+import errno
 import fnmatch
 import functools
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -26,7 +27,7 @@ import msgspec
 from mediabuild import generations
 from mediabuild.delivery import Delivery, is_delivery
 from mediabuild.digest import PART, compute_inputs_checksum, hash_bytes
-from mediabuild.errors import InputChanged, Interrupted, LockBusy, StageError
+from mediabuild.errors import DiskFull, InputChanged, Interrupted, LockBusy, StageError
 from mediabuild.events import Event, StageRunning, StageWarning
 from mediabuild.lock import locked
 from mediabuild.manifest import DAY_S, Manifest, find_manifest, read_manifest, write_manifest
@@ -34,7 +35,9 @@ from mediabuild.model import MANIFEST_NAME, STATE_DIR, Produced, Reason, Task
 from mediabuild.processes import Processes
 from mediabuild.programs import Programs, Ran
 from mediabuild.publish import check_inside, keep_edits, publish, recover
-from mediabuild.rebuilder import Observation, Rebuilder, forgotten_mark, input_differences
+from mediabuild.rebuilder import Observation, Rebuilder, deliveries, forgotten_mark, input_differences
+from mediabuild.reflink import copy
+from mediabuild.traces import Traces
 
 
 @dataclass
@@ -43,13 +46,15 @@ class Outcome:
 
     Args:
         built: the stage ran and was published; False if somebody else had built it meanwhile.
-        restored: the manifest of the earlier output set that came back instead.
+        restored: the manifest of the output set that came back instead. source: the task, or the copies, that it
+            was copied from; empty for the task's own earlier outputs.
         kept: files that a person had edited, moved beside the stage's directory.
         delivered: copies that were made, relative to the pipeline's folder.
     """
 
     built: bool = False
     restored: Manifest | None = None
+    source: str = ""
     seconds: float = 0.0
     outputs: int = 0
     kept: list[Path] = field(default_factory=list)
@@ -61,11 +66,18 @@ class Executor:
 
     Args:
         emit: receives events.
+        job_dirs: of all jobs, also of those without tasks here: what they keep counts.
         wait: False fails at once where another run holds a task's lock.
     """
 
     def __init__(
-        self, rebuilder: Rebuilder, processes: Processes, emit: Callable[[Event], None], *, wait: bool = True
+        self,
+        rebuilder: Rebuilder,
+        processes: Processes,
+        emit: Callable[[Event], None],
+        job_dirs: Sequence[Path],
+        *,
+        wait: bool = True,
     ) -> None:
         self.rebuilder = rebuilder
         self.root = rebuilder.pipeline.root
@@ -73,7 +85,9 @@ class Executor:
         self.processes = processes
         self.programs = Programs(processes, self.root, emit)
         self.delivery = Delivery(rebuilder)
+        self.traces = Traces(rebuilder.pipeline.jobs_dir)
         self.emit = emit
+        self.job_dirs = job_dirs
         self.wait = wait
         self.kept_some = False
 
@@ -95,8 +109,10 @@ class Executor:
             outcome = Outcome()
             if always or not all(is_delivery(task, reason) for reason in reasons):
                 may_restore = not always and not any(reason.kind == "forced" for reason in reasons)
-                outcome = (self._restore(task) if may_restore else None) or self._build(task, gpus)
+                outcome = self._bring(task, gpus, may_restore=may_restore)
             manifest = find_manifest(task.directory)
+            if manifest is not None and (outcome.built or outcome.restored):
+                self.traces.add(task, manifest)
             if manifest is not None:
                 outcome.delivered, set_aside = self.delivery.bring(task, manifest)
                 outcome.kept += set_aside
@@ -185,26 +201,41 @@ class Executor:
             return sorted(manifest.output_files())
 
     def close(self) -> None:
-        """End the workers and save the stat cache."""
+        """End the workers, save the stat cache, and collect what is kept beyond the limit."""
         self.programs.close()
         self.processes.close()
-        pipeline = self.rebuilder.pipeline
         if self.kept_some:
-            job_dirs = dict.fromkeys(task.job_dir for task in self.rebuilder.tasks.values())
-            generations.collect(job_dirs, pipeline.cache_bytes)
+            generations.collect(self.job_dirs, self.rebuilder.pipeline.cache_bytes)
         self.digests.save()
 
+    def _bring(self, task: Task, gpus: tuple[int, ...], *, may_restore: bool) -> Outcome:
+        """Restore or build; where the disk is full, once more after all that is kept of earlier outputs went."""
+        for attempt in (1, 2):
+            try:
+                return (self._restore(task) if may_restore else None) or self._build(task, gpus)
+            except (DiskFull, OSError) as error:
+                full = isinstance(error, DiskFull) or error.errno == errno.ENOSPC
+                gone = generations.collect(self.job_dirs, 0.0) if full and attempt == 1 else []
+                if not gone:
+                    raise
+                message = f"the disk is full: {len(gone)} earlier outputs were deleted, and it runs once more"
+                self.emit(StageWarning(task=task.name, message=message))
+        raise AssertionError("unreachable")
+
     def _restore(self, task: Task) -> Outcome | None:
-        """Bring back the output set that was made from the present facts, if one is kept."""
+        """Bring back the output set that was made from the present facts, if there is one anywhere."""
         now = self.rebuilder.observe(task)
         if now.troubles:
             return None
-        params = msgspec.json.decode(msgspec.json.encode(task.params))
-        trace = generations.trace_of(task.stage.name, now.code, params, now.device, now.inputs, now.model_digests)
-        found = generations.find(task, trace, self.digests)
+        self._refuse_tampered(task)
+        facts = self._manifest(task, now, {}, Ran(), 0.0)
+        return self._come_back(task, facts) or self._repair(task, facts) or self._borrow(task, facts)
+
+    def _come_back(self, task: Task, facts: Manifest) -> Outcome | None:
+        """From the task's own generations, by rename."""
+        found = generations.find(task, generations.manifest_trace(facts), self.digests)
         if found is None:
             return None
-        self._refuse_tampered(task)
         with self._temporary(task) as out:
             out.rmdir()
             found.rename(out)
@@ -212,6 +243,58 @@ class Executor:
             self.digests.adopt((found / path, out / path) for path in manifest.output_files())
             kept = self._publish(task, out, manifest.outputs)
         return Outcome(restored=manifest, outputs=len(manifest.output_files()), kept=kept)
+
+    def _repair(self, task: Task, facts: Manifest) -> Outcome | None:
+        """From what is left of the task's outputs, and good copies of the others where `deliver` put them."""
+        current = find_manifest(task.directory)
+        if current is None or generations.manifest_trace(current) != generations.manifest_trace(facts):
+            return None
+        copies = {
+            output: self.root / copy for copy, output in deliveries(self.rebuilder.pipeline, task, current).items()
+        }
+        files: dict[str, Path] = {}
+        for path, digest in current.output_files().items():
+            good = (f for f in (task.directory / path, copies.get(path)) if f and self.digests.holds(f, digest))
+            file = task.directory / path if path.endswith("/") else next(good, None)
+            if file is None:
+                return None
+            files[path] = file
+        return self._assemble(task, current, files, "delivered copies")
+
+    def _borrow(self, task: Task, facts: Manifest) -> Outcome | None:
+        """From another task that was given the same, by copies."""
+        for directory, theirs in self.traces.find(task, facts):
+            ours = msgspec.structs.replace(
+                theirs,
+                task=task.name,
+                inputs=facts.inputs,
+                inputs_checksum=facts.inputs_checksum,
+                overrides=facts.overrides,
+            )
+            files = {path: directory / path for path in theirs.output_files()}
+            outcome = self._assemble(task, ours, files, theirs.task)
+            if outcome is not None:
+                return outcome
+        return None
+
+    def _assemble(self, task: Task, manifest: Manifest, files: Mapping[str, Path], source: str) -> Outcome | None:
+        """Publish copies of files as a task's outputs, if they are what the manifest records."""
+        with self._temporary(task) as out:
+            try:
+                for path, file in files.items():
+                    if path.endswith("/"):
+                        (out / path).mkdir(parents=True, exist_ok=True)
+                        continue
+                    (out / path).parent.mkdir(parents=True, exist_ok=True)
+                    copy(file, out / path)
+            except OSError:  # its owner runs at this moment, or the disk is full: no reason to fail
+                return None
+            self.digests.settle(out / path for path in files)
+            if not generations.is_whole(out, manifest, self.digests):
+                return None
+            write_manifest(out, manifest)
+            kept = self._publish(task, out, manifest.outputs)
+        return Outcome(restored=manifest, source=source, outputs=len(files), kept=kept)
 
     def _build(self, task: Task, gpus: tuple[int, ...]) -> Outcome:
         for attempt in (1, 2):

@@ -93,19 +93,12 @@ def find(task: Task, trace: str, digests: Digests) -> Path | None:
 def is_whole(directory: Path, manifest: Manifest, digests: Digests) -> bool:
     """Whether every output is there as it was recorded, and nothing else is."""
     recorded = manifest.output_files()
-    try:
-        sound = all(
-            (directory / path).is_dir() if path.endswith("/") else _is(directory / path, digest, digests)
-            for path, digest in recorded.items()
-        )
-    except OSError:
-        return False
+    sound = all(
+        (directory / path).is_dir() if path.endswith("/") else digests.holds(directory / path, digest)
+        for path, digest in recorded.items()
+    )
     files = {os.path.relpath(os.path.join(f, n), directory) for f, _, names in os.walk(directory) for n in names}
     return sound and files - {MANIFEST_NAME} == {path for path in recorded if not path.endswith("/")}
-
-
-def _is(file: Path, digest: str, digests: Digests) -> bool:
-    return digests.file(file, digest.partition(":")[0]) == digest
 
 
 def forget(task: Task) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from mediabuild.config import needed_stages
 from mediabuild.doit_loader import option
 from mediabuild.errors import PipelineError
 from mediabuild.manifest import Manifest, find_manifest, problems
-from mediabuild.model import MANIFEST_NAME, Task
+from mediabuild.model import MANIFEST_NAME
+from mediabuild.traces import Traces
 
 
 class Validate(PipelineCommand):
@@ -100,7 +101,7 @@ class Cache(PipelineCommand):
     cmd_options = ()
 
     def _execute(self, pos_args: list[str]) -> int:
-        found = generations.kept(job_dirs(self.build.tasks.values()))
+        found = generations.kept(self.build.job_dirs)
         for generation in reversed(found):
             manifest = generation.manifest
             made = time.strftime("%Y-%m-%d %H:%M", time.localtime(manifest.timestamp))
@@ -129,15 +130,11 @@ class Gc(PipelineCommand):
 
     def _execute(self, gc_all: bool, pos_args: list[str]) -> int:
         limit = 0.0 if gc_all else self.build.pipeline.cache_bytes
-        gone = generations.collect(job_dirs(self.build.tasks.values()), limit)
+        gone = generations.collect(self.build.job_dirs, limit)
+        Traces(self.build.pipeline.jobs_dir).prune()
         size = sum(generation.size_bytes for generation in gone)
         self.outstream.write(f"{len(gone)} deleted, {size / 1e6:.1f} MB\n")
         return 0
-
-
-def job_dirs(tasks: Iterable[Task]) -> list[Path]:
-    """The directories of these tasks' jobs."""
-    return list(dict.fromkeys(task.job_dir for task in tasks))
 
 
 def validate_files(files: list[Path]) -> int:

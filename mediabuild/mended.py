@@ -143,7 +143,7 @@ class ResetDep(PipelineCommand, DoitResetDep):  # type: ignore[misc]
 
     def _execute(self, pos_args: list[str] | None = None) -> int:
         chosen = self.named_tasks(pos_args or [])
-        executor = Executor(self.build.rebuilder, Processes(), lambda event: None)
+        executor = Executor(self.build.rebuilder, Processes(), lambda event: None, self.build.job_dirs)
         status = 0
         for task in chosen:
             ours = pipeline_task(task)
@@ -179,7 +179,7 @@ class Clean(PipelineCommand, DoitClean):  # type: ignore[misc]
         chosen = self.named_tasks([] if cleanall else (pos_args or []))
         if cleandep:
             chosen = with_dependencies(chosen, tasks)
-        executor = Executor(self.build.rebuilder, Processes(), lambda event: None)
+        executor = Executor(self.build.rebuilder, Processes(), lambda event: None, self.build.job_dirs)
         for task in reversed(chosen):
             ours = pipeline_task(task)
             if ours is None:

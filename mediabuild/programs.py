@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from mediabuild.config import PLACEHOLDER
-from mediabuild.errors import Interrupted, StageError
+from mediabuild.errors import DiskFull, Interrupted, StageError
 from mediabuild.events import Event, ModelLoading, StageProgress, StageWarning
 from mediabuild.ffmpeg import ffmpeg_path
 from mediabuild.model import Task
@@ -71,7 +71,7 @@ class Programs:
         except StageError as error:
             tail = _tail(log)
             if _is_full(log):  # then the log may not even say so
-                raise StageError(f"{error.message}: No space left on device\n{tail}".rstrip(), "df -h .") from None
+                raise DiskFull(f"{error.message}: No space left on device\n{tail}".rstrip(), "df -h .") from None
             raise StageError(error.message + (f"\n{tail}" if tail else ""), error.hint or f"less {log}") from None
 
     def _run_command(self, task: Task, observation: Observation, out: Path, log: Path, device: str) -> Ran:

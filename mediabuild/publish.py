@@ -9,7 +9,6 @@ Not here: when to publish (`executor`).
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import errno
 import functools
@@ -24,6 +23,7 @@ from mediabuild.digest import PART, Digests
 from mediabuild.errors import StageError
 from mediabuild.manifest import find_manifest
 from mediabuild.model import MANIFEST_NAME
+from mediabuild.reflink import copy
 
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2  # linux/fs.h
@@ -118,7 +118,7 @@ def keep_edits(current: Path, coming: Mapping[str, str], digests: Digests) -> li
         for name in sorted(files):
             file = Path(folder, name)
             known = (vouched.get(file), coming.get(str(file.relative_to(current))))
-            if known[0] == "" or any(digest and _matches(file, digest, digests) for digest in known):
+            if known[0] == "" or any(digest and digests.holds(file, digest) for digest in known):
                 continue
             target = _unused(current.with_name(current.name + ".edited") / file.relative_to(current))
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -138,12 +138,6 @@ def _vouched_for(directory: Path) -> dict[Path, str]:
             known |= {manifest_file.parent / path: digest for path, digest in made.items()}
     known.setdefault(directory / MANIFEST_NAME, "")  # a damaged one is no one's writing
     return known
-
-
-def _matches(file: Path, digest: str, digests: Digests) -> bool:
-    with contextlib.suppress(OSError):
-        return digests.file(file, digest.partition(":")[0]) == digest
-    return False
 
 
 def _unused(path: Path) -> Path:
@@ -181,7 +175,7 @@ def deliver(source: Path, target: Path) -> None:
         leftover.unlink()  # of a run that was killed: the caller holds the task's lock
     temporary = target.with_name(f".{target.name}.{os.getpid()}{PART}")
     try:
-        shutil.copyfile(source, temporary)
+        copy(source, temporary)
         temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)

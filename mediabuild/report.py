@@ -140,9 +140,10 @@ class Report:
             self.counts["restored"] += 1
             made, spared_s = outcome.restored.timestamp, outcome.restored.duration_s
             self.spared_s += spared_s
-            self.emit(StageRestored(task=task.name, made_ts=made, spared_s=spared_s))
+            self.emit(StageRestored(task=task.name, made_ts=made, spared_s=spared_s, source=outcome.source))
             day = time.strftime("%d %b %H:%M", time.localtime(made))
-            self.line("RESTORED", f"{task.name}  made {day} in {spared_s:.1f} s")
+            whence = f" from {outcome.source}" if outcome.source else ""
+            self.line("RESTORED", f"{task.name}{whence}  made {day} in {spared_s:.1f} s")
         elif outcome.delivered:
             self.counts["delivered"] += 1
         else:

@@ -95,7 +95,7 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
         control = TaskControl(self.task_list, auto_delayed_regex=auto_delayed_regex)
         control.process(names)
         with self._reporting(outfile, events_to, log_level) as report:
-            executor = Executor(self.build.rebuilder, Processes(), report.emit, wait=not no_wait)
+            executor = Executor(self.build.rebuilder, Processes(), report.emit, self.build.job_dirs, wait=not no_wait)
             options = {"failure_verbosity": failure_verbosity, "report": report}
             runner = PipelineRunner(
                 self.dep_manager,

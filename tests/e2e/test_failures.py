@@ -276,6 +276,19 @@ def test_a_full_disk(project: Project, small_disk: Path) -> None:
     succeed(project)
 
 
+def test_what_is_kept_makes_room_on_a_full_disk(project: Project, small_disk: Path) -> None:
+    """Earlier outputs are the first to go: no run fails while what is current fits, and what is current stays."""
+    project.write("pipeline.toml", CHAIN.replace("times = 2", "times = 1"))
+    warnings = []
+    for letter in "abcdef":
+        project.write("media/one.txt", letter * 25_000 + "\n")
+        run = project.run()
+        assert run.status == 0, run.out + run.err
+        assert project.read("jobs/one/C/c.txt") == letter * 25_000 + "\n"
+        warnings += [event["message"] for event in run.events if event["event"] == "stage_warning"]
+    assert any("earlier outputs were deleted" in message for message in warnings)
+
+
 def test_a_disk_that_fills_up_anywhere(project: Project, small_disk: Path) -> None:
     """Room left for 0, 1, 2 … pages: whichever write fails, nothing untrue is recorded; with room again it is right."""
     project.write("pipeline.toml", CHAIN)
