@@ -109,6 +109,19 @@ class Edits(RuleBasedStateMachine):
             self.world.job_times = {k: v for k, v in self.world.job_times.items() if k[0] != job}
             self.world.save()
 
+    @rule(index=INDEX, other=INDEX)
+    def rename_or_duplicate_a_source(self, index: int, other: int) -> None:
+        """The same recording under another name."""
+        sources = self.world.jobs()
+        job, source = sorted(sources.items())[index % len(sources)]
+        name = JOBS[other % len(JOBS)]
+        if name not in sources:
+            self.put(f"media/{name}.txt", source.read_bytes())
+            if other % 2:
+                source.unlink()
+                self.world.job_times = {k: v for k, v in self.world.job_times.items() if k[0] != job}
+                self.world.save()
+
     # ---- what people take back ----
 
     def remember(self) -> None:
@@ -296,11 +309,12 @@ class Edits(RuleBasedStateMachine):
 
     @rule(index=INDEX, garbage=GARBAGE | st.none())
     def spoil_what_is_derived(self, index: int, garbage: bytes | None) -> None:
-        """The stat cache, a lock, a log, a record, a summary, an earlier output: damaged or gone."""
+        """The stat cache, the index, a trace, a lock, a log, a summary, an earlier output: damaged or gone."""
         jobs = self.world.root / "jobs"
         kinds = ("locks", "logs", "delivered")
         files = sorted(f for f in jobs.rglob("*") if f.is_file() and f.parent.name in (".mediabuild", *kinds))
-        files += sorted(f for f in jobs.rglob(".mediabuild/generations/**/*") if f.is_file())
+        for kind in ("generations", "traces"):
+            files += sorted(f for f in jobs.rglob(f".mediabuild/{kind}/**/*") if f.is_file())
         files += sorted(f for job in self.world.jobs() for f in (jobs / job).glob("*.*") if f.is_file())
         if not files:
             return
