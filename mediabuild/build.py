@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections import ChainMap
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,14 +21,15 @@ from mediabuild.device import Devices
 from mediabuild.digest import Digests, write_atomically
 from mediabuild.graph import find_sources, make_tasks, recorded_sources
 from mediabuild.manifest import find_manifest
-from mediabuild.model import STATE_DIR, Given, Produced, Reason, Task
+from mediabuild.model import ALL_JOBS, STATE_DIR, Given, Produced, Reason, Task
+from mediabuild.orphans import Orphan, find_orphans
 from mediabuild.overrides import stage_overrides, with_matrix_overrides
-from mediabuild.rebuilder import Rebuilder, ignored_mark
+from mediabuild.rebuilder import Rebuilder, failed_mark, ignored_mark
 from mediabuild.selection import Selection
 from mediabuild.separator import separator_venv, with_separator
 
 PIPELINE_NAME = "pipeline.toml"
-State = Literal["fresh", "stale", "follows", "failed", "blocked", "ignored"]
+State = Literal["fresh", "stale", "follows", "failed", "blocked", "ignored", "orphaned"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Options:
         variables: doit's NAME=VALUE words. allow_unknown: some of them may be the dodo file's own.
         demucs_venv: the separator's venv, where it isn't the project's `venv/demucs`.
         narrow: leave out the tasks of jobs that are all fresh.
+        only_failed: what failed last time is asked for, and nothing else.
     """
 
     selection: Selection = field(default_factory=Selection)
@@ -50,6 +53,12 @@ class Options:
     allow_unknown: bool = False
     demucs_venv: str | None = None
     narrow: bool = False
+    only_failed: bool = False
+
+    @property
+    def one_job(self) -> bool:
+        """Whether one recording is built by itself; then stages over all jobs are used as they are."""
+        return bool(self.sources or self.job_dir)
 
     @property
     def as_written(self) -> bool:
@@ -65,7 +74,7 @@ class Verdict:
     Args:
         state: `fresh`; `stale`: it would run; `follows`: something upstream would run, and this
             only if that changes its inputs; `failed`: stale, and failed last time; `blocked`: something
-            upstream failed last time; `ignored`: doit ignore.
+            upstream failed last time; `ignored`: doit ignore. `orphaned` is said of a job: its recording is gone.
     """
 
     state: State
@@ -94,19 +103,53 @@ class Build:
         known = recorded_sources(self.pipeline) if options.manifests_only else None
         self.jobs: dict[str, Given] = find_sources(self.pipeline, options.sources, known)
         job_dir = self._job_dir(options.job_dir)
-        self.job_dirs = [job_dir or self.pipeline.jobs_dir / job for job in self.jobs]
+        self.job_dirs = [job_dir or self.pipeline.jobs_dir / job for job in self.shelf]
         self.state_dir = self.pipeline.jobs_dir / STATE_DIR
         self.digests = Digests(self.pipeline.root, self.state_dir / "stats.cache")
         self.devices = Devices(self.state_dir / "devices.json")
         self.check_devices()
         self.tasks: dict[str, Task] = {}
-        self.rebuilder = Rebuilder(self.pipeline, self.tasks, self.digests, self.devices)
+        self.used: dict[str, Task] = {}  # tasks over all jobs that are used as they are
+        tasks = ChainMap(self.tasks, self.used)
+        self.rebuilder = Rebuilder(self.pipeline, tasks, self.digests, self.devices)
         if options.as_written:
-            self.rebuilder.fresh = self.bulk.fresh(self.rebuilder, self.jobs)
-        narrow = options.narrow and self.bulk.same_jobs(self.jobs)  # else jobs may be in each other's way
-        self.left_out = self.rebuilder.fresh.copy() if narrow else set()
-        wanted = {job: source for job, source in self.jobs.items() if job not in self.left_out}
-        self.tasks |= make_tasks(self.pipeline, wanted, overrides=overrides, device=options.device, job_dir=job_dir)
+            self.rebuilder.fresh = self.bulk.fresh(self.rebuilder, self.shelf)
+        self.left_out = self._narrowed() if options.narrow else set()
+        made = make_tasks(
+            self.pipeline,
+            {job: source for job, source in self.jobs.items() if job not in self.left_out},
+            overrides=overrides,
+            device=options.device,
+            job_dir=job_dir,
+            brought=self._brought(),
+        )
+        self.used |= {name: task for name, task in made.items() if task.stage.collect and options.one_job}
+        for name, task in made.items():
+            if name not in self.used:
+                self.tasks[name] = replace(task, needs=tuple(n for n in task.needs if n not in self.used))
+
+    def _brought(self) -> set[str]:
+        """The jobs that a task over all jobs brings along."""
+        jobs = self.options.selection.jobs(self.jobs)
+        if self.options.only_failed:
+            jobs = {job for job in jobs if any((self.pipeline.jobs_dir / job).glob(f"{STATE_DIR}/marks/*.failed"))}
+        return jobs
+
+    @property
+    def shelf(self) -> dict[str, Given]:
+        """The jobs, and what stands for all of them where a stage collects."""
+        collects = any(spec.collect for spec in self.pipeline.stages.values())
+        return self.jobs | ({ALL_JOBS: Given("")} if collects else {})
+
+    def _narrowed(self) -> set[str]:
+        """The jobs that need no tasks; a stage over all jobs needs the tasks of all of them."""
+        fresh, shelf = self.rebuilder.fresh.copy(), self.shelf
+        known = self.bulk.same_jobs(shelf)  # else jobs may be in each other's way
+        return fresh if known and (ALL_JOBS not in shelf or fresh == shelf.keys()) else set()
+
+    def orphans(self) -> list[Orphan]:
+        """The jobs whose recording is gone; none where the command line says what the recordings are."""
+        return [] if self.options.one_job or self.options.manifests_only else find_orphans(self.pipeline, self.jobs)
 
     def _job_dir(self, given: str | None) -> Path | None:
         if given is None:
@@ -135,8 +178,8 @@ class Build:
     def record_fresh(self, *, alone: bool) -> None:
         """Let the index know of the jobs that are fresh now; `alone`: the user has no tasks of their own."""
         if self.options.as_written:
-            looked_at = [job for job in self.jobs if job not in self.rebuilder.fresh]
-            self.bulk.record(self.rebuilder, self.jobs, looked_at, alone=alone)
+            looked_at = [job for job in self.shelf if job not in self.rebuilder.fresh]
+            self.bulk.record(self.rebuilder, self.shelf, looked_at, alone=alone)
 
     @property
     def capacity(self) -> dict[str, float]:
@@ -159,17 +202,30 @@ class Build:
         for task in self.tasks.values():
             if task.name in wanted:
                 found[task.name] = self._verdict(task, found)
+        for name in reversed(found):
+            self._add_remakes(name, found)
         return found
+
+    def _add_remakes(self, name: str, found: dict[str, Verdict]) -> None:
+        """Temporary outputs that were deleted are made again for a task that would run."""
+        would_run = found[name].state in ("stale", "failed", "follows")
+        for need in self.tasks[name].needs if would_run else ():
+            if need in found and found[need].state == "fresh":
+                gone = self.rebuilder.gone(self.tasks[need])
+                reasons = tuple(Reason("outputs", path, now=f"needed by {name}") for path in gone)
+                if gone:
+                    found[need] = Verdict("follows" if found[name].state == "follows" else "stale", reasons)
 
     def _verdict(self, task: Task, earlier: Mapping[str, Verdict]) -> Verdict:
         upstream = [earlier[name] for name in task.needs if name in earlier]
-        if ignored_mark(task).exists() or any(v.state == "ignored" for v in upstream):
+        if ignored_mark(task).exists() or any(v.state == "ignored" and not task.stage.collect for v in upstream):
             return Verdict("ignored")
         reasons = tuple(self.rebuilder.reasons(task))
         failure = failure_of(task)
-        if any(v.state in ("failed", "blocked") for v in upstream):
+        stopped = [v.state in ("failed", "blocked") for v in upstream]
+        if any(stopped) and not (task.stage.collect and self.rebuilder.producers(task)):
             return Verdict("blocked", reasons)
-        if any(v.state in ("stale", "follows") for v in upstream):
+        if any(stopped) or any(v.state in ("stale", "follows") for v in upstream):
             own = tuple(reason for reason in reasons if not _is_upstream(task, reason))
             return Verdict("stale" if own else "follows", own or reasons)
         if reasons and failure:
@@ -181,7 +237,7 @@ class Build:
         wanted = set(jobs)
         by_job: dict[str, list[Task]] = {}
         for task in self.tasks.values():
-            if task.job in wanted:
+            if task.job in wanted and task.job != ALL_JOBS:
                 by_job.setdefault(task.job, []).append(task)
         for job, tasks in by_job.items():
             directory = tasks[0].job_dir
@@ -217,11 +273,6 @@ def _is_upstream(task: Task, reason: Reason) -> bool:
     """Whether a reason is about what another task makes, and may go away when that one runs."""
     references = task.inputs.get(reason.name.partition(":")[0], ())
     return reason.kind == "inputs" and any(isinstance(reference, Produced) for reference in references)
-
-
-def failed_mark(task: Task) -> Path:
-    """The mark of a failure: its text is the message; it goes when the task succeeds."""
-    return task.state_dir / "marks" / f"{task.key}.failed"
 
 
 def failure_of(task: Task) -> str:

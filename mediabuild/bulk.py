@@ -24,7 +24,7 @@ from mediabuild.digest import is_still, stats_of, write_atomically
 from mediabuild.graph import paths_of
 from mediabuild.index import ABSENT, Entry, Index, Stats, Watched
 from mediabuild.manifest import DAY_S, Manifest, find_manifest, known_stats
-from mediabuild.model import MANIFEST_NAME, STATE_DIR, Given, Pipeline, Task
+from mediabuild.model import ALL_JOBS, MANIFEST_NAME, STATE_DIR, Given, Pipeline, Task
 from mediabuild.names import WILDCARDS, expand_braces, fixed_part
 from mediabuild.rebuilder import Rebuilder, deliveries, models_of
 
@@ -64,6 +64,8 @@ class Bulk:
         self.known = index.load(self.file)
         if self.known.code != index.code_stamp() or self.known.devices != _devices(rebuilder):
             self.known = Index()
+        if not self.same_jobs(jobs):
+            self.known.jobs.pop(ALL_JOBS, None)
         moved = self._moved_models(rebuilder)
         with contextlib.chdir(self.root):
             found = [name for name in self.known.unchanged(time.time()) if name in jobs]
@@ -112,7 +114,7 @@ class Bulk:
     ) -> None:
         old, pipeline = self.known if rebuilder.fresh else Index(), rebuilder.pipeline
         common = dict(zip(old.shared.paths, _rows(old.shared), strict=True)) | self.definition
-        times = Counter(path for look, _ in found.values() for path in look.watched)
+        times = Counter(path for job, (look, _) in found.items() for path in look.watched if job != ALL_JOBS)
         common |= {path: stats for look, _ in found.values() for path, stats in look.watched.items() if times[path] > 1}
         models = list(old.models)
         entries = {job: entry for job, entry in old.jobs.items() if job in rebuilder.fresh and job in jobs}
@@ -175,7 +177,7 @@ class Look:
         for folder in ("marks", "tmp", "swap"):
             self._add(tasks[0].state_dir / folder)
         for task in tasks:
-            if rebuilder.reasons(task):
+            if rebuilder.reasons(task) or rebuilder.left_out(task):
                 raise Unsettled(task.name)
             self._add_task(task)
 
@@ -191,6 +193,7 @@ class Look:
                 self._add_given(reference)
             elif self.rebuilder.tasks[reference.task].job != task.job:
                 self._add_outputs(self.rebuilder.tasks[reference.task])
+                self._add(self.rebuilder.tasks[reference.task].state_dir / "marks")
         if task.stage.declaration is not None and task.stage.declaration.models is not None:
             params = _text(task.params)
             self.models.append((task.stage.name, params, _models(self.rebuilder, task.stage.name, params)))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from doit.cmd_base import DoitCmdBase
 from doit.exceptions import InvalidCommand
 
-from mediabuild.doit_state import pipeline_task
+from mediabuild.doit_state import is_remake, pipeline_task
 from mediabuild.errors import Interrupted, MediabuildError
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class PipelineCommand(DoitCmdBase):  # type: ignore[misc]
         """
         tasks = {task.name: task for task in self.task_list}
         if not args:
-            return [task for task in self.task_list if not task.has_subtask]
+            return [task for task in self.task_list if not (task.has_subtask or is_remake(task))]
         found: dict[str, DoitTask] = {}
         for name in expand_names(args, tasks, self.build.pipeline.root):
             group = tasks[name]
@@ -122,7 +122,7 @@ class PipelineCommand(DoitCmdBase):  # type: ignore[misc]
         named = [task.name for task in self.named_tasks(args) if pipeline_task(task)]
         if not selection.is_range:
             named = closure(self.build, named)
-        return selection.pick(self.build.pipeline, tasks, named) if tasks else []
+        return selection.pick(self.build.pipeline, tasks, named, by_name=bool(args)) if tasks else []
 
 
 def expand_names(args: list[str], tasks: dict[str, DoitTask], root: Path, commands: Iterable[str] = ()) -> list[str]:
@@ -140,6 +140,7 @@ def expand_names(args: list[str], tasks: dict[str, DoitTask], root: Path, comman
             found.append(arg)
             continue
         matches = fnmatch.filter(tasks, arg) if any(c in arg for c in "*?[") else []
+        matches = [name for name in matches if not is_remake(tasks[name])]
         path = os.path.relpath(os.path.abspath(arg), root)
         if matches:
             found += matches

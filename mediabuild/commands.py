@@ -6,6 +6,7 @@ Not here: what they look at (`build`), `run`, and what all share (`command`).
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from mediabuild.build import Build, Verdict
 from mediabuild.command import PipelineCommand, closure
 from mediabuild.doit_loader import option
 from mediabuild.doit_state import pipeline_task
+from mediabuild.orphans import Orphan
 
 
 class Status(PipelineCommand):
@@ -33,10 +35,13 @@ class Status(PipelineCommand):
     def _execute(self, as_json: bool, pos_args: list[str]) -> int:
         verdicts = self.build.verdicts(self.picked(pos_args))
         self.build.digests.save()
+        orphans = self.build.orphans() if self.build.options.selection.is_empty and not pos_args else []
         if as_json:
-            print(plan_json(self.build, verdicts))
-        else:
-            print_table(self.build, verdicts)
+            print(plan_json(self.build, verdicts, orphans))
+            return 0
+        print_table(self.build, verdicts)
+        for orphan in orphans:
+            print(f"{orphan.job}: orphaned, {orphan.source} is gone; doit clean --orphans removes it")
         return 0
 
 
@@ -136,8 +141,8 @@ class TaskStatus(msgspec.Struct):
     device: str | None = None
 
 
-def plan_json(build: Build, verdicts: dict[str, Verdict]) -> str:
-    """The JSON of `status`, `explain` and `check`: a list of tasks; docs/status.schema.json."""
+def plan_json(build: Build, verdicts: dict[str, Verdict], orphans: Iterable[Orphan] = ()) -> str:
+    """The JSON of `status`, `explain` and `check`: a list of tasks, then orphaned jobs; docs/status.schema.json."""
     from mediabuild.manifest import find_manifest
 
     found = []
@@ -150,6 +155,7 @@ def plan_json(build: Build, verdicts: dict[str, Verdict]) -> str:
             facts = (manifest.timestamp, checked_ts, manifest.duration_s, manifest.device)
         reasons = [msgspec.to_builtins(reason) for reason in verdict.reasons]
         found.append(TaskStatus(name, task.stage.name, task.job, verdict.state, reasons, verdict.message, *facts))
+    found += [TaskStatus("", "", o.job, "orphaned", [], f"{o.source} is gone") for o in orphans]
     return msgspec.json.format(msgspec.json.encode(found), indent=2).decode()
 
 
@@ -167,7 +173,7 @@ def print_table(build: Build, verdicts: dict[str, Verdict]) -> None:
     for name, verdict in verdicts.items():
         place = build.tasks[name].job, build.tasks[name].stage.name
         found[place] = max(found.get(place, "fresh"), verdict.state, key=worst.index)
-    for job in build.jobs:
+    for job in build.shelf:
         row = [marks[found[job, stage]] if (job, stage) in found else "" for stage in build.pipeline.stages]
         if any(row):
             table.add_row(job, *row)

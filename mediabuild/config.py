@@ -70,6 +70,8 @@ class StageTable(msgspec.Struct, forbid_unknown_fields=True):
     deliver: Annotated[Annotated[str, msgspec.Meta(min_length=1)] | None, described("Prefix for copies: out/{job}")] = (
         None
     )
+    collect: Annotated[bool, described("One task over all jobs that succeeded, instead of one for each")] = False
+    temp: Annotated[bool, described("Delete its outputs once all that read them are up to date")] = False
 
 
 class CacheTable(msgspec.Struct, forbid_unknown_fields=True):
@@ -252,6 +254,8 @@ def _stage(
     outputs = {name: os.path.normpath(path) for name, path in outputs.items()}
     matrix = _matrix(where, table.get("matrix", {}), mistakes)
     params = _stage_params(where, table.get("params", {}), matrix, declaration, mistakes)
+    if table.get("temp") and table.get("deliver"):
+        mistakes.add(f"{where}.temp", "what is delivered must stay", "remove temp or deliver")
     if command is not None:
         _check_command(where, command, table.get("inputs", {}), outputs, {**params, **matrix}, mistakes)
     return StageSpec(
@@ -268,6 +272,8 @@ def _stage(
         resources=_resources(where, table.get("resources"), mistakes),
         deliver=_deliver(where, table.get("deliver"), mistakes),
         timeout_s=table.get("timeout_s"),
+        collect=table.get("collect", False),
+        temp=table.get("temp", False),
     )
 
 
@@ -405,6 +411,8 @@ def needed_stages(spec: StageSpec) -> list[str]:
 
 def _check_references(stages: Mapping[str, StageSpec], mistakes: Mistakes) -> None:
     for spec in stages.values():
+        if spec.collect:
+            _check_collect(spec, mistakes)
         for name, reference in spec.inputs.items():
             text = reference.removeprefix("?")
             where = f"stages.{spec.name}.inputs.{name}"
@@ -418,6 +426,18 @@ def _check_references(stages: Mapping[str, StageSpec], mistakes: Mistakes) -> No
                 mistakes.add(where, f"{producer!r} has no output {output!r}", nearest(output, stages[producer].outputs))
 
 
+def _check_collect(spec: StageSpec, mistakes: Mistakes) -> None:
+    """What belongs to one job can't stand in a stage over all of them."""
+    where = f"stages.{spec.name}"
+    for name, reference in spec.inputs.items():
+        if reference.removeprefix("?") == "source":
+            mistakes.add(f"{where}.inputs.{name}", "a collect stage has no source of its own", "read STAGE.OUTPUT")
+    texts = {f"inputs.{name}": text for name, text in spec.inputs.items()} | {"deliver": spec.deliver or ""}
+    for key, text in {**texts, "command": " ".join(spec.command)}.items():
+        if "{job}" in text:
+            mistakes.add(f"{where}.{key}", "a collect stage is of no single job: {job} can't stand here")
+
+
 def _job_params(
     tables: Any, stages: Mapping[str, StageSpec], mistakes: Mistakes
 ) -> dict[str, dict[str, dict[str, Any]]]:
@@ -428,6 +448,9 @@ def _job_params(
         for stage, params in mistakes.fields(where, table, JobTable).get("params", {}).items():
             if stage not in stages:
                 mistakes.add(f"{where}.params.{stage}", "there is no such stage", nearest(stage, stages))
+                continue
+            if stages[stage].collect:
+                mistakes.add(f"{where}.params.{stage}", "a collect stage is of no single job", f"[stages.{stage}]")
                 continue
             jobs[job][stage] = check_params(f"{where}.params.{stage}", params, stages[stage], mistakes)
     return jobs

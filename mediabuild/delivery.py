@@ -35,7 +35,7 @@ class Delivery:
             StageError: a copy would leave the project or take a source's place. OSError: the disk is full.
         """
         record = task.state_dir / "delivered" / f"{task.key}.json"
-        made = _read_record(record)
+        made = read_record(record)
         wanted = deliveries(self.rebuilder.pipeline, task, manifest)
         files = manifest.output_files()
         delivered: list[str] = []
@@ -104,7 +104,8 @@ def _set_aside(target: Path) -> Path:
     return kept
 
 
-def _read_record(record: Path) -> dict[str, str]:
+def read_record(record: Path) -> dict[str, str]:
+    """The copies that were made, and the digest of each; none where the record is missing or damaged."""
     try:
         return msgspec.json.decode(record.read_bytes(), type=dict[str, str])
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):

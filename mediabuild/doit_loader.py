@@ -61,6 +61,7 @@ class PipelineLoader(DodoTaskLoader):  # type: ignore[misc]
         self.options: Options | None = None
         self.namespace: dict[str, Any] = {}
         self.demucs_venv: str | None = None  # an option of `run`, set before `setup`
+        self.only_failed = False  # as well
         self.narrow = False  # `run` without anything that names or forces a task
 
     def setup(self, opt_values: dict[str, Any]) -> None:
@@ -88,6 +89,7 @@ class PipelineLoader(DodoTaskLoader):  # type: ignore[misc]
             variables=variables,
             allow_unknown=any(value is doit_cmd.get_var for value in self.namespace.values()),
             demucs_venv=self.demucs_venv,
+            only_failed=self.only_failed,
         )
 
     def load_doit_config(self) -> dict[str, Any]:

@@ -35,6 +35,15 @@ class Records(Dependency):  # type: ignore[misc]
         ours = pipeline_task(task)
         return ignored_mark(ours).exists() if ours else bool(super().status_is_ignore(task))
 
+    def get_status(self, task: DoitTask, tasks_dict: dict[str, DoitTask], get_log: bool = False) -> Any:
+        """doit's, except that targets which are temporary may be missing."""
+        ours = pipeline_task(task)
+        targets, task.targets = task.targets, [] if ours is not None and ours.stage.temp else task.targets
+        try:
+            return super().get_status(task, tasks_dict, get_log)
+        finally:
+            task.targets = targets
+
     def ignore(self, task: DoitTask) -> None:
         """Mark a task."""
         ours = pipeline_task(task)
@@ -76,11 +85,23 @@ class UpToDate:
         return "; ".join(map(str, self.found)) or "up to date"
 
 
+class NothingGone(UpToDate):
+    """The `uptodate` callable of the task that makes a temp task's outputs again."""
+
+    wanted_by = ""
+
+    def __call__(self) -> bool:
+        gone = self.build.rebuilder.gone(self.task)
+        self.found = [Reason("outputs", path, now=f"needed by {self.wanted_by}") for path in gone]
+        return not gone
+
+
 class StageAction(BaseAction):  # type: ignore[misc]
     """Runs a pipeline task through the executor that the Runner set up."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, *, remake: bool = False) -> None:
         self.pipeline_task = task
+        self.remake = remake
         self.executor: Executor | None = None
         self.always = False
         self.gpus: tuple[int, ...] = ()
@@ -92,7 +113,9 @@ class StageAction(BaseAction):  # type: ignore[misc]
         """Run it; a failure is returned, as doit wants it, and has no traceback."""
         assert self.executor is not None
         try:
-            self.outcome = self.executor.run(self.pipeline_task, always=self.always, gpus=self.gpus)
+            self.outcome = self.executor.run(
+                self.pipeline_task, always=self.always and not self.remake, remake=self.remake, gpus=self.gpus
+            )
         except Interrupted:
             return StageFailure("interrupted", "")
         except MediabuildError as error:
@@ -132,9 +155,28 @@ def make_doit_tasks(build: Build) -> Iterator[DoitTask]:
             targets=target_paths(build, task),
             uptodate=[UpToDate(build, task)],
             subtask_of=task.stage.name,
-            doc=f"{task.stage.name} of {task.job}",
+            doc=f"{task.stage.name} of {'all jobs' if task.stage.collect else task.job}",
+            setup=_remakes(build, task),
             meta={"mediabuild": task},
         )
+    yield from (_remake(build, task) for task in build.tasks.values() if task.stage.temp)
+
+
+def _remakes(build: Build, task: Task) -> list[str]:
+    """doit's setup tasks: they run before the task, if it is about to run."""
+    return [f"_{need}" for need in task.needs if build.tasks[need].stage.temp]
+
+
+def _remake(build: Build, task: Task) -> DoitTask:
+    return DoitTask(
+        f"_{task.name}",
+        [StageAction(task, remake=True)],
+        task_dep=[task.name],
+        uptodate=[NothingGone(build, task)],
+        setup=_remakes(build, task),
+        doc=f"{task.name} again, for a task that needs its outputs",
+        meta={"mediabuild": task, "mediabuild_remake": True},
+    )
 
 
 def target_paths(build: Build, task: Task) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from doit.reporter import ConsoleReporter
 
-from mediabuild.doit_state import is_group, pipeline_task
+from mediabuild.doit_state import is_group, is_remake, pipeline_task
 
 if TYPE_CHECKING:
     from mediabuild.report import Report
@@ -31,7 +31,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         ours = pipeline_task(task)
         if ours is None:
             super().skip_uptodate(task)
-        elif self.report is not None:
+        elif self.report is not None and not is_remake(task):
             self.report.skipped(ours)
 
     def skip_ignore(self, task: Any) -> None:

@@ -31,13 +31,16 @@ from mediabuild.errors import DiskFull, InputChanged, Interrupted, LockBusy, Sta
 from mediabuild.events import Event, StageRunning, StageWarning
 from mediabuild.lock import locked
 from mediabuild.manifest import DAY_S, Manifest, find_manifest, read_manifest, write_manifest
-from mediabuild.model import MANIFEST_NAME, STATE_DIR, Produced, Reason, Task
+from mediabuild.model import MANIFEST_NAME, STATE_DIR, Reason, Task
 from mediabuild.processes import Processes
 from mediabuild.programs import Programs, Ran
 from mediabuild.publish import check_inside, keep_edits, publish, recover
 from mediabuild.rebuilder import Observation, Rebuilder, deliveries, forgotten_mark, input_differences
 from mediabuild.reflink import copy
+from mediabuild.temporary import Temporary
 from mediabuild.traces import Traces
+
+SHOWN_JOBS = 10
 
 
 @dataclass
@@ -85,29 +88,33 @@ class Executor:
         self.processes = processes
         self.programs = Programs(processes, self.root, emit)
         self.delivery = Delivery(rebuilder)
+        self.temporary = Temporary(rebuilder)
         self.traces = Traces(rebuilder.pipeline.jobs_dir)
         self.emit = emit
         self.job_dirs = job_dirs
         self.wait = wait
         self.kept_some = False
 
-    def run(self, task: Task, *, always: bool = False, gpus: tuple[int, ...] = ()) -> Outcome:
+    def run(self, task: Task, *, always: bool = False, remake: bool = False, gpus: tuple[int, ...] = ()) -> Outcome:
         """Bring a task up to date.
 
         Args:
             always: run even when nothing is stale (`doit -a`).
+            remake: run if outputs of this temp stage were deleted; something needs them.
             gpus: the GPU slots that it holds; a stage on `cuda` uses the first.
 
         Raises:
             StageError: it failed; LockBusy; Interrupted. OSError: the disk is full, or the like.
         """
-        self.rebuilder.fresh.discard(task.job)
+        self.rebuilder.no_longer_fresh(task)
         with self.holding(task):
             recover(task.directory, self._swap(task))
             _sweep(task.state_dir, task.key)
             reasons = self.rebuilder.reasons(task)
             outcome = Outcome()
-            if always or not all(is_delivery(task, reason) for reason in reasons):
+            self._say_who_is_missing(task)
+            gone = self.rebuilder.gone(task) if remake else []
+            if always or gone or not all(is_delivery(task, reason) for reason in reasons):
                 may_restore = not always and not any(reason.kind == "forced" for reason in reasons)
                 outcome = self._bring(task, gpus, may_restore=may_restore)
             manifest = find_manifest(task.directory)
@@ -117,6 +124,14 @@ class Executor:
                 outcome.delivered, set_aside = self.delivery.bring(task, manifest)
                 outcome.kept += set_aside
             return outcome
+
+    def _say_who_is_missing(self, task: Task) -> None:
+        """Name the jobs that a task over all jobs is made without."""
+        missing = self.rebuilder.left_out(task)
+        if missing:
+            more = f" and {len(missing) - SHOWN_JOBS} more" if len(missing) > SHOWN_JOBS else ""
+            message = f"without {', '.join(missing[:SHOWN_JOBS])}{more}: failed, ignored or not built"
+            self.emit(StageWarning(task=task.name, message=message))
 
     def sweep(self) -> None:
         """Finish or undo what dead runs left in any job; what a live run is busy with is locked, and left alone."""
@@ -192,13 +207,27 @@ class Executor:
             _refuse_troubles(task, observation)
             if not task.directory.is_dir():
                 raise StageError(f"{task.name}: there are no outputs to adopt", f"doit {task.name}")
-            outputs = self._digest_outputs(task, task.directory, None)
+            earlier = find_manifest(task.directory)
+            deleted = earlier is not None and self.rebuilder.gone(task)
+            outputs = earlier.outputs if earlier and deleted else self._digest_outputs(task, task.directory, None)
             manifest = self._manifest(task, observation, outputs, Ran(), 0.0)
-            manifest.adopted = _written_by_hand(find_manifest(task.directory), manifest)
+            manifest.adopted = _written_by_hand(earlier, manifest)
             write_manifest(task.directory, manifest, self._part(task))
             forgotten_mark(task).unlink(missing_ok=True)
             self.delivery.bring(task, manifest)
             return sorted(manifest.output_files())
+
+    def drop_if_unneeded(self, task: Task) -> None:
+        """Delete the outputs of a temp stage, if all that read them are up to date; the manifest stays.
+
+        Who is busy with the task or with one that reads it keeps them; they go at the end of a later run.
+        """
+        tasks = [task, *self.temporary.readers(task)]
+        with contextlib.suppress(OSError, LockBusy), contextlib.ExitStack() as held:
+            for one in tasks:
+                held.enter_context(locked(one.state_dir / "locks" / f"{one.key}.lock", one.name, wait=False))
+            if self.temporary.is_unneeded(task):
+                self.temporary.delete(task)
 
     def close(self) -> None:
         """End the workers, save the stat cache, and collect what is kept beyond the limit."""
@@ -385,22 +414,25 @@ class Executor:
 
     def _refuse_tampered(self, task: Task) -> None:
         """Never build on outputs that are not what their stage made."""
-        for reference in (r for refs in task.inputs.values() for r in refs if isinstance(r, Produced)):
-            producer = self.rebuilder.tasks[reference.task]
+        for producer in self.rebuilder.producers(task):
+            if self.rebuilder.gone(producer):
+                raise StageError(f"{producer.name}: its outputs are temporary and were deleted", f"doit {task.name}")
             manifest = find_manifest(producer.directory)
             reasons = list(self.rebuilder.output_reasons(producer, manifest)) if manifest else [Reason("never_run")]
             if reasons:
                 raise StageError(f"{producer.name}: {reasons[0]}", f"doit {producer.name}, then again")
 
     def _rehashed(self, task: Task, manifest: Manifest) -> Manifest:
-        now = self.rebuilder.observe(task)
+        now, gone = self.rebuilder.observe(task), self.rebuilder.gone(task)
         algorithm = self.rebuilder.pipeline.checksum
         outputs = {
             name: {
-                path: hash_bytes(b"", algorithm)
+                path: digest
+                if path in gone
+                else hash_bytes(b"", algorithm)
                 if path.endswith("/")
                 else self.digests.file(task.directory / path, algorithm)
-                for path in files
+                for path, digest in files.items()
             }
             for name, files in manifest.outputs.items()
         }

@@ -10,15 +10,16 @@ import glob
 import itertools
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mediabuild.config import Mistakes, effective_params, is_path, split_reference
-from mediabuild.model import MANIFEST_NAME, Given, Pipeline, Produced, Reference, StageSpec, Task
+from mediabuild.config import Mistakes, effective_params, is_path, needed_stages, split_reference
+from mediabuild.model import ALL_JOBS, MANIFEST_NAME, STATE_DIR, Given, Pipeline, Produced, Reference, StageSpec, Task
 from mediabuild.names import WILDCARDS, encode_name, expand_braces, fixed_part, nearest, suffixes
 
-RESERVED_JOBS = (".mediabuild", ".all")
+RESERVED_JOBS = (STATE_DIR, ALL_JOBS)
 Overrides = Mapping[str, Mapping[str, Any]]
 
 
@@ -26,14 +27,20 @@ def recorded_sources(pipeline: Pipeline) -> dict[str, Given]:
     """Job name → its source, as the jobs' own summaries name them: where the recordings aren't."""
     found = {}
     for file in pipeline.jobs_dir.glob("**/" + MANIFEST_NAME):
-        try:
-            summary = json.loads(file.read_bytes())
-            job, source = str(summary["job"]), str(summary["source"])
-        except (OSError, ValueError, TypeError, KeyError, RecursionError):
-            continue  # a stage's manifest, or damaged
-        if file.parent == pipeline.jobs_dir / job:
+        job = os.path.relpath(file.parent, pipeline.jobs_dir)
+        source = recorded_source(file.parent, job)
+        if source:
             found[job] = Given(pattern=source, label=source)
     return found
+
+
+def recorded_source(directory: Path, job: str) -> str:
+    """The source that the summary in a job's directory names; nothing where there is no summary of this job."""
+    try:
+        summary = json.loads((directory / MANIFEST_NAME).read_bytes())
+        return str(summary["source"]) if str(summary["job"]) == job else ""
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return ""  # a stage's manifest, or damaged
 
 
 def find_sources(
@@ -84,13 +91,7 @@ def _matches(pipeline: Pipeline, given: tuple[str, ...], mistakes: Mistakes) -> 
         found[path_here] = os.path.dirname(path_here)
     if given:
         return found
-    excluded = {
-        path
-        for pattern in pipeline.sources
-        if pattern.startswith("!")
-        for choice in expand_braces(pattern[1:])
-        for path in glob.glob(choice, root_dir=root, recursive=True)
-    }
+    excluded = {p for pattern in pipeline.sources if pattern[0] == "!" for p in matching(pipeline, pattern[1:])}
     for pattern in (p for p in pipeline.sources if not p.startswith("!")):
         if not WILDCARDS.search(pattern) or (pipeline.root / pattern).is_file():
             if not (pipeline.root / pattern).is_file():
@@ -99,11 +100,16 @@ def _matches(pipeline: Pipeline, given: tuple[str, ...], mistakes: Mistakes) -> 
                 found[os.path.normpath(pattern)] = os.path.dirname(os.path.normpath(pattern))
             continue
         base = os.path.normpath(fixed_part(pattern)) if fixed_part(pattern) else ""
-        for choice in expand_braces(pattern):
-            for path in glob.glob(choice, root_dir=root, recursive=True):
-                if path not in excluded and (pipeline.root / path).is_file():
-                    found[os.path.normpath(path)] = base
+        for path in matching(pipeline, pattern):
+            if path not in excluded and (pipeline.root / path).is_file():
+                found[os.path.normpath(path)] = base
     return found
+
+
+def matching(pipeline: Pipeline, pattern: str) -> list[str]:
+    """All that a glob of `sources` matches now, as it stands there."""
+    choices = expand_braces(pattern)
+    return [p for choice in choices for p in glob.glob(choice, root_dir=pipeline.root, recursive=True)]
 
 
 def _job_name(path: str, base: str) -> str:
@@ -133,32 +139,53 @@ def make_tasks(
     overrides: Overrides | None = None,
     device: str | None = None,
     job_dir: Path | None = None,
+    brought: Collection[str] | None = None,
 ) -> dict[str, Task]:
-    """All tasks in canonical order, job by job.
+    """All tasks in canonical order, job by job, and those over all jobs after what they read.
 
     Args:
         overrides: stage → params from the command line, over everything else.
         device: instead of the pipeline's.
         job_dir: instead of `jobs_dir/JOB`, for the one job there is.
+        brought: the jobs that a task over all jobs brings along; of the others it takes what is there.
 
     Raises:
         PipelineError: an effective param is out of bounds, or an input that must be there is missing.
     """
     mistakes = Mistakes(pipeline.file.name)
     tasks: dict[str, Task] = {}
-    for job, source in jobs.items():
-        directory = job_dir or pipeline.jobs_dir / job
-        for spec in pipeline.stages.values():
-            merged, changed = _job_params(pipeline, spec, job, overrides or {}, mistakes)
-            for values in itertools.product(*spec.matrix.values()):
-                combo = dict(zip(spec.matrix, values, strict=True))
-                task = _task(pipeline, spec, job, directory, source, combo, merged, device, mistakes, changed)
-                if task.name in tasks:
-                    mistakes.add(f"stages.{spec.name}.matrix", f"two combinations are called {task.value!r}")
-                tasks[task.name] = task
+    shelf = Shelf(tuple(jobs), jobs if brought is None else brought)
+    for job, source, spec in _places(pipeline, jobs):
+        directory = pipeline.jobs_dir / job if spec.collect else job_dir or pipeline.jobs_dir / job
+        merged, changed = _job_params(pipeline, spec, job, overrides or {}, mistakes)
+        for values in itertools.product(*spec.matrix.values()):
+            combo = dict(zip(spec.matrix, values, strict=True))
+            task = _task(pipeline, spec, job, directory, source, combo, merged, device, mistakes, changed, shelf)
+            if task.name in tasks:
+                mistakes.add(f"stages.{spec.name}.matrix", f"two combinations are called {task.value!r}")
+            tasks[task.name] = task
     _check_deliveries(pipeline, jobs, tasks, mistakes)
     mistakes.raise_if_any()
     return tasks
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """All jobs, and those of them that a task over all jobs brings along."""
+
+    jobs: tuple[str, ...]
+    brought: Collection[str]
+
+
+def _places(pipeline: Pipeline, jobs: Mapping[str, Given]) -> Iterator[tuple[str, Given, StageSpec]]:
+    """Job, source and stage, job by job; a stage over all jobs comes once, after what it reads."""
+    turn: dict[str, int] = {}  # even: stages of each job; odd: over all jobs
+    for spec in pipeline.stages.values():
+        needs = [turn[name] + (pipeline.stages[name].collect != spec.collect) for name in needed_stages(spec)]
+        turn[spec.name] = max(needs, default=int(spec.collect))
+    for number in sorted(set(turn.values()) if jobs else ()):
+        for job, source in jobs.items() if number % 2 == 0 else [(ALL_JOBS, Given(""))]:
+            yield from ((job, source, spec) for spec in pipeline.stages.values() if turn[spec.name] == number)
 
 
 def delivery_prefix(pipeline: Pipeline, task: Task) -> str:
@@ -217,10 +244,14 @@ def _task(
     device: str | None,
     mistakes: Mistakes,
     overrides: Mapping[str, Any],
+    shelf: Shelf,
 ) -> Task:
     value = encode_name("-".join(combo.values()))
-    inputs = {name: tuple(_references(pipeline, spec, name, job, source, combo, mistakes)) for name in spec.inputs}
-    produced = [ref.task for refs in inputs.values() for ref in refs if isinstance(ref, Produced)]
+    inputs = {
+        name: tuple(_references(pipeline, spec, name, job, source, combo, mistakes, shelf)) for name in spec.inputs
+    }
+    produced = [ref for refs in inputs.values() for ref in refs if isinstance(ref, Produced)]
+    needs = [r.task for r in produced if not spec.collect or r.job == ALL_JOBS or r.job in shelf.brought]
     return Task(
         name=task_name(spec.name, job, value),
         stage=spec,
@@ -232,7 +263,7 @@ def _task(
         overrides=overrides,
         value=value,
         device=device or pipeline.device,
-        needs=tuple(dict.fromkeys(produced)),
+        needs=tuple(dict.fromkeys(needs)),
     )
 
 
@@ -249,6 +280,7 @@ def _references(
     source: Given,
     combo: Mapping[str, str],
     mistakes: Mistakes,
+    shelf: Shelf,
 ) -> Iterable[Reference]:
     text = spec.inputs[name]
     optional, text = text.startswith("?"), text.removeprefix("?")
@@ -266,9 +298,12 @@ def _references(
         producer = pipeline.stages[stage]
         choices = [(combo[key],) if key in combo else values for key, values in producer.matrix.items()]
         fan_in = any(key not in combo for key in producer.matrix)
-        for values in sorted(itertools.product(*choices)):  # a list in another order is the same matrix
-            value = encode_name("-".join(values))
-            yield Produced(task_name(stage, job, value), output, value if fan_in else "")
+        over_all = spec.collect and not producer.collect
+        for of_job in shelf.jobs if over_all else [ALL_JOBS if producer.collect else job]:
+            for values in sorted(itertools.product(*choices)):  # a list in another order is the same matrix
+                value = encode_name("-".join(values))
+                keys = [of_job] * over_all + [value] * fan_in
+                yield Produced(task_name(stage, of_job, value), output, of_job, ":".join(keys))
 
 
 def _given(text: str, job: str, optional: bool, root: Path) -> Given:

@@ -70,7 +70,7 @@ class Graph(PipelineCommand):
         edges: list[tuple[str, str]] = []
         labels: dict[str, str] = {"source": "source"}
         for spec in self.build.pipeline.stages.values():
-            values = [f"{key}: {', '.join(v)}" for key, v in spec.matrix.items()]
+            values = ["all jobs"] * spec.collect + [f"{key}: {', '.join(v)}" for key, v in spec.matrix.items()]
             labels[spec.name] = f"{spec.name} ({'; '.join(values)})" if values else spec.name
             edges += [("source", spec.name)] if "source" in [t.removeprefix("?") for t in spec.inputs.values()] else []
             edges += [(need, spec.name) for need in dict.fromkeys(needed_stages(spec))]

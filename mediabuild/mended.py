@@ -24,16 +24,17 @@ from doit.exceptions import InvalidCommand
 from doit.task import Task as DoitTask
 
 from mediabuild import generations
-from mediabuild.build import failed_mark
 from mediabuild.command import PipelineCommand, expand_names
+from mediabuild.doit_loader import option
 from mediabuild.doit_plugin import set_mark
-from mediabuild.doit_state import is_group, pipeline_task
+from mediabuild.doit_state import is_group, is_remake, pipeline_task
 from mediabuild.errors import MediabuildError
 from mediabuild.executor import Executor
 from mediabuild.manifest import Manifest, find_manifest
 from mediabuild.model import MANIFEST_NAME, Task
+from mediabuild.orphans import Removal, unseen
 from mediabuild.processes import Processes
-from mediabuild.rebuilder import deliveries, forgotten_mark, ignored_mark
+from mediabuild.rebuilder import deliveries, failed_mark, forgotten_mark, ignored_mark
 
 
 class List(PipelineCommand, DoitList):  # type: ignore[misc]
@@ -171,10 +172,22 @@ class Clean(PipelineCommand, DoitClean):  # type: ignore[misc]
     """`clean`: removes what the stage made and only that; an edited output stays. `--dry-run` removes nothing."""
 
     name = "clean"
+    cmd_options = (
+        *DoitClean.cmd_options,
+        option("orphans", "orphans", "remove jobs whose recording is gone, and nothing else", bool, False),
+    )
 
     def _execute(
-        self, dryrun: bool, cleandep: bool, cleanall: bool, cleanforget: bool, pos_args: list[str] | None = None
+        self,
+        dryrun: bool,
+        cleandep: bool,
+        cleanall: bool,
+        cleanforget: bool,
+        orphans: bool = False,
+        pos_args: list[str] | None = None,
     ) -> int:
+        if orphans:
+            return self._clean_orphans(dryrun, pos_args or [])
         tasks = {task.name: task for task in self.task_list}
         chosen = self.named_tasks([] if cleanall else (pos_args or []))
         if cleandep:
@@ -189,6 +202,25 @@ class Clean(PipelineCommand, DoitClean):  # type: ignore[misc]
             else:
                 self._clean(ours, dryrun, executor)
         self.dep_manager.close()
+        return 0
+
+    def _clean_orphans(self, dryrun: bool, pos_args: list[str]) -> int:
+        build = self.build
+        if pos_args or not build.options.selection.is_empty or build.options.one_job:
+            raise InvalidCommand("clean --orphans: takes no names and no selection\n  hint: doit clean --orphans")
+        for pattern in unseen(build.pipeline):
+            self.outstream.write(f"sources: nothing matches {pattern}; its recordings may be out of sight, not gone\n")
+        taken: set[str] = set()
+        for task in build.tasks.values():
+            manifest = find_manifest(task.directory)
+            taken |= deliveries(build.pipeline, task, manifest).keys() if manifest else set()
+        removal = Removal(
+            build.pipeline, build.digests, taken, lambda line: self.outstream.write(line + "\n"), dry=dryrun
+        )
+        found = build.orphans()
+        for orphan in found:
+            removal.remove(orphan)
+        self.outstream.write(f"{len(found)} orphaned jobs{'' if dryrun or not found else ', removed'}\n")
         return 0
 
     def _clean(self, task: Task, dryrun: bool, executor: Executor) -> None:
@@ -251,7 +283,7 @@ def with_dependencies(chosen: list[DoitTask], tasks: dict[str, DoitTask]) -> lis
         if task.name not in found:
             found[task.name] = task
             waiting += [tasks[name] for name in [*task.task_dep, *task.setup_tasks]]
-    return [task for task in found.values() if not is_group(task)]
+    return [task for task in found.values() if not (is_group(task) or is_remake(task))]
 
 
 class DumpDB(DoitDumpDB):  # type: ignore[misc]

@@ -17,6 +17,7 @@ from mediabuild.stage import Stage
 
 MANIFEST_NAME = "manifest.json"
 STATE_DIR = ".mediabuild"  # inside a job's directory: logs, locks, marks, temporary directories
+ALL_JOBS = ".all"  # stands for the job in a task over all jobs, and is its directory
 
 ReasonKind = Literal["never_run", "stage", "params", "device", "inputs", "model", "outputs", "forced"]
 
@@ -71,6 +72,8 @@ class StageSpec:
         python: the interpreter of its worker; None for mediabuild's own.
         deliver: where copies of the outputs go, a prefix below the project; None for nowhere.
         timeout_s: seconds after which a run is stopped; None for never.
+        collect: one task over all jobs, instead of one for each.
+        temp: its outputs are deleted once all that read them are up to date.
     """
 
     name: str
@@ -86,6 +89,8 @@ class StageSpec:
     resources: Resources = Resources()
     deliver: str | None = None
     timeout_s: float | None = None
+    collect: bool = False
+    temp: bool = False
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -123,11 +128,12 @@ class Pipeline:
 
 @dataclass(frozen=True)
 class Produced:
-    """An input that another task makes: its task, and the output's name (None: all of them)."""
+    """An input that another task makes: its task, the output's name (None: all of them), the task's job."""
 
     task: str
     output: str | None
-    key: str = ""  # the matrix value under which a fan-in hands it over; empty otherwise
+    job: str
+    key: str = ""  # the job and matrix value under which a fan-in hands it over; empty otherwise
 
 
 @dataclass(frozen=True)
@@ -156,6 +162,7 @@ class Task:
 
     Args:
         name: `translate:ep01:es`, doit's name for it too.
+        job: the job's name; `.all` for the task of a `collect` stage.
         directory: where its outputs and its manifest live.
         job_dir: the job's directory.
         inputs: input name → what it refers to.
@@ -163,7 +170,7 @@ class Task:
         overrides: the part of `params` that came from the command line.
         value: the matrix value(s), joined with `-`; empty without a matrix.
         device: the device that the pipeline or `--device` asks for: `auto`, `cpu`, `cuda:1` …
-        needs: names of the tasks that make its inputs.
+        needs: names of the tasks that make its inputs, as far as they are brought along.
     """
 
     name: str

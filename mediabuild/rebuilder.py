@@ -24,7 +24,7 @@ from mediabuild.errors import MediabuildError
 from mediabuild.graph import delivery_prefix, paths_of
 from mediabuild.interpreter import site_packages
 from mediabuild.manifest import Files, Manifest, find_manifest, read_manifest
-from mediabuild.model import Given, Pipeline, Produced, Reason, ReasonKind, StageSpec, Task
+from mediabuild.model import ALL_JOBS, Given, Pipeline, Produced, Reason, ReasonKind, Reference, StageSpec, Task
 from mediabuild.names import suffixes
 from mediabuild.stage import Lookup, ModelRef
 
@@ -149,6 +149,47 @@ class Rebuilder:
         self._observe_models(task, manifest, now)
         return now
 
+    def producers(self, task: Task) -> list[Task]:
+        """The tasks whose outputs it reads; for one over all jobs, those of the jobs that succeeded."""
+        references = (reference for found in task.inputs.values() for reference in found)
+        names = dict.fromkeys(reference.task for reference in references if isinstance(reference, Produced))
+        return [self.tasks[name] for name in names if self.takes(task, self.tasks[name])]
+
+    def left_out(self, task: Task) -> list[str]:
+        """The jobs that a task over all jobs is made without."""
+        references = (reference for found in task.inputs.values() for reference in found)
+        produced = [r for r in references if isinstance(r, Produced)] if task.stage.collect else []
+        return list(dict.fromkeys(r.job for r in produced if not self.takes(task, self.tasks[r.task])))
+
+    def no_longer_fresh(self, task: Task) -> None:
+        """What was found fresh in bulk is to be looked at again where this task's run may matter."""
+        if task.stage.collect:
+            self.fresh.clear()
+        self.fresh -= {task.job, ALL_JOBS}
+
+    def label_of(self, task: Task, producer: Task) -> str:
+        """What stands for a producer's directory in the manifest of a task that reads it."""
+        return os.path.relpath(producer.directory, task.job_dir if producer.job == task.job else self.pipeline.jobs_dir)
+
+    def takes(self, task: Task, producer: Task) -> bool:
+        """Whether a task reads what a producer made: one over all jobs leaves out those that failed or aren't built."""
+        if not task.stage.collect or producer.stage.collect:
+            return True
+        return find_manifest(producer.directory) is not None and not self._held_up(producer)
+
+    def _held_up(self, task: Task) -> bool:
+        """Whether the task, or one that it needs, failed last time and would run again, or is ignored."""
+        waiting, seen = [task], set()
+        while waiting:
+            task = waiting.pop()
+            if task.name in seen:
+                continue
+            seen.add(task.name)
+            if ignored_mark(task).exists() or (failed_mark(task).exists() and self.reasons(task)):
+                return True
+            waiting += [self.tasks[name] for name in task.needs]
+        return False
+
     def output_reasons(self, task: Task, manifest: Manifest) -> Iterator[Reason]:
         """An output is missing, or holds something else than what was recorded."""
         for name, pattern in task.stage.outputs.items():
@@ -159,11 +200,19 @@ class Rebuilder:
             try:
                 actual = digest if path.endswith("/") and file.is_dir() else self._digest(file, digest)
             except OSError as error:
-                yield Reason("outputs", path, now="missing" if not os.path.lexists(file) else _why(error))
+                there = os.path.lexists(file)
+                if there or not task.stage.temp:
+                    yield Reason("outputs", path, now=_why(error) if there else "missing")
                 continue
             if actual != digest:
                 yield Reason("outputs", path, was=_short(digest), now=_short(actual))
         yield from _added_outputs(task, manifest)
+
+    def gone(self, task: Task) -> list[str]:
+        """The outputs of a temp stage that were deleted: no reason to run, until something needs them."""
+        manifest = find_manifest(task.directory) if task.stage.temp else None
+        recorded = manifest.output_files() if manifest else {}
+        return [path for path in recorded if not os.path.lexists(task.directory / path)]
 
     def delivery_reasons(self, task: Task, manifest: Manifest) -> Iterator[Reason]:
         """A delivered copy is missing or was edited; running the task only copies it again."""
@@ -182,7 +231,7 @@ class Rebuilder:
         return self.digests.file(file, like.partition(":")[0] or self.pipeline.checksum)
 
     def _observe_input(self, task: Task, name: str, recorded: Files, now: Observation) -> None:
-        algorithm = next(iter(recorded.values()), self.pipeline.checksum).partition(":")[0]
+        usual = next(iter(recorded.values()), self.pipeline.checksum)
         files: Files = {}
         handed: dict[str, Path] = {}
         for reference in task.inputs[name]:
@@ -192,11 +241,24 @@ class Rebuilder:
                     files |= {file: digest for file, digest in recorded.items() if (file + "/").startswith(label + "/")}
                     continue
                 try:
-                    files |= self.digests.tree(path, label, algorithm)
+                    algorithm = recorded.get(label, usual).partition(":")[0]
+                    files |= self._vouched_for(reference, label, path) or self.digests.tree(path, label, algorithm)
                 except OSError as error:
                     now.troubles.append(Reason("inputs", f"{name}: {label}", now=_why(error)))
+        if task.stage.collect and not handed and any(isinstance(r, Produced) for r in task.inputs[name]):
+            now.troubles.append(Reason("inputs", f"{name}: {task.stage.inputs[name]}", now="no job has it yet"))
         now.inputs[name] = files
         now.handed[name] = handed
+
+    def _vouched_for(self, reference: Reference, label: str, path: Path) -> Files:
+        """What the manifest of a temp stage says of outputs that were deleted; nothing where they are there."""
+        if not isinstance(reference, Produced) or not self.gone(self.tasks[reference.task]):
+            return {}
+        producer = self.tasks[reference.task]
+        manifest, inside = find_manifest(producer.directory), os.path.relpath(path, producer.directory)
+        recorded = manifest.output_files().items() if manifest else ()
+        label = label.rstrip("/")
+        return {label + p[len(inside) :]: d for p, d in recorded if (p + "/").startswith(inside + "/")}
 
     def _resolve(
         self, task: Task, name: str, reference: Produced | Given, recorded: Files, now: Observation
@@ -217,8 +279,10 @@ class Rebuilder:
                 yield reference.label or path, path, self.pipeline.root / path
             return
         producer = self.tasks[reference.task]
+        if not self.takes(task, producer):
+            return
         manifest = find_manifest(producer.directory)
-        relative = os.path.relpath(producer.directory, task.job_dir)
+        relative = self.label_of(task, producer)
         if manifest is None:
             now.troubles.append(Reason("inputs", f"{name}: {relative}", now="not built yet"))
             return
@@ -329,6 +393,11 @@ def deliveries(pipeline: Pipeline, task: Task, manifest: Manifest) -> dict[str, 
 def forgotten_mark(task: Task) -> Path:
     """The mark that `doit forget` leaves beside the manifests."""
     return task.state_dir / "marks" / f"{task.key}.forgotten"
+
+
+def failed_mark(task: Task) -> Path:
+    """The mark of a failure: its text is the message; it goes when the task succeeds."""
+    return task.state_dir / "marks" / f"{task.key}.failed"
 
 
 def ignored_mark(task: Task) -> Path:

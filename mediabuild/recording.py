@@ -8,6 +8,7 @@ Not here: decoding and encoding, which ffmpeg does.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import statistics
 from collections.abc import Iterable, Iterator
@@ -42,7 +43,15 @@ def opened(media: Path, hint: str) -> Iterator[Any]:
         with av.open(str(media), metadata_errors="replace") as container:
             yield container
     except av.FFmpegError as error:
-        raise StageError(f"{media.name}: ffmpeg can't read it: {error.strerror}", hint) from error
+        raise StageError(f"{media.name}: ffmpeg can't read it: {error.strerror}{_cut_off(media)}", hint) from error
+
+
+def _cut_off(media: Path) -> str:
+    """What ails an MP4 that begins as one and can't be read; nothing for others."""
+    with contextlib.suppress(OSError), media.open("rb") as file:
+        if file.read(8)[4:] == b"ftyp":
+            return "; it was cut off, its index is missing"
+    return ""
 
 
 def zero_s(container: Any) -> float:

@@ -37,7 +37,9 @@ from mediabuild.events import (
 )
 from mediabuild.executor import Outcome
 from mediabuild.live import LiveView
-from mediabuild.model import Reason, Task
+from mediabuild.model import Given, Reason, Task
+
+ORPHANS_SHOWN = 5
 
 
 class Report:
@@ -73,6 +75,7 @@ class Report:
         self.failures: list[tuple[str, str]] = []
         self.spared_s = 0.0
         self.started = time.monotonic()
+        self._skipped_temp: dict[str, None] = {}
         self._lock = threading.Lock()
 
     def line(self, word: str, text: str, level: str = "info") -> None:
@@ -112,8 +115,11 @@ class Report:
         self.emit(RunStarted(version=version, tasks=tasks))
 
     def skipped(self, task: Task) -> None:
-        """The task is up to date."""
-        self.skipped_all([task.name])
+        """The task is up to date; of a temp task that is said at the end, since it may be made again."""
+        if task.stage.temp:
+            self._skipped_temp[task.name] = None
+        else:
+            self.skipped_all([task.name])
 
     def skipped_all(self, names: list[str]) -> None:
         """These tasks are up to date."""
@@ -124,6 +130,7 @@ class Report:
 
     def stale(self, task: Task, reasons: list[Reason]) -> None:
         """The task will run, and why."""
+        self._skipped_temp.pop(task.name, None)
         self.emit(StageCacheMiss(task=task.name, reasons=reasons))
         more = f"  (+{len(reasons) - 1} more: doit explain {task.name})" if len(reasons) > 1 else ""
         self.line("RUN", f"{task.name}  {reasons[0] if reasons else 'always'}{more}")
@@ -164,7 +171,7 @@ class Report:
     def failed(self, task: Task, message: str, hint: str, log: str = "") -> None:
         """The task failed."""
         self.counts["failed"] += 1
-        self.failures.append((task.name, message))
+        self.failures.append((task.name, _cause(task, message)))
         self.emit(StageFailed(task=task.name, message=message, hint=hint, log=log))
         self.line("FAILED", f"{task.name}  {message}", "error")
         if hint:
@@ -177,8 +184,16 @@ class Report:
         self.emit(StageFailed(task=task.name, message=message, blocked_by=by))
         self.line("BLOCKED", f"{task.name}  {message}", "warning")
 
+    def orphans(self, jobs: list[str]) -> None:
+        """These jobs have no recording any more."""
+        if jobs:
+            more = f" and {len(jobs) - ORPHANS_SHOWN} more" if len(jobs) > ORPHANS_SHOWN else ""
+            shown_jobs = ", ".join(jobs[:ORPHANS_SHOWN]) + more
+            self.line("ORPHAN", f"{shown_jobs}: no recording any more; to remove: doit clean --orphans", "warning")
+
     def finish(self, status: int) -> None:
         """The run ends: what was done, and what failed, grouped by cause."""
+        self.skipped_all(list(self._skipped_temp))
         seconds = time.monotonic() - self.started
         counts = self.counts
         self.emit(
@@ -204,10 +219,19 @@ class Report:
     def _group_failures(self) -> None:
         causes: dict[str, list[str]] = {}
         for name, message in self.failures:
-            causes.setdefault(message.splitlines()[0], []).append(name)
+            causes.setdefault(message, []).append(name)
         self.line("FAILED", f"{len(self.failures)} tasks:", "error")
         for cause, names in causes.items():
             self.line("", f"  {cause}: {', '.join(names)}", "error")
+
+
+def _cause(task: Task, message: str) -> str:
+    """The first line of a failure, without the name of the recording: what many can have in common."""
+    given = (r for references in task.inputs.values() for r in references if isinstance(r, Given) and r.label)
+    cause = message.partition("\n")[0]
+    for source in given:
+        cause = cause.removeprefix(f"{os.path.basename(source.pattern)}: ")
+    return cause
 
 
 _WORDS = (

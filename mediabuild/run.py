@@ -18,7 +18,7 @@ from doit.exceptions import InvalidCommand
 from mediabuild.command import INTERRUPTED, PipelineCommand, closure, expand_names
 from mediabuild.console import LEVELS
 from mediabuild.doit_loader import option
-from mediabuild.doit_state import pipeline_task
+from mediabuild.doit_state import is_group, is_remake, pipeline_task
 from mediabuild.noop import noop
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
         *(known | {"default": "thread"} if known["name"] == "par_type" else known for known in DoitRun.cmd_options),
         option("force", "force", "run the selected stages whatever their manifests say", bool, False),
         option("dry_run", "dry-run", "say what would run and why; run nothing", bool, False),
+        option("only_failed", "failed", "only what failed last time, and what depends on it", bool, False),
         option("fail_fast", "fail-fast", "stop at the first failure", bool, False),
         option("no_wait", "no-wait", "fail, exit 2, where another run is busy with a task", bool, False),
         option("events_to", "events", "also write events to FILE (- is stdout)"),
@@ -65,16 +66,17 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
         failure_verbosity: int = 0,
         force: bool = False,
         dry_run: bool = False,
+        only_failed: bool = False,
         fail_fast: bool = False,
         no_wait: bool = False,
         events_to: str | None = None,
         log_level: str = "info",
         auto_install_demucs: bool = False,
     ) -> int:
-        from doit.control import TaskControl
         from doit.task import Stream
 
         from mediabuild.executor import Executor
+        from mediabuild.order import remaining_s
         from mediabuild.processes import Processes
         from mediabuild.runner import PipelineRunner
         from mediabuild.slots import Slots
@@ -85,15 +87,20 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
             raise InvalidCommand(f"-P {par_type}: stages are processes of their own already\n  hint: doit -n 4")
         if not dry_run:
             self._provide_demucs(install=auto_install_demucs, whatever=force or always)
-        names = self._select(single)
+        names = self._select(single, whatever=force or always)
+        if only_failed:
+            names = self._failed(names)
+            if not names:
+                self.outstream.write("nothing selected failed last time\n")
+                return 0
         if force:
             self.build.rebuilder.forced = frozenset(self._forced(names))
         if dry_run:
             from mediabuild.commands import print_plan
 
             return print_plan(self.build, self._would_run(names), sys.stdout)
-        control = TaskControl(self.task_list, auto_delayed_regex=auto_delayed_regex)
-        control.process(names)
+        left_s = remaining_s(self.build.tasks) if num_process > 1 else {}
+        control = self._control(names, left_s, auto_delayed_regex=auto_delayed_regex)
         with self._reporting(outfile, events_to, log_level) as report:
             executor = Executor(self.build.rebuilder, Processes(), report.emit, self.build.job_dirs, wait=not no_wait)
             options = {"failure_verbosity": failure_verbosity, "report": report}
@@ -107,6 +114,7 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
                 report=report,
                 slots=Slots(self.build.state_dir / "slots", self.build.capacity),
                 threads=num_process or 1,
+                left_s=left_s,
             )
             left_out = self.build.left_out_tasks
             report.start(version("mediabuild"), len(self.named_tasks(names or [])) + len(left_out))
@@ -124,8 +132,10 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
                 executor.close()
                 with contextlib.suppress(OSError):  # a full disk: what matters is in the manifests
                     self.build.write_summaries(runner.touched)
+                    orphans = self.build.orphans() if names is None else []
+                    report.orphans([orphan.job for orphan in orphans])
                     if names is None and status in (0, 1):
-                        self.build.record_fresh(alone=self.loader.alone)
+                        self.build.record_fresh(alone=self.loader.alone and not orphans)
                 report.finish(status)
         return status
 
@@ -149,11 +159,12 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
     def execute(self, params: Any, args: list[str]) -> Any:
         """Load the pipeline and run."""
         self.loader.demucs_venv = params["demucs_venv"]
+        self.loader.only_failed = params["only_failed"]
         return super().execute(params, args)
 
     def may_narrow(self, params: Any) -> bool:
         """Whether what is fresh may be left out."""
-        return not any(params[name] for name in ("always", "force", "dry_run", "single"))
+        return not any(params[name] for name in ("always", "force", "dry_run", "single", "only_failed"))
 
     def answered(self, params: Any, args: list[str]) -> bool:
         """Whether nothing special is asked for and nothing changed, which was said."""
@@ -180,7 +191,7 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
         install_separator(separator_venv(self.build.pipeline.root, self.loader.demucs_venv))
         self.task_list = self.loader.load_tasks(self, list(self.sel_tasks or []))
 
-    def _select(self, single: bool) -> list[str] | None:
+    def _select(self, single: bool, *, whatever: bool) -> list[str] | None:
         """Names for doit; a range prunes dependencies to what was selected."""
         from mediabuild.report import warn
         from mediabuild.selection import check_missing
@@ -193,19 +204,52 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
             for name in names:
                 for member in [name, *(tasks[name].task_dep if tasks[name].has_subtask else [])]:
                     if not tasks[member].has_subtask:
-                        tasks[member].task_dep = []
+                        tasks[member].task_dep = tasks[member].setup_tasks = []
         if selection.is_empty:
             return names
         named = [task.name for task in self.named_tasks(names or []) if pipeline_task(task)]
+        picked = selection.pick(self.build.pipeline, self.build.tasks, named, by_name=names is not None)
         if not selection.is_range:
-            return selection.pick(self.build.pipeline, self.build.tasks, named)
-        picked = selection.pick(self.build.pipeline, self.build.tasks, named)
-        for message in check_missing(self.build.rebuilder, self.build.tasks, picked):
+            return picked
+        for message in check_missing(self.build.rebuilder, self.build.tasks, picked, whatever=whatever):
             warn(message)
-        chosen = set(picked)
-        for name in picked:
-            tasks[name].task_dep = [need for need in tasks[name].task_dep if need in chosen]
+        chosen = {*picked, *(f"_{name}" for name in picked)}
+        for task in (tasks[name] for name in chosen if name in tasks):
+            task.task_dep = [need for need in task.task_dep if need in chosen]
+            task.setup_tasks = [need for need in task.setup_tasks if need in chosen]
         return picked
+
+    def _control(self, names: list[str] | None, left_s: dict[str, float], *, auto_delayed_regex: bool) -> Any:
+        """doit's control of what runs: the user's own tasks first, then the pipeline's, job by job.
+
+        Groups come last, since a group would bring the tasks of all jobs at once.
+        """
+        from doit.control import TaskControl
+
+        from mediabuild.order import in_order
+
+        control = TaskControl(self.task_list, auto_delayed_regex=auto_delayed_regex)
+        control.process(names)
+        selected = [name for name in control.selected_tasks if not is_remake(control.tasks[name])]
+        groups = [name for name in selected if is_group(control.tasks[name])]
+        members = [member for name in groups for member in control.tasks[name].task_dep]
+        ours = in_order([*selected, *members], self.build.tasks, left_s)
+        placed = {*ours, *groups}
+        control.selected_tasks = [*(name for name in selected if name not in placed), *ours, *groups]
+        return control
+
+    def _failed(self, names: list[str] | None) -> list[str]:
+        """The selected tasks that failed last time and would run, and those that depend on them."""
+        from mediabuild.rebuilder import failed_mark
+
+        build = self.build
+        selected = {task.name for task in self.named_tasks(names or [])}
+        found: set[str] = set()
+        for task in build.tasks.values():
+            failed = failed_mark(task).exists() and build.rebuilder.reasons(task)
+            if failed or not found.isdisjoint(task.needs):
+                found.add(task.name)
+        return [name for name in build.tasks if name in found & selected]
 
     def _forced(self, names: list[str] | None) -> list[str]:
         if self.build.options.selection.is_range or names is None:

@@ -16,7 +16,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from doit.action import PythonAction
@@ -24,17 +24,18 @@ from doit.exceptions import BaseFail, TaskError, UnmetDependency
 from doit.runner import ERROR, FAILURE, Runner
 from doit.task import Task as DoitTask
 
-from mediabuild.build import failed_mark
 from mediabuild.doit_plugin import set_mark
-from mediabuild.doit_state import is_group, pipeline_task
+from mediabuild.doit_state import is_collect, is_group, is_remake, pipeline_task
 from mediabuild.errors import Interrupted
 from mediabuild.executor import Executor
-from mediabuild.model import Reason
+from mediabuild.model import Reason, Task
+from mediabuild.rebuilder import failed_mark
 from mediabuild.report import Report
 from mediabuild.slots import Held, Slots
 
 POLL_S = 0.05  # how often slots that another run holds are tried again
 LOOK_S = 0.25  # how often the loop looks whether it was asked to stop
+AHEAD = 2  # how many tasks may wait for slots, for each that can run
 INSIST_S = 1.0  # a second signal counts when the first had no effect for this long
 
 Done = tuple[Any, BaseFail | None]
@@ -103,18 +104,30 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         executor: runs the pipeline's tasks.
         slots: what tasks that run at once share.
         threads: how many tasks run at once at most.
+        left_s: task → seconds to the end of the work that waits for it.
     """
 
-    def __init__(self, *args: Any, executor: Executor, report: Report, slots: Slots, threads: int) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        executor: Executor,
+        report: Report,
+        slots: Slots,
+        threads: int,
+        left_s: Mapping[str, float] | None = None,
+    ) -> None:
         super().__init__(*args)
         self.executor = executor
         self.report = report
         self.slots = slots
         self.threads = max(1, threads)
+        self.left_s = left_s or {}
         self.touched: set[str] = set()
         self.final_result: int
         self.interrupted = False
         self._held: dict[str, Held] = {}
+        self._begun: set[str] = set()  # jobs
+        self._settled: set[str] = set()  # tasks that are up to date now, where outputs are temporary
         self._roots: dict[str, list[str]] = {}  # blocked task → the failed ones behind it
 
     def run_tasks(self, task_dispatcher: Any) -> None:
@@ -122,6 +135,7 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         crew = Crew(self.threads, self.execute_task)
         try:
             self._schedule(task_dispatcher, crew)
+            self._drop_temporary()
         except (Interrupted, KeyboardInterrupt):
             STOP.cleaning_up = True
             self.interrupted = True
@@ -146,13 +160,13 @@ class PipelineRunner(Runner):  # type: ignore[misc]
                     inbox.append(node)
                 else:
                     crew.start(node)
-            elif crew.free and inbox:
+            elif crew.free and inbox and not self._crowded(inbox, ready):
                 self._pull(dispatcher, inbox, ready)
             elif crew.running or ready:
                 ended = crew.finished(POLL_S if ready and crew.free else LOOK_S)
                 if ended is not None:
                     self.process_task_result(*ended)
-                    inbox.append(ended[0])
+                    inbox.appendleft(ended[0])
             else:
                 return
 
@@ -168,12 +182,29 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         if self.select_task(node, dispatcher.tasks):
             ready.append(node)
             inbox.append(None)
+        elif node.run_status == "run":  # its setup tasks come first; doit has seen that by itself
+            inbox.append(None)
         else:
             inbox.append(node)
 
+    def _crowded(self, inbox: deque[Any], ready: list[Any]) -> bool:
+        """Whether enough tasks wait for slots: more jobs begun would only fill memory and disk."""
+        return inbox[0] is None and len(ready) >= AHEAD * self.threads
+
+    def _in_order(self, ready: list[Any]) -> list[Any]:
+        """The ready tasks, those of jobs that are begun first, then those with the most work behind them."""
+        if self.threads == 1:
+            return ready
+        return sorted(ready, key=lambda node: self._rank(pipeline_task(node.task)))
+
+    def _rank(self, task: Task | None) -> tuple[bool, float]:
+        if task is None:
+            return False, 0.0
+        return task.job not in self._begun, -self.left_s.get(task.name, 0.0)
+
     def _fitting(self, ready: list[Any]) -> Any | None:
         """The first ready task whose slots are free; they are taken."""
-        for node in ready:
+        for node in self._in_order(ready):
             task = pipeline_task(node.task)
             try:
                 held = self.slots.take(task.stage.resources) if task else Held()
@@ -181,6 +212,8 @@ class PipelineRunner(Runner):  # type: ignore[misc]
                 held = Held()
             if held is not None:
                 self._held[node.task.name] = held
+                if task is not None:
+                    self._begun.add(task.job)
                 return node
         return None
 
@@ -189,11 +222,47 @@ class PipelineRunner(Runner):  # type: ignore[misc]
 
     def select_task(self, node: Any, tasks_dict: Any) -> bool:
         """Whether the task is to run; in a fresh one's manifest it is noted that it was looked at."""
-        chosen = bool(super().select_task(node, tasks_dict))
         task = pipeline_task(node.task)
-        if task is not None and node.run_status == "up-to-date":
+        if task is not None and task.stage.collect and self.executor.rebuilder.producers(task):
+            node.bad_deps = [bad for bad in node.bad_deps if is_collect(bad.task)]  # jobs that failed are left out
+            node.ignored_deps = [ignored for ignored in node.ignored_deps if is_collect(ignored.task)]
+        if node.run_status == "run" and node.bad_deps:  # what it needs could not be made again
+            self._handle_task_error(node, UnmetDependency(" ".join(dep.task.name for dep in node.bad_deps)))
+            return False
+        chosen = bool(super().select_task(node, tasks_dict))
+        if task is not None and node.run_status == "run" and not chosen:
+            for name in node.task.setup_tasks:
+                tasks_dict[name].uptodate[0][0].wanted_by = task.name
+        if task is not None and node.run_status == "up-to-date" and not is_remake(node.task):
             self.report.spared_s += self.executor.refresh(task)
+            self._settle(task)
         return chosen
+
+    def _settle(self, task: Task) -> None:
+        """A task is up to date: temporary outputs that it was the last to read can go."""
+        temporary = self.executor.temporary
+        if not any(spec.temp for spec in self.executor.rebuilder.pipeline.stages.values()):
+            return
+        self._settled.add(task.name)
+        for producer in self.executor.rebuilder.producers(task):
+            readers = temporary.readers(producer)
+            if readers and all(self._is_done_with(reader) for reader in readers):
+                self.executor.drop_if_unneeded(producer)
+
+    def _is_done_with(self, reader: Task) -> bool:
+        """Whether it won't read any more in this run; a temp task may have to, until all that read it are done."""
+        if reader.name not in self._settled:
+            return False
+        return not self.executor.rebuilder.gone(reader) or all(
+            self._is_done_with(other) for other in self.executor.temporary.readers(reader)
+        )
+
+    def _drop_temporary(self) -> None:
+        """At the end of a run: what was read by tasks that this run didn't look at."""
+        rebuilder = self.executor.rebuilder
+        for task in rebuilder.tasks.values() if any(s.temp for s in rebuilder.pipeline.stages.values()) else ():
+            if task.stage.temp and len(rebuilder.gone(task)) == 0:
+                self.executor.drop_if_unneeded(task)
 
     def execute_task(self, task: DoitTask) -> BaseFail | None:
         """Run a task's actions, on whichever thread."""
@@ -218,6 +287,8 @@ class PipelineRunner(Runner):  # type: ignore[misc]
             with contextlib.suppress(OSError):
                 failed_mark(task).unlink(missing_ok=True)
             self.report.finished(task, outcome)
+            if not is_remake(node.task):
+                self._settle(task)
 
     def _handle_task_error(self, node: Any, base_fail: BaseFail) -> None:
         task = pipeline_task(node.task)
@@ -231,7 +302,7 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         busy = getattr(base_fail, "busy", False)
         self.final_result = max(self.final_result, ERROR if busy else FAILURE)
         if isinstance(base_fail, UnmetDependency):
-            bad = [dep.task.name for dep in node.bad_deps]
+            bad = [dep.task.name.removeprefix("_") for dep in node.bad_deps]
             self._roots[task.name] = list(dict.fromkeys(root for name in bad for root in self._roots.get(name, [name])))
             self.report.blocked(task, self._roots[task.name])
             return
@@ -241,6 +312,7 @@ class PipelineRunner(Runner):  # type: ignore[misc]
             with contextlib.suppress(OSError):
                 set_mark(failed_mark(task))
                 failed_mark(task).write_text(base_fail.message.splitlines()[0])
+        self.touched.add(task.job)
         log = task.state_dir / "logs" / f"{task.key}.log"
         self.report.failed(task, base_fail.message, getattr(base_fail, "hint", ""), str(log) if log.exists() else "")
         if not self.continue_:

@@ -6,13 +6,13 @@ Not here: doit's names, patterns and targets; they are expanded before they come
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from mediabuild.config import Mistakes
 from mediabuild.errors import PipelineError
 from mediabuild.manifest import find_manifest
-from mediabuild.model import Pipeline, Task
+from mediabuild.model import ALL_JOBS, Pipeline, Task
 from mediabuild.names import nearest
 from mediabuild.rebuilder import Rebuilder
 
@@ -35,6 +35,10 @@ class Selection:
     def is_empty(self) -> bool:
         """Whether nothing was chosen."""
         return not (self.is_range or self.job)
+
+    def jobs(self, jobs: Iterable[str]) -> set[str]:
+        """Those of these jobs that `--job` fits."""
+        return {job for job in jobs if self.job is None or job == self.job or fnmatch.fnmatchcase(job, self.job)}
 
     def chosen_stages(self, pipeline: Pipeline) -> list[str]:
         """The chosen stages, in canonical order; all of them where none were.
@@ -61,17 +65,26 @@ class Selection:
             )
         return order[start : stop + 1]
 
-    def pick(self, pipeline: Pipeline, tasks: Mapping[str, Task], named: Iterable[str]) -> list[str]:
+    def pick(
+        self, pipeline: Pipeline, tasks: Mapping[str, Task], named: Iterable[str], *, by_name: bool = False
+    ) -> list[str]:
         """The tasks among `named` that are in the range and in the jobs, in canonical order.
+
+        A task over all jobs is in no job: `--job` leaves it out, unless it was asked for.
+
+        Args:
+            by_name: the tasks were named on the command line.
 
         Raises:
             PipelineError: unknown stages, a job pattern that fits none, or nothing left.
         """
         stages, names = set(self.chosen_stages(pipeline)), set(named)
-        jobs = {task.job for task in tasks.values()}
-        wanted_jobs = {job for job in jobs if self.job is None or job == self.job or fnmatch.fnmatchcase(job, self.job)}
+        jobs = {task.job for task in tasks.values()} - {ALL_JOBS}
+        wanted_jobs = self.jobs(jobs)
         if not wanted_jobs:
             raise PipelineError(f"--job: no job matches {self.job!r}", nearest(self.job or "", jobs))
+        if self.job is None or by_name or self.is_range:
+            wanted_jobs.add(ALL_JOBS)
         picked = [t.name for t in tasks.values() if t.name in names and t.stage.name in stages and t.job in wanted_jobs]
         if not picked:
             raise PipelineError(
@@ -80,8 +93,13 @@ class Selection:
         return picked
 
 
-def check_missing(rebuilder: Rebuilder, tasks: Mapping[str, Task], picked: Iterable[str]) -> list[str]:
+def check_missing(
+    rebuilder: Rebuilder, tasks: Mapping[str, Task], picked: Collection[str], *, whatever: bool = False
+) -> list[str]:
     """Look at what a range reads and doesn't make.
+
+    Args:
+        whatever: all of the range runs, fresh or not.
 
     Returns:
         A warning for each that is stale but whole.
@@ -90,12 +108,16 @@ def check_missing(rebuilder: Rebuilder, tasks: Mapping[str, Task], picked: Itera
         PipelineError: some are missing or not what their stage made; says which stages to add.
     """
     chosen, mistakes, warnings = set(picked), Mistakes("selection"), []
-    outside = dict.fromkeys(need for name in picked for need in tasks[name].needs if need not in chosen)
+    outside = dict.fromkeys(p.name for name in picked for p in rebuilder.producers(tasks[name]) if p.name not in chosen)
+    temporary = [name for name in outside if rebuilder.gone(rebuilder.tasks[name])]
+    needed_again = _needed_again(rebuilder, tasks, picked, whatever) if temporary else set()
     for name in outside:
-        producer = tasks[name]
+        producer = rebuilder.tasks[name]
         manifest = find_manifest(producer.directory)
         broken = list(rebuilder.output_reasons(producer, manifest)) if manifest else []
-        if manifest is None:
+        if name in needed_again:
+            mistakes.add(name, "its outputs are temporary and were deleted", f"add the stage: {producer.stage.name}")
+        elif manifest is None:
             mistakes.add(name, "its outputs are needed and were never built", f"add the stage: {producer.stage.name}")
         elif broken:
             mistakes.add(name, str(broken[0]), f"add the stage: {producer.stage.name}")
@@ -104,3 +126,15 @@ def check_missing(rebuilder: Rebuilder, tasks: Mapping[str, Task], picked: Itera
             warnings += [f"{name} is used as it is, though it is stale: {reasons[0]}"] if reasons else []
     mistakes.raise_if_any()
     return warnings
+
+
+def _needed_again(rebuilder: Rebuilder, tasks: Mapping[str, Task], picked: Collection[str], whatever: bool) -> set[str]:
+    """The temp tasks whose outputs are gone, and are read by a task of a range that may run."""
+    running: set[str] = set()
+    for name in picked:
+        if whatever or rebuilder.reasons(tasks[name]) or not running.isdisjoint(tasks[name].needs):
+            running.add(name)
+    for name in reversed(list(picked)):
+        if name in running:
+            running |= {producer.name for producer in rebuilder.producers(tasks[name]) if rebuilder.gone(producer)}
+    return running

@@ -223,7 +223,7 @@ class Context:
         return next(iter(paths.values()))
 
     def inputs(self, name: str) -> dict[str, Path]:
-        """All files of an input, in a stable order: matrix value or relative path → path.
+        """All files of an input, in a stable order: matrix value, job or relative path → path.
 
         Empty for an input that may be absent, and is, or that `pipeline.toml` leaves out.
         """

@@ -207,8 +207,16 @@ class Edits(RuleBasedStateMachine):
     def deliver_or_not(self, index: int) -> None:
         """Copies are wanted, or no more."""
         node = self.node(index)
-        if node.kind not in ("split", "pair"):
+        if node.kind not in ("split", "pair") and not node.temp:
             node.deliver = not node.deliver
+            self.world.save()
+
+    @rule(index=INDEX)
+    def keep_or_not(self, index: int) -> None:
+        """Outputs are temporary, or no more."""
+        node = self.node(index)
+        if not node.deliver:
+            node.temp = not node.temp
             self.world.save()
 
     @rule(seed=st.randoms(use_true_random=False))

@@ -68,6 +68,7 @@ class Node:
         reads: references, as `pipeline.toml` writes them; the input names are i0, i1 …
         values: its matrix over `v`; empty for none.
         file: the name of its output file.
+        temp: its outputs go once all that read them are fresh.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Node:
     file: str = "out.txt"
     deliver: bool = False
     broken: bool = False
+    temp: bool = False
 
     @property
     def outputs(self) -> dict[str, str]:
@@ -106,6 +108,8 @@ class Node:
             table |= {"command": self.command(), "outputs": self.outputs}
         if self.values:
             table["matrix"] = {"v": list(self.values)}
+        if self.temp:
+            table["temp"] = True
         if self.deliver:
             table["deliver"] = f"out/{{job}}-{self.name}" + ("-{v}" if self.values else "")
         return table
@@ -128,7 +132,8 @@ def stages(draw: st.DrawFn, name: str, earlier: list[Node]) -> Node:
     readable = [node for node in earlier if fits(values, node)]
     reads = draw(st.lists(references(readable), min_size=1, max_size=3))
     deliver = kind not in ("split", "pair") and draw(st.booleans()) and draw(st.booleans())
-    return Node(name, kind, reads, draw(TIMES), draw(WORDS), values, deliver=deliver)
+    temp = not deliver and draw(st.booleans()) and draw(st.booleans())
+    return Node(name, kind, reads, draw(TIMES), draw(WORDS), values, deliver=deliver, temp=temp)
 
 
 def fits(values: tuple[str, ...], producer: Node) -> bool:

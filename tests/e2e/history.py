@@ -69,6 +69,7 @@ class AnyHistory(Edits):
         self.verify(self.launch(f"-n{threads}"), plan)
         if not plan.fails:
             assert self.world.plan().idle, "the oracle itself sees more to do"
+            self.verify_deleted()
             self.verify(self.launch(), Plan(outputs=plan.outputs, copies=plan.copies))
             self.check(Plan())
 
@@ -154,14 +155,28 @@ class AnyHistory(Edits):
                 earlier = [e for e in ran.events[:number] if e["event"] == "stage_cache_miss"]
                 assert any(e["task"] == event["task"] and e["reasons"] for e in earlier), story
         for point, outputs in plan.outputs.items():
-            for files in outputs.values():
-                for path, tree in files:
-                    assert read_tree(self.world.directory(point) / path) == tree, f"{point.name}: {path}\n{story}"
+            for path, tree in (item for files in outputs.values() for item in files):
+                there = self.world.directory(point) / path
+                if not self.world.nodes[point.stage].temp:
+                    assert read_tree(there) == tree, f"{point.name}: {path}\n{story}"
+                elif there.is_file() and isinstance(tree, bytes):
+                    assert there.read_bytes() == tree, f"{point.name}: {path}\n{story}"
         for copy, content in plan.copies.items():
             assert copy.read_bytes() == content, f"{copy}\n{story}"
         if not plan.error:
-            assert self.world.leftovers() == [], story
+            left = self.world.leftovers()
+            assert left == [], f"left over: {left}\n{story}"
         assert self.treasures <= self.world.contents(), story
+
+    def verify_deleted(self) -> None:
+        """After a build of everything, nothing is left of what was only for others to read."""
+        read = set().union(*map(self.world.needs, self.world.nodes))
+        for point in self.world.points():
+            manifest = self.world.manifest(point) if self.world.nodes[point.stage].temp else None
+            if manifest is not None and point.stage in read:
+                left = [path for files in manifest["outputs"].values() for path in files]
+                left = [path for path in left if (self.world.directory(point) / path).exists()]
+                assert left == [], f"{point.name} is temporary and still has {left}"
 
     def compare_with_a_clean_build(self) -> None:
         """The same sources in a fresh directory give the same bytes."""
@@ -172,6 +187,8 @@ class AnyHistory(Edits):
         assert status == (1 if plan.fails else 0), self.launcher.out.read_text()
         for point, outputs in plan.outputs.items():
             for path, tree in (item for files in outputs.values() for item in files):
+                if self.world.nodes[point.stage].temp:
+                    continue
                 assert read_tree(fresh / "jobs" / point.job / point.folder / path) == tree, point.name
 
     @precondition(lambda self: hasattr(self, "world"))

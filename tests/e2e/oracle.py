@@ -19,7 +19,7 @@ import blake3
 
 from tests.e2e.world import Point, World
 
-Tree = bytes | dict[str, bytes]  # a file, or a directory: relative path → bytes
+Tree = bytes | dict[str, bytes] | str  # a file, a directory (relative path → bytes), or the digest of a deleted file
 Outputs = dict[str, list[tuple[str, Tree]]]  # output name → its paths in the stage's directory
 
 
@@ -56,6 +56,7 @@ def digest(content: bytes) -> str:
 
 def flat(tree: Tree) -> bytes:
     """All bytes of a file or directory, in the order of names."""
+    assert not isinstance(tree, str), "a program reads what was deleted"
     if isinstance(tree, bytes):
         return tree
     return b"".join(tree[name] for name in sorted(tree, key=lambda name: name.split("/")))
@@ -63,6 +64,8 @@ def flat(tree: Tree) -> bytes:
 
 def labelled(label: str, tree: Tree) -> dict[str, str]:
     """Label → digest, as a manifest records a file or directory."""
+    if isinstance(tree, str):
+        return {label: tree}
     if isinstance(tree, bytes):
         return {label: digest(tree)}
     return {f"{label}/{name}": digest(content) for name, content in tree.items()} or {label + "/": digest(b"")}
@@ -144,8 +147,13 @@ class Oracle(World):
         return found if checksum == found["inputs_checksum"] else None
 
     def on_disk(self, point: Point, manifest: dict[str, Any]) -> Outputs | None:
-        """The outputs that are there, or None when they aren't what the manifest records."""
+        """The outputs that are there, or None when they aren't what the manifest records.
+
+        Of a temp stage some may have been deleted; then the record stands for all of them.
+        """
         folder = self.directory(point)
+        if self.nodes[point.stage].temp and self.gone(point, manifest):
+            return self.recorded(point, manifest)
         found: Outputs = {}
         recorded: dict[str, str] = {}
         declared = self.nodes[point.stage].outputs
@@ -160,6 +168,43 @@ class Oracle(World):
                 return None
         actual = {k: v for files in found.values() for path, tree in files for k, v in labelled(path, tree).items()}
         return found if actual == recorded else None
+
+    def gone(self, point: Point, manifest: dict[str, Any]) -> bool:
+        """Whether a recorded output isn't there."""
+        paths = [path for files in manifest["outputs"].values() for path in files]
+        return not all((self.directory(point) / path).exists() for path in paths)
+
+    def recorded(self, point: Point, manifest: dict[str, Any]) -> Outputs | None:
+        """The digests that stand for deleted outputs, or None where one that is there is another."""
+        folder, declared = self.directory(point), self.nodes[point.stage].outputs
+        for name, files in manifest["outputs"].items():
+            for path, value in files.items():
+                if (folder / path).is_file() and digest((folder / path).read_bytes()) != value:
+                    return None
+            there = folder / declared.get(name, "none")
+            below = there.rglob("*") if any(path.startswith(there.name + "/") for path in files) else ()
+            if any(file.is_file() and str(file.relative_to(folder)) not in files for file in below):
+                return None
+        return {name: list(files.items()) for name, files in manifest["outputs"].items()}
+
+    def deleted(self, point: Point, plan: Plan) -> list[Point]:
+        """The tasks whose deleted outputs a task reads."""
+        producers = [p for text in self.nodes[point.stage].reads for p in self.producers(point, text)]
+        outputs = {p: plan.outputs.get(p, {}).values() for p in producers}
+        return [p for p in outputs if any(isinstance(tree, str) for files in outputs[p] for _, tree in files)]
+
+    def lacks(self, point: Point, plan: Plan, selected: set[str] | None) -> bool:
+        """Whether a task reads deleted outputs that this run may not make again."""
+        found = self.deleted(point, plan)
+        return selected is not None and any(p.name not in selected or self.lacks(p, plan, selected) for p in found)
+
+    def make_again(self, point: Point, plan: Plan, times: dict[str, int]) -> None:
+        """What the task reads was deleted, and it is about to run."""
+        for producer in self.deleted(point, plan):
+            self.make_again(producer, plan, times)
+            inputs = [list(self.read(producer, text, plan.outputs)) for text in self.nodes[producer.stage].reads]
+            plan.runs.add(producer.name)
+            plan.outputs[producer] = self.compute(producer, self.params(producer, times), inputs)
 
     def copies(self, point: Point, outputs: Outputs) -> dict[Path, bytes]:
         """The copies that `deliver` asks for."""
@@ -186,6 +231,7 @@ class Oracle(World):
             forced: tasks under `--force`. times: stage → `times` from the command line.
         """
         plan, stopped = Plan(forced=forced or set()), set()
+        may_run: set[Point] = set()  # in a range: as far as can be told before anything runs
         for point in self.points():
             manifest = self.manifest(point)
             there = self.on_disk(point, manifest) if manifest is not None else None
@@ -195,6 +241,9 @@ class Oracle(World):
                 continue
             node = self.nodes[point.stage]
             producers = [p for reference in node.reads for p in self.producers(point, reference)]
+            if ranged and any(p in may_run for p in producers):
+                may_run.add(point)
+                plan.error = plan.error or self.lacks(point, plan, selected)
             if any(p in stopped for p in producers):
                 plan.blocked.add(point.name)
                 stopped.add(point)
@@ -208,20 +257,31 @@ class Oracle(World):
             fresh = manifest is not None and there is not None and self.same(point, manifest, params, inputs)
             if there is not None and fresh and point.name not in plan.forced:
                 plan.outputs[point] = there
-            elif node.broken:
+                self.note_copies(point, plan)
+                continue
+            may_run.add(point)
+            plan.error = plan.error or self.lacks(point, plan, selected)
+            if plan.error:
+                continue
+            self.make_again(point, plan, times or {})
+            if node.broken:
                 plan.fails.add(point.name)
                 stopped.add(point)
                 continue
-            else:
-                plan.runs.add(point.name)
-                plan.outputs[point] = self.compute(point, params, inputs)
-            for copy, content in self.copies(point, plan.outputs[point]).items():
-                plan.copies[copy] = content
-                if not copy.is_file() or copy.read_bytes() != content:
-                    plan.delivers.add(point.name)
+            plan.runs.add(point.name)
+            inputs = [list(self.read(point, reference, plan.outputs)) for reference in node.reads]
+            plan.outputs[point] = self.compute(point, params, inputs)
+            self.note_copies(point, plan)
         if plan.error:
             return Plan(error=True)
         return plan
+
+    def note_copies(self, point: Point, plan: Plan) -> None:
+        """The copies that are to be there, and whether the task has any to make."""
+        for copy, content in self.copies(point, plan.outputs[point]).items():
+            plan.copies[copy] = content
+            if not copy.is_file() or copy.read_bytes() != content:
+                plan.delivers.add(point.name)
 
     def same(
         self, point: Point, manifest: dict[str, Any], params: dict[str, Any], inputs: list[list[tuple[str, Tree]]]

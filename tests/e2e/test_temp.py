@@ -1,0 +1,209 @@
+"""`temp = true`: outputs that are deleted once all that read them are up to date, and made again when needed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.e2e.conftest import Project
+
+TEMP = """
+[pipeline]
+sources = ["media/*.txt"]
+
+[stages.wav]
+temp    = true
+command = ["sh", "-c", 'cp "$1" "$2"; echo "$3" >> "$2"', "wav", "{inputs.media}", "{outputs.wav}", "{params.rate}"]
+inputs  = { media = "source" }
+outputs = { wav = "sound.wav" }
+params  = { rate = 48 }
+
+[stages.parts]
+temp    = true
+command = ["sh", "-c", 'mkdir -p "$2/deep" "$2/none"; cp "$1" "$2/deep/one"', "parts", "{inputs.wav}", "{outputs.dir}"]
+inputs  = { wav = "wav.wav" }
+outputs = { dir = "parts" }
+
+[stages.length]
+command = ["sh", "-c", 'wc -c < "$1" > "$2"; echo "$3" >> "$2"', "length", "{inputs.wav}", "{outputs.n}",
+           "{params.unit}"]
+inputs  = { wav = "wav.wav" }
+outputs = { n = "n.txt" }
+params  = { unit = "bytes" }
+
+[stages.words]
+command = ["sh", "-c", 'cat "$1/deep/one" > "$2"; echo "$3" >> "$2"', "words", "{inputs.dir}", "{outputs.text}",
+           "{params.unit}"]
+inputs  = { dir = "parts.dir" }
+outputs = { text = "words.txt" }
+params  = { unit = "words" }
+"""
+
+
+@pytest.fixture
+def temp(project: Project) -> Project:
+    """One job, built once."""
+    project.write("pipeline.toml", TEMP)
+    project.write("media/a.txt", "hello\n")
+    assert project.run("-n", "2").status == 0
+    return project
+
+
+def outputs(project: Project) -> list[str]:
+    """The outputs that are there."""
+    stages = (project.root / "jobs/a").glob("*/*")
+    return sorted(f"{path.parent.name}/{path.name}" for path in stages if path.name != "manifest.json"
+                  and ".mediabuild" not in path.parts)  # fmt: skip
+
+
+def test_they_go_when_all_that_read_them_are_fresh_and_nothing_is_stale_then(temp: Project) -> None:
+    """Outputs, directories among them, are gone, manifests stay; runs, questions and `validate` find nothing to do."""
+    assert outputs(temp) == ["length/n.txt", "words/words.txt"]
+    assert temp.read("jobs/a/words/words.txt") == "hello\n48\nwords\n"
+    again = temp.run()
+    assert (again.status, again.ran, sorted(again.skipped)) == (0, [], ["length:a", "parts:a", "wav:a", "words:a"])
+    (temp.root / "jobs/.mediabuild/fresh.index").unlink()
+    assert temp.run().ran == []
+    for command in ("check", "validate"):
+        assert temp.command(command).status == 0, command
+    assert "would run" not in temp.command("explain", "wav:a").out
+
+
+def test_one_reader_brings_back_just_what_it_reads(temp: Project) -> None:
+    """A param of one reader: what it reads is made again, with the reason; other readers are left alone."""
+    run = temp.run("length.unit=b")
+    assert run.ran == ["wav:a", "length:a"]
+    assert run.reasons("wav:a") == ["outputs.sound.wav"]
+    assert "wav:a  outputs.sound.wav needed by length:a" in run.out
+    assert outputs(temp) == ["length/n.txt", "words/words.txt"]
+    deep = temp.run("words.unit=b")
+    assert deep.tasks("stage_restored") == ["length:a"]
+    assert deep.ran == ["wav:a", "parts:a", "words:a"] or deep.ran == ["parts:a", "wav:a", "words:a"]
+    assert temp.read("jobs/a/words/words.txt") == "hello\n48\nb\n"
+    assert outputs(temp) == ["length/n.txt", "words/words.txt"]
+
+
+def test_asking_says_what_would_be_made_again(temp: Project) -> None:
+    """`check`, `status`, `explain` and `--dry-run` name the temp stage and who needs it, before and as the run does."""
+    temp.write("pipeline.toml", TEMP.replace('"words" }', '"w" }'))
+    states = {task["task"]: task["state"] for task in json.loads(temp.command("status", "--json").out)}
+    assert states == {"wav:a": "stale", "parts:a": "stale", "length:a": "fresh", "words:a": "stale"}
+    assert temp.command("check").status == 1
+    plan = temp.command("run", "--dry-run").out
+    assert "RUN     parts:a  outputs.parts/deep/one needed by words:a" in plan
+    assert set(temp.run().ran) == {"wav:a", "parts:a", "words:a"}
+
+
+def test_a_second_reader_an_edit_and_force(temp: Project) -> None:
+    """A new reader gets what it reads; an edited source and `--force` run everything once; then all is gone again."""
+    more = TEMP + TEMP.partition("[stages.length]")[2].partition("[stages.words]")[0].join(["\n[stages.more]", ""])
+    temp.write("pipeline.toml", more)
+    assert temp.run().ran == ["wav:a", "more:a"]
+    temp.write("media/a.txt", "other\n")
+    assert sorted(temp.run().ran) == ["length:a", "more:a", "parts:a", "wav:a", "words:a"]
+    assert sorted(temp.run("--force").ran) == ["length:a", "more:a", "parts:a", "wav:a", "words:a"]
+    assert sorted(temp.run("-a").ran) == ["length:a", "more:a", "parts:a", "wav:a", "words:a"]
+    assert temp.run("--force", "length").ran == ["wav:a", "length:a"]
+    assert outputs(temp) == ["length/n.txt", "more/n.txt", "words/words.txt"]
+
+
+def test_early_cutoff_makes_nothing_again(project: Project) -> None:
+    """A stage upstream of the reader runs and writes the same: the reader stays, and what it reads stays away."""
+    both = TEMP.replace('inputs  = { wav = "wav.wav" }\noutputs = { n', 'inputs  = { wav = "wav.wav", f = "first.f" }\n'
+                        'outputs = { n')  # fmt: skip
+    first = """
+[stages.first]
+command = ["sh", "-c", 'head -c 1 "$1" > "$2"', "first", "{inputs.i}", "{outputs.f}"]
+inputs  = { i = "./given.txt" }
+outputs = { f = "f" }
+"""
+    project.write("pipeline.toml", both + first)
+    project.write("media/a.txt", "hello\n")
+    project.write("given.txt", "one\n")
+    assert project.run().status == 0
+    project.write("given.txt", "other\n")
+    assert project.run().ran == ["first:a"]
+    project.write("given.txt", "two\n")
+    assert sorted(project.run().ran) == ["first:a", "length:a", "wav:a"]
+
+
+def test_a_failing_reader_keeps_them(temp: Project) -> None:
+    """While a reader fails, what it reads stays, and isn't made again for the next try."""
+    temp.write("pipeline.toml", TEMP.replace("'wc -c", "'[ -e ok ] || exit 1; wc -c"))
+    assert temp.run().status == 1
+    assert "wav/sound.wav" in outputs(temp)
+    temp.write("ok", "")
+    assert temp.run().ran == ["length:a"]
+    assert "wav/sound.wav" not in outputs(temp)
+
+
+def test_what_cant_be_made_again_blocks_its_reader(temp: Project) -> None:
+    """A temp stage that fails when it is needed again: the reader is blocked, and its outputs stay."""
+    temp.write("pipeline.toml", TEMP.replace("'cp", "'[ -e broken ] && exit 3; cp"))
+    assert temp.run().status == 0
+    temp.write("broken", "")
+    run = temp.run("words.unit=w")
+    assert run.status == 1
+    assert run.tasks("stage_failed") == ["wav:a", "parts:a", "words:a"]
+    assert "needs wav:a, which failed" in run.out
+    assert temp.read("jobs/a/words/words.txt") == "hello\n48\nwords\n"
+
+
+def test_tampering_with_one_that_is_there_is_found(temp: Project) -> None:
+    """An output of a temp stage that is there and differs makes it run, and is kept: nothing of a person's is lost."""
+    temp.write("jobs/a/wav/sound.wav", "mine\n")
+    assert temp.command("check").status == 1
+    run = temp.run()
+    assert run.ran == ["wav:a"]
+    assert temp.read("jobs/a/wav.edited/sound.wav") == "mine\n"
+    assert "wav/sound.wav" not in outputs(temp)
+
+
+def test_a_range_that_needs_them_says_which_stage_to_add(temp: Project) -> None:
+    """`--from` a reader that would run is an error that names the stage; one that is fresh is fine."""
+    assert temp.run("--stages=length").status == 0
+    run = temp.run("--stages=length", "length.unit=b")
+    assert run.status == 3
+    assert "add the stage: wav" in run.err
+    assert temp.run("--stages=length", "--force").status == 3
+    deep = temp.run("--stages=parts,words", "words.unit=b")
+    assert deep.status == 3
+    assert "add the stage: wav" in deep.err
+    assert temp.run("--stages=wav,length", "length.unit=b").ran == ["wav:a", "length:a"]
+    single = temp.run("-s", "length:a", "length.unit=c")
+    assert single.status == 1
+    assert "were deleted" in single.out
+
+
+def test_a_change_of_their_own_and_back(temp: Project) -> None:
+    """A param of the temp stage makes new outputs for all; back again, each reader's earlier outputs come back."""
+    assert sorted(temp.run("rate=16").ran) == ["length:a", "parts:a", "wav:a", "words:a"]
+    back = temp.run()
+    assert set(back.ran) | set(back.tasks("stage_restored")) == {"length:a", "parts:a", "wav:a", "words:a"}
+    assert outputs(temp) == ["length/n.txt", "words/words.txt"]
+    assert temp.run().ran == []
+
+
+def test_other_checksums_clean_and_reset_dep_cope(temp: Project) -> None:
+    """A new algorithm, `clean` of a reader, `reset-dep` of a stale temp stage: nothing breaks, nothing runs in vain."""
+    text = TEMP.replace("[pipeline]", '[pipeline]\nchecksum = "sha256"')
+    temp.write("pipeline.toml", text)
+    assert temp.run().ran == []
+    assert temp.run("length.unit=b").ran == ["wav:a", "length:a"]
+    assert temp.run().status == 0
+    assert outputs(temp) == ["length/n.txt", "words/words.txt"]
+    assert temp.command("clean", "length").status == 0
+    assert temp.run().ran == ["wav:a", "length:a"]
+    temp.write("pipeline.toml", text.replace("'cp", "'true; cp"))
+    assert temp.command("reset-dep", "wav").status == 0
+    assert temp.run().ran == []
+
+
+def test_with_copies_they_are_refused(project: Project) -> None:
+    """What is delivered must stay."""
+    project.write("pipeline.toml", TEMP.replace("temp    = true", 'temp    = true\ndeliver = "out/{job}"', 1))
+    project.write("media/a.txt", "x\n")
+    run = project.run()
+    assert run.status == 3
+    assert "stages.wav.temp" in run.err
