@@ -73,11 +73,14 @@ class ModelLoading(Event, tag="model_loading"):
 
 
 class StageCompleted(Event, tag="stage_completed"):
-    """The task ran and was published."""
+    """The task ran and was published; of its units, some may have been kept from earlier runs, and spared that time."""
 
     task: str
     seconds: float
     outputs: int
+    units: int = 0
+    units_reused: int = 0
+    spared_s: float = 0.0
 
 
 class StageRestored(Event, tag="stage_restored"):

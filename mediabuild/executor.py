@@ -33,7 +33,7 @@ from mediabuild.lock import locked
 from mediabuild.manifest import DAY_S, Manifest, find_manifest, read_manifest, write_manifest
 from mediabuild.model import MANIFEST_NAME, STATE_DIR, Reason, Task
 from mediabuild.processes import Processes
-from mediabuild.programs import Programs, Ran
+from mediabuild.programs import Keeping, Programs, Ran
 from mediabuild.publish import check_inside, keep_edits, publish, recover
 from mediabuild.rebuilder import Observation, Rebuilder, deliveries, forgotten_mark, input_differences
 from mediabuild.reflink import copy
@@ -51,6 +51,7 @@ class Outcome:
         built: the stage ran and was published; False if somebody else had built it meanwhile.
         restored: the manifest of the output set that came back instead. source: the task, or the copies, that it
             was copied from; empty for the task's own earlier outputs.
+        seconds: how long it ran now. ran: what its program says of itself, if it ran.
         kept: files that a person had edited, moved beside the stage's directory.
         delivered: copies that were made, relative to the pipeline's folder.
     """
@@ -60,6 +61,7 @@ class Outcome:
     source: str = ""
     seconds: float = 0.0
     outputs: int = 0
+    ran: Ran = field(default_factory=Ran)
     kept: list[Path] = field(default_factory=list)
     delivered: list[str] = field(default_factory=list)
 
@@ -241,7 +243,9 @@ class Executor:
         """Restore or build; where the disk is full, once more after all that is kept of earlier outputs went."""
         for attempt in (1, 2):
             try:
-                return (self._restore(task) if may_restore else None) or self._build(task, gpus)
+                # what is kept may be what filled the disk
+                keeping = Keeping(reuse=may_restore, keep=attempt == 1)
+                return (self._restore(task) if may_restore else None) or self._build(task, gpus, keeping)
             except (DiskFull, OSError) as error:
                 full = isinstance(error, DiskFull) or error.errno == errno.ENOSPC
                 gone = generations.collect(self.job_dirs, 0.0) if full and attempt == 1 else []
@@ -325,7 +329,7 @@ class Executor:
             kept = self._publish(task, out, manifest.outputs)
         return Outcome(restored=manifest, source=source, outputs=len(files), kept=kept)
 
-    def _build(self, task: Task, gpus: tuple[int, ...]) -> Outcome:
+    def _build(self, task: Task, gpus: tuple[int, ...], keeping: Keeping) -> Outcome:
         for attempt in (1, 2):
             started = time.monotonic()
             before = self.rebuilder.observe(task)
@@ -333,7 +337,7 @@ class Executor:
             _refuse_troubles(task, before)
             with self._temporary(task) as out:
                 self.emit(StageRunning(task=task.name, device=before.device))
-                ran = self.programs.run(task, before, out, gpus)
+                ran = self.programs.run(task, before, out, gpus, keeping)
                 outputs = self._digest_outputs(task, out, ran.returned)
                 changed = self._changed_meanwhile(task, before)
                 if changed and attempt == 1:
@@ -344,7 +348,9 @@ class Executor:
                 seconds = time.monotonic() - started
                 write_manifest(out, self._manifest(task, before, outputs, ran, seconds))
                 kept = self._publish(task, out, outputs)
-            return Outcome(built=True, seconds=seconds, outputs=sum(map(len, outputs.values())), kept=kept)
+                self.kept_some = self.kept_some or ran.units > 0
+            count = sum(map(len, outputs.values()))
+            return Outcome(built=True, seconds=seconds, outputs=count, kept=kept, ran=ran)
         raise AssertionError("unreachable")
 
     def _publish(self, task: Task, out: Path, outputs: Mapping[str, Mapping[str, str]]) -> list[Path]:
@@ -404,7 +410,7 @@ class Executor:
             code=now.code,
             models=now.model_digests,
             tools=ran.tools,
-            duration_s=round(seconds, 3),
+            duration_s=round(seconds + ran.units_spared_s, 3),
             peak_memory_bytes=ran.peak_memory_bytes,
         )
 

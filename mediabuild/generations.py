@@ -2,7 +2,8 @@
 
 When a stage re-runs with other facts, its earlier directory moves aside by rename, under the digest of
 its trace; when the facts come back, so does the directory. Nothing is copied. What is kept is bounded
-by `[cache] max_gb`, the least recently used first, and is the first to go when the disk is full.
+by `[cache] max_gb`, the least recently used first, and is the first to go when the disk is full; the units
+of tasks (`units`) count, too.
 
 Not here: the current outputs; those are never collected.
 """
@@ -19,6 +20,7 @@ from typing import Any
 
 import msgspec
 
+from mediabuild import units
 from mediabuild.digest import Digests, hash_bytes
 from mediabuild.manifest import Manifest, find_manifest
 from mediabuild.model import MANIFEST_NAME, STATE_DIR, Task
@@ -46,13 +48,23 @@ def manifest_trace(manifest: Manifest) -> str:
 
 
 @dataclass(frozen=True)
-class Generation:
-    """One kept output set: where, for which task, how large in bytes, how long it took, when last used."""
+class Kept:
+    """One kept output set, or all units of a task: where, how large in bytes, when last used, in seconds since 1970.
+
+    Args:
+        manifest: of the output set; None for units.
+    """
 
     path: Path
-    manifest: Manifest
+    manifest: Manifest | None
     size_bytes: int
     used_ts: float
+
+    def delete(self) -> None:
+        """Delete it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self.path.unlink()
 
 
 def keep(task: Task, earlier: Path, digests: Digests) -> None:
@@ -104,32 +116,39 @@ def is_whole(directory: Path, manifest: Manifest, digests: Digests) -> bool:
 def forget(task: Task) -> None:
     """Delete what is kept of a task."""
     shutil.rmtree(task.state_dir / FOLDER / task.key, ignore_errors=True)
+    units_file(task).unlink(missing_ok=True)
 
 
-def kept(job_dirs: Iterable[Path]) -> list[Generation]:
+def units_file(task: Task) -> Path:
+    """Where a task's units are kept."""
+    return task.state_dir / units.FOLDER / task.key
+
+
+def kept(job_dirs: Iterable[Path]) -> list[Kept]:
     """What is kept in these jobs, least recently used first."""
     found = []
-    for job_dir in job_dirs:
-        for path in (job_dir / STATE_DIR / FOLDER).glob("*/*"):
-            manifest = find_manifest(path)
-            if manifest is None:
+    for state_dir in (job_dir / STATE_DIR for job_dir in job_dirs):
+        for path in (*(state_dir / FOLDER).glob("*/*"), *(state_dir / units.FOLDER).glob("*")):
+            manifest = find_manifest(path) if path.is_dir() else None
+            if manifest is None and path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
                 continue
             with contextlib.suppress(OSError):
-                size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-                found.append(Generation(path, manifest, size, path.stat().st_mtime))
-    return sorted(found, key=lambda generation: generation.used_ts)
+                files = path.rglob("*") if manifest else [path]
+                size = sum(file.stat().st_size for file in files if file.is_file())
+                found.append(Kept(path, manifest, size, path.stat().st_mtime))
+    return sorted(found, key=lambda one: one.used_ts)
 
 
-def collect(job_dirs: Iterable[Path], max_bytes: float) -> list[Generation]:
-    """Delete the least recently used ones until what is left fits; returns what went."""
-    generations = kept(job_dirs)
-    total = sum(generation.size_bytes for generation in generations)
+def collect(job_dirs: Iterable[Path], max_bytes: float) -> list[Kept]:
+    """Delete the least recently used until what is left fits; returns what went."""
+    found = kept(job_dirs)
+    total = sum(one.size_bytes for one in found)
     gone = []
-    for generation in generations:
+    for one in found:
         if total <= max_bytes:
             break
-        shutil.rmtree(generation.path, ignore_errors=True)
-        total -= generation.size_bytes
-        gone.append(generation)
+        one.delete()
+        total -= one.size_bytes
+        gone.append(one)
     return gone

@@ -16,6 +16,7 @@ from mediabuild.command import PipelineCommand
 from mediabuild.config import needed_stages
 from mediabuild.doit_loader import option
 from mediabuild.errors import PipelineError
+from mediabuild.generations import Kept
 from mediabuild.manifest import Manifest, find_manifest, problems
 from mediabuild.model import MANIFEST_NAME
 from mediabuild.traces import Traces
@@ -102,17 +103,22 @@ class Cache(PipelineCommand):
 
     def _execute(self, pos_args: list[str]) -> int:
         found = generations.kept(self.build.job_dirs)
-        for generation in reversed(found):
-            manifest = generation.manifest
-            made = time.strftime("%Y-%m-%d %H:%M", time.localtime(manifest.timestamp))
-            params = ", ".join(f"{k}={v}" for k, v in manifest.params.items() if v != self._present(manifest).get(k, v))
-            size = f"{generation.size_bytes / 1e6:.1f} MB"
-            self.outstream.write(f"{manifest.task}  {made}  {size}  {manifest.duration_s:.1f} s  {params}\n")
-        total = sum(generation.size_bytes for generation in found)
+        for one in reversed(found):
+            self.outstream.write(f"{self._described(one)}\n")
+        total = sum(one.size_bytes for one in found)
         limit = self.build.pipeline.cache_bytes / 1e9
-        spares = sum(generation.manifest.duration_s for generation in found)
+        spares = sum(one.manifest.duration_s for one in found if one.manifest)
         self.outstream.write(f"{len(found)} kept, {total / 1e9:.3f} of {limit:g} GB, {spares:.1f} s of work\n")
         return 0
+
+    def _described(self, one: Kept) -> str:
+        size, manifest = f"{one.size_bytes / 1e6:.1f} MB", one.manifest
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(manifest.timestamp if manifest else one.used_ts))
+        if manifest is None:
+            task = next((t.name for t in self.build.tasks.values() if generations.units_file(t) == one.path), one.path)
+            return f"{task}  {when}  {size}  units"
+        params = ", ".join(f"{k}={v}" for k, v in manifest.params.items() if v != self._present(manifest).get(k, v))
+        return f"{manifest.task}  {when}  {size}  {manifest.duration_s:.1f} s  {params}"
 
     def _present(self, manifest: Manifest) -> Mapping[str, Any]:
         task = self.build.tasks.get(manifest.task)
@@ -132,7 +138,7 @@ class Gc(PipelineCommand):
         limit = 0.0 if gc_all else self.build.pipeline.cache_bytes
         gone = generations.collect(self.build.job_dirs, limit)
         Traces(self.build.pipeline.jobs_dir).prune()
-        size = sum(generation.size_bytes for generation in gone)
+        size = sum(one.size_bytes for one in gone)
         self.outstream.write(f"{len(gone)} deleted, {size / 1e6:.1f} MB\n")
         return 0
 

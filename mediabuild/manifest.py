@@ -42,7 +42,8 @@ class Manifest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         models: model name → digest of its bytes, empty where they are not known.
         adopted: outputs that a person wrote and `reset-dep` took over; never destroyed.
         tools: package or program → version; recorded, never compared.
-        duration_s: how long it took. peak_memory_bytes: None where it is not known.
+        duration_s: how long it took, units that were kept from earlier runs counted as they took then.
+        peak_memory_bytes: None where it is not known.
     """
 
     stage: str

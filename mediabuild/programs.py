@@ -18,6 +18,7 @@ from mediabuild.config import PLACEHOLDER
 from mediabuild.errors import DiskFull, Interrupted, StageError
 from mediabuild.events import Event, ModelLoading, StageProgress, StageWarning
 from mediabuild.ffmpeg import ffmpeg_path
+from mediabuild.generations import units_file
 from mediabuild.model import Task
 from mediabuild.processes import Processes
 from mediabuild.rebuilder import Observation
@@ -30,12 +31,24 @@ FULL_DISK_BYTES = 65_536
 
 @dataclass
 class Ran:
-    """What a stage's program says of itself."""
+    """What a stage's program says of itself; of its units: how many, how many of them were kept from earlier
+    runs, and how long those took then, in seconds."""
 
     returned: dict[str, list[str]] | None = None
     device_used: str | None = None
     tools: dict[str, str] = field(default_factory=dict)
     peak_memory_bytes: int | None = None
+    units: int = 0
+    units_reused: int = 0
+    units_spared_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """What a run may do with units: take up what was kept, keep what it makes."""
+
+    reuse: bool = True
+    keep: bool = True
 
 
 class Programs:
@@ -53,7 +66,9 @@ class Programs:
         self.workers = Workers(processes, root)
         self.emit = emit
 
-    def run(self, task: Task, observation: Observation, out: Path, gpus: tuple[int, ...]) -> Ran:
+    def run(
+        self, task: Task, observation: Observation, out: Path, gpus: tuple[int, ...], keeping: Keeping = Keeping()
+    ) -> Ran:
         """Run a task's program, its outputs to `out`.
 
         Raises:
@@ -67,7 +82,7 @@ class Programs:
         try:
             if task.stage.declaration is None:
                 return self._run_command(task, observation, out, log, device)
-            return self._run_python(task, observation, out, log, device)
+            return self._run_python(task, observation, out, log, device, keeping)
         except StageError as error:
             tail = _tail(log)
             if _is_full(log):  # then the log may not even say so
@@ -125,7 +140,9 @@ class Programs:
                 argv.append(PLACEHOLDER.sub(lambda m: " ".join(values(m[1] or "", m[2]) or [m[0]]), item))
         return argv
 
-    def _run_python(self, task: Task, observation: Observation, out: Path, log: Path, device: str) -> Ran:
+    def _run_python(
+        self, task: Task, observation: Observation, out: Path, log: Path, device: str, keeping: Keeping
+    ) -> Ran:
         spec = task.stage
         log.write_bytes(b"")
         request = Request(
@@ -144,6 +161,8 @@ class Programs:
             model_digests=observation.model_digests,
             threads=spec.resources.cpu,
             log=str(log),
+            units=str(units_file(task)) if keeping.keep else None,
+            reuse_units=keeping.reuse,
         )
 
         def report(kind: str, fields: dict[str, Any]) -> None:
@@ -157,7 +176,8 @@ class Programs:
         key = worker_key(spec.python, spec.heavy, device, spec.resources.cpu)
         fields = self.workers.run(key, request, spec.timeout_s, report)
         used = fields["device_used"] or (device if device != observation.device else None)
-        return Ran(fields["returned"], used, fields["tools"], fields["peak_memory_bytes"])
+        counts = {name: fields[name] for name in ("units", "units_reused", "units_spared_s")}
+        return Ran(fields["returned"], used, fields["tools"], fields["peak_memory_bytes"], **counts)
 
     def close(self) -> None:
         """End the workers."""

@@ -141,8 +141,20 @@ class Report:
             self._kept(task, kept)
         if outcome.built:
             self.counts["built"] += 1
-            self.emit(StageCompleted(task=task.name, seconds=round(outcome.seconds, 3), outputs=outcome.outputs))
-            self.line("DONE", f"{task.name}  {outcome.seconds:.1f} s")
+            ran = outcome.ran
+            self.spared_s += ran.units_spared_s
+            self.emit(
+                StageCompleted(
+                    task=task.name,
+                    seconds=round(outcome.seconds, 3),
+                    outputs=outcome.outputs,
+                    units=ran.units,
+                    units_reused=ran.units_reused,
+                    spared_s=ran.units_spared_s,
+                )
+            )
+            resumed = f"  {ran.units_reused} of {ran.units} units were there" if ran.units_reused else ""
+            self.line("DONE", f"{task.name}  {outcome.seconds:.1f} s{resumed}")
         elif outcome.restored is not None:
             self.counts["restored"] += 1
             made, spared_s = outcome.restored.timestamp, outcome.restored.duration_s

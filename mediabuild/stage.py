@@ -19,9 +19,10 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import time
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,9 +30,14 @@ from typing import Any, TypeVar
 import msgspec
 
 from mediabuild.errors import PipelineError, StageError
+from mediabuild.units import Units
 
 T = TypeVar("T")
-API_MODULES = ("mediabuild.stage", "mediabuild.errors")  # what they do for a stage shows in no output
+API_MODULES = (
+    "mediabuild.stage",
+    "mediabuild.errors",
+    "mediabuild.units",
+)  # what they do for a stage shows in no output
 
 
 class NoParams(msgspec.Struct, forbid_unknown_fields=True):
@@ -194,6 +200,7 @@ class Context:
         models: what the stage's `models` function found.
         threads: how many threads the stage may use.
         cache: models kept between the jobs of one worker.
+        kept: the units of this task that were finished earlier.
         report: receives messages for the console and the events: ``(kind, fields)``.
     """
 
@@ -208,6 +215,7 @@ class Context:
     models: dict[str, ModelRef] = field(default_factory=dict)
     threads: int = 1
     cache: dict[str, Any] = field(default_factory=dict)
+    kept: Units = field(default_factory=Units)
     report: Callable[[str, dict[str, Any]], None] = lambda kind, fields: None
     device_used: str | None = None
 
@@ -240,6 +248,33 @@ class Context:
     def warn(self, message: str) -> None:
         """Tell the user something that is no failure; shown on the console and kept in the log."""
         self.report("warning", {"message": message})
+
+    def units(self, facts: Sequence[Any], make: Callable[[list[int]], Iterable[bytes]]) -> Iterator[bytes]:
+        """Work in pieces that are kept one by one: each result in order, made only if it isn't kept already.
+
+        What was kept comes back after a kill, and in later runs that share some of the pieces. The stage's
+        code, params, models and device count by themselves.
+
+        Args:
+            facts: of each piece, all that its result follows from besides (the digest of its sound, its
+                sentence): plain values, as JSON can hold them. Two pieces with equal facts are the same piece.
+            make: given the numbers of the pieces to make, yields their results in that order; each is kept as
+                it comes, so a generator loses least when it is killed.
+        """
+        wanted = list(facts)
+        missing = [number for number, known in enumerate(wanted) if not self.kept.has(known)]
+        made, waiting = iter(make(missing) if missing else ()), set(missing)
+        for number, known in enumerate(wanted):
+            result = None if number in waiting else self.kept.take(known)
+            if result is None:
+                started = time.monotonic()
+                result = next(made if number in waiting else iter(make([number])))  # the latter: damaged meanwhile
+                self.kept.keep(known, result, time.monotonic() - started)
+            yield result
+
+    def unit(self, facts: Any, make: Callable[[], bytes]) -> bytes:
+        """One piece, where its facts follow from the results of those before it; otherwise as `units`."""
+        return next(self.units([facts], lambda missing: (make() for _ in missing)))
 
     def model(self, key: str, load: Callable[[], T]) -> T:
         """A model, loaded once per worker: `key` names everything that `load` depends on."""

@@ -26,8 +26,9 @@ import msgspec
 
 from mediabuild.errors import MediabuildError
 from mediabuild.stage import Context, ModelRef, Stage, load_stage
+from mediabuild.units import Units
 
-PROTOCOL = 1
+PROTOCOL = 2
 PROGRESS_EVERY_S = 0.5
 
 
@@ -49,6 +50,8 @@ class Request(msgspec.Struct):
     model_digests: dict[str, str]
     threads: int
     log: str
+    units: str | None
+    reuse_units: bool
     protocol: int = PROTOCOL
 
 
@@ -100,6 +103,7 @@ class Worker:
     def _run(self, request: Request) -> dict[str, Any]:
         declared = self._stage(request)
         params = msgspec.convert(request.params, declared.params)
+        kept = Units(Path(request.units) if request.units else None, _scope(request), reuse=request.reuse_units)
         context = Context(
             stage=request.stage,
             job=request.job,
@@ -112,16 +116,24 @@ class Worker:
             models={name: ModelRef(name, Path(path) if path else None) for name, path in request.models.items()},
             threads=request.threads,
             cache=self._cache(request),
+            kept=kept,
             report=self.send,
         )
         assert declared.run is not None
-        returned = declared.run(context, params)
+        try:
+            returned = declared.run(context, params)
+            kept.complete()
+        finally:
+            kept.close()
         usage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return {
             "returned": _names(returned),
             "device_used": context.device_used,
             "tools": _versions(declared.tools),
             "peak_memory_bytes": usage * (1 if sys.platform == "darwin" else 1024),
+            "units": kept.made + kept.reused,
+            "units_reused": kept.reused,
+            "units_spared_s": round(kept.spared_s, 3),
         }
 
     def _stage(self, request: Request) -> Stage:
@@ -137,6 +149,11 @@ class Worker:
         if known is None or known[0] != facts:
             self.caches[request.file] = (facts, {})
         return self.caches[request.file][1]
+
+
+def _scope(request: Request) -> list[Any]:
+    """What all units of a request follow from; which of several GPUs it is makes no difference."""
+    return [request.stage, request.code, request.params, request.device.partition(":")[0], request.model_digests]
 
 
 def _names(returned: Any) -> dict[str, list[str]] | None:

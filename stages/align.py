@@ -12,10 +12,14 @@ Not here: what the right words are (`transcribe`, `glossary`), what a correction
 
 from __future__ import annotations
 
+import hashlib
+import math
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from mediabuild import formats
 from mediabuild.corrections import read_correction
@@ -34,7 +38,7 @@ Stretch = tuple[float, float]
 
 
 @stage(
-    version=1,
+    version=2,
     inputs={"audio": "the recording's sound, WAV", "transcript": "what is said"},
     optional={"speech": "where somebody speaks", "corrections": "a person's text: JOB.json, .srt or .vtt"},
     outputs={"transcript": "transcript.json"},
@@ -56,7 +60,7 @@ def align(ctx: Context, params: NoParams) -> None:
     for segment in transcript.segments:
         words = segment.text.split()
         around = (max(previous_end_s, segment.start_s - AROUND_S), min(duration_s, segment.end_s + AROUND_S))
-        times = _aligned(_decoder(ctx), words, _sound(audio, *around), around[0]) if english else None
+        times = _aligned(ctx, words, _sound(audio, *around), around[0]) if english else None
         # The first and last word like to reach into the silence around them.
         times = times and [time and in_speech(time, speech) for time in times]
         bounds = _bounds(segment, times, speech, previous_end_s)
@@ -144,12 +148,25 @@ def _decoder(ctx: Context) -> Any:
     return ctx.model("pocketsphinx en-us", lambda: Decoder(lm=None, loglevel="FATAL"))
 
 
-def _aligned(decoder: Any, words: Sequence[str], sound: np.ndarray, start_s: float) -> list[Stretch | None] | None:
-    """The times of the words that the dictionary knows; None when they can't be aligned.
+def _aligned(ctx: Context, words: Sequence[str], sound: np.ndarray, start_s: float) -> list[Stretch | None] | None:
+    """The times of the words that the dictionary knows; None when they can't be aligned. A segment is a unit.
 
     Args:
         sound: int16 [samples] at 16 kHz, which starts at `start_s`.
     """
+
+    def make() -> bytes:
+        return msgspec.json.encode(_frames(_decoder(ctx), words, sound))
+
+    unit = ctx.unit([hashlib.sha256(sound.tobytes()).hexdigest(), words], make)
+    frames = msgspec.json.decode(unit, type=list[tuple[int, int] | None] | None)
+    if frames is None:
+        return None
+    return [f and (start_s + f[0] * FRAME_S, start_s + (f[1] + 1) * FRAME_S) for f in frames]
+
+
+def _frames(decoder: Any, words: Sequence[str], sound: np.ndarray) -> list[tuple[int, int] | None] | None:
+    """Each word's first and last frame."""
     spoken = [_spoken(decoder, word) for word in words]
     text = " ".join(part for parts in spoken for part in parts)
     if not text or not len(sound):
@@ -164,15 +181,15 @@ def _aligned(decoder: Any, words: Sequence[str], sound: np.ndarray, start_s: flo
         return None
     # Read in one go: list(alignment) crashes, and the segmentation dies with the next utterance.
     found = [
-        (start_s + part.start_frame * FRAME_S, start_s + (part.end_frame + 1) * FRAME_S)
+        (part.start_frame, part.end_frame)
         for part in decoder.seg() or ()
         if not part.word.startswith(("<", "[", "+"))  # <sil>, [NOISE], ++COUGH++
     ]
     if len(found) != sum(map(len, spoken)):
         return None
     remaining = iter(found)
-    times = [[next(remaining) for _ in parts] for parts in spoken]
-    return [(parts[0][0], parts[-1][1]) if parts else None for parts in times]
+    frames = [[next(remaining) for _ in parts] for parts in spoken]
+    return [(parts[0][0], parts[-1][1]) if parts else None for parts in frames]
 
 
 def _spoken(decoder: Any, word: str) -> list[str]:
@@ -192,11 +209,14 @@ def _sound(path: Path, start_s: float, end_s: float) -> np.ndarray:
     import soundfile
     import soxr
 
+    def frame(time_s: float) -> int:
+        return math.floor(time_s * rate_hz + 0.55)  # halves always go up, so that a moved clip gives the same sound
+
     with soundfile.SoundFile(path) as recording:
-        rate_hz = recording.samplerate
-        first = min(round(start_s * rate_hz), recording.frames)
+        rate_hz = int(recording.samplerate)
+        first = min(frame(start_s), recording.frames)
         recording.seek(first)
-        sound = recording.read(max(0, round(end_s * rate_hz) - first), dtype="float32", always_2d=True)
+        sound = recording.read(max(0, frame(end_s) - first), dtype="float32", always_2d=True)
     heard: np.ndarray = soxr.resample(sound.mean(axis=1), rate_hz, RATE_HZ)
     whole: np.ndarray = np.rint(np.clip(heard, -1, 1) * 32767).astype("<i2")
     return whole

@@ -5,20 +5,27 @@ the accompaniment is the recording minus the voice, in integers of the recording
 (16 bits stay 16, everything else becomes 24). Float WAVs are avoided for a second reason: libsndfile
 writes the time of day into them.
 
-The recording is streamed: memory doesn't grow with its length.
+It is done in units, stretches of about a minute whose borders are counted from the source's zero: work that was
+cut short goes on where it was, and a clip that starts earlier or ends later costs what is new in it. Memory doesn't
+grow with the recording's length.
 
 Not here: what the voice is used for. Transcribing it is worse than transcribing the recording.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import hashlib
+import io
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
+from mediabuild import formats
 from mediabuild.errors import StageError
 from mediabuild.stage import Context, Lookup, ModelRef, stage
 
@@ -30,8 +37,10 @@ EMBEDDED = "mini"
 SLOW_ON_MPS = {"hdemucs_mmi", "repro_mdx_a", "repro_mdx_a_hybrid_only", "repro_mdx_a_time_only"}
 MPS_LIMIT = "Output channels > 65536"  # what some inputs fail with on Apple's GPU
 OVERLAP = 0.25  # of demucs' segments; its own default
-STRETCH_S = 120  # what is in memory at a time; each costs two of the model's segments extra
-READ_S = 10
+UNIT_S = 60  # what is in memory at a time, and lost when it is cut short
+MOST_STRIDES_WASTED = 1 / 16  # a unit costs a stride more than it holds: where strides are long, units are longer
+MARGIN_S = 0.1  # sound around a stretch that resampling hears; soxr's filters reach less far
+HEADROOM_BITS = 1  # in 24: an estimate may be louder than any recording
 WAV_LIMIT_BYTES = 4 * 10**9  # above this a WAV's 32-bit sizes don't fit, and RF64 is written
 
 
@@ -58,8 +67,9 @@ def models(params: SeparateParams, lookup: Lookup) -> dict[str, ModelRef]:
 
 
 @stage(
-    version=1,
+    version=2,
     inputs={"audio": "the recording's sound, WAV"},
+    optional={"probe": "where the clip starts in the recording"},
     outputs={"vocals": "vocals.wav", "accompaniment": "accompaniment.wav"},
     devices=("cuda", "mps"),
     heavy=True,
@@ -103,7 +113,7 @@ def _move_to_cpu(ctx: Context, reason: str) -> None:
 
 
 def _separate_on(ctx: Context, model: Any, device: str) -> None:
-    """Write both outputs, a stretch at a time."""
+    """Write both outputs, a unit at a time."""
     import soundfile
 
     with soundfile.SoundFile(ctx.input("audio")) as recording:
@@ -114,12 +124,14 @@ def _separate_on(ctx: Context, model: Any, device: str) -> None:
             "subtype": f"PCM_{bits}",
             "format": container(recording.frames, recording.channels, bits),
         }
-        voices = _voices(ctx, model, device)
+        start_s = formats.read(ctx.input("probe"), formats.Probe).clip_start_s if ctx.inputs("probe") else 0.0
+        first = round(start_s * recording.samplerate)
+        grid = Grid(recording.samplerate, model.samplerate, first, recording.frames)
         with (
             soundfile.SoundFile(ctx.output("vocals"), "w", **layout) as vocals,
             soundfile.SoundFile(ctx.output("accompaniment"), "w", **layout) as accompaniment,
         ):
-            for voice in _resampled(voices, model.samplerate, recording.samplerate, recording.channels):
+            for voice in grid.at_recording_rate(_voices(ctx, model, device, grid), recording.channels):
                 mixture = recording.read(len(voice), dtype="float64", always_2d=True)
                 part, rest = split_exactly(mixture, voice[: len(mixture)], bits)
                 vocals.write(part)
@@ -160,87 +172,173 @@ def container(frames: int, channels: int, bits: int) -> str:
     return "RF64" if frames * channels * bits // 8 > WAV_LIMIT_BYTES else "WAV"
 
 
-def _voices(ctx: Context, model: Any, device: str) -> Iterator[np.ndarray]:
-    """The voice at the model's rate, in order: float32 [frames, channels]."""
+@dataclass(frozen=True)
+class Stretch:
+    """What a unit hears and what it gives, in samples at the model's rate, counted from the source's zero.
+
+    Args:
+        start, stop: what is heard. first, last: what is given; the rest is there so that this comes out whole.
+    """
+
+    start: int
+    stop: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A recording at the model's rate, on the source's clock: sample 0 of both rates is the source's zero.
+
+    Args:
+        rate_hz, frames: of the recording. model_hz: the model's rate.
+        first_frame: how many frames the source has before the recording.
+    """
+
+    rate_hz: int
+    model_hz: int
+    first_frame: int
+    frames: int
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """How many samples at the model's rate take exactly as long as how many frames."""
+        common = math.gcd(self.rate_hz, self.model_hz)
+        return self.model_hz // common, self.rate_hz // common
+
+    def stretches(self, stride: int, strides: int, after: int) -> list[Stretch]:
+        """Cut into stretches of whole strides, so that separating them one by one equals doing all at once.
+
+        demucs cuts its input into segments that start at every stride and overlap. A stretch hears one stride
+        before it and `after` samples behind it, so that every segment that touches it is whole; at the clip's
+        ends it hears what demucs would. Measured: bit-equal.
+
+        Args:
+            stride, after: in samples; `after` is the model's segment less one stride.
+            strides: how many of them a stretch has.
+        """
+        up, down = self.steps
+        length = strides * stride
+        begin, end = self.first_frame * up // down, -(-(self.first_frame + self.frames) * up // down)
+        origin = begin // stride * stride
+        found = []
+        for number in range(begin // length, -(-end // length) if self.frames else 0):
+            first, last = max(number * length, origin), min((number + 1) * length, end)
+            start, stop = first - stride * (first > origin), min(last + after, end)
+            if origin < start and stop - start < stride + after:
+                start -= stride  # demucs fills up a segment that the end cuts short with what is before it
+            found.append(Stretch(start, stop, first, last))
+        return found
+
+    def heard(self, recording: Any, stretch: Stretch) -> tuple[np.ndarray, int]:
+        """The frames of a stretch, with a margin where they are to be resampled, and how long that is before it.
+
+        What the clip doesn't hold is silence. Equal frames are resampled to equal samples, wherever the clip starts.
+
+        Args:
+            recording: the open soundfile.
+
+        Returns:
+            float32 [frames, channels], and samples at the model's rate.
+        """
+        import numpy as np
+
+        up, down = self.steps
+        margin = int(MARGIN_S * self.model_hz) if self.rate_hz != self.model_hz else 0
+        low, high = (stretch.start - margin) // up, -(-(stretch.stop + margin) // up)
+        start, stop = low * down - self.first_frame, high * down - self.first_frame
+        recording.seek(min(max(start, 0), self.frames))
+        sound = recording.read(max(0, min(stop, self.frames) - max(start, 0)), dtype="float32", always_2d=True)
+        before = min(max(0, -start), stop - start)
+        return np.pad(sound, ((before, stop - start - before - len(sound)), (0, 0))), stretch.start - low * up
+
+    def at_recording_rate(self, voices: Iterable[tuple[int, np.ndarray]], channels: int) -> Iterator[np.ndarray]:
+        """The voice at the recording's rate, from its first frame on; float32 [frames, channels], a piece at a time.
+
+        Args:
+            voices: at the model's rate, in order: (where it begins on the grid, float32 [samples, channels]).
+        """
+        import numpy as np
+        import soxr
+
+        up, down = self.steps
+        stream = soxr.ResampleStream(self.model_hz, self.rate_hz, channels, dtype="float32") if up != down else None
+        skip: int | None = None
+        for first, voice in voices:
+            sound = voice
+            if skip is None:
+                skip = self.first_frame - first // up * down
+                sound = np.pad(voice, ((first % up, 0), (0, 0)))
+            sound = stream.resample_chunk(sound) if stream else sound
+            yield sound[skip:]
+            skip = max(0, skip - len(sound))
+        if stream:
+            yield stream.resample_chunk(np.zeros((0, channels), np.float32), last=True)[skip or 0 :]
+
+
+def _voices(ctx: Context, model: Any, device: str, grid: Grid) -> Iterator[tuple[int, np.ndarray]]:
+    """The voice at the model's rate, unit by unit: where it begins on the grid, float32 [samples, channels]."""
     import numpy as np
     import soundfile
+    import soxr
     import torch
     from demucs.apply import apply_model
 
-    about = soundfile.info(ctx.input("audio"))
-    # A model with other channels than the recording hears each of them alone.
-    together = model.audio_channels == about.channels
-    voice = model.sources.index("vocals")
+    # The models of a bag may have segments of different lengths.
     segment = min(part.segment for part in getattr(model, "models", [model]))
     segment_samples = int(model.samplerate * segment)
     stride = int((1 - OVERLAP) * segment_samples)  # as apply_model counts it
-    strides = max(4, round(STRETCH_S * model.samplerate / stride))
-    done_s = 0.0
-    mixture = _resampled(_blocks(ctx.input("audio")), about.samplerate, model.samplerate, about.channels)
-    for stretch, wanted in stretches(mixture, stride, strides, segment_samples - stride):
-        ctx.progress(min(done_s, about.duration), about.duration)
-        channels = torch.from_numpy(np.ascontiguousarray(stretch.T))
-        batch = channels[None] if together else channels[:, None].repeat(1, model.audio_channels, 1)
-        parts = apply_model(model, batch, shifts=0, overlap=OVERLAP, segment=segment, device=device)[:, voice]
-        found = parts[0] if together else parts.mean(dim=1)
-        yield found[:, stride : stride + wanted].T.cpu().numpy()
-        done_s += wanted / model.samplerate
-    ctx.progress(about.duration, about.duration)
+    strides = max(round(UNIT_S * model.samplerate / stride), round(1 / MOST_STRIDES_WASTED))
+    stretches = grid.stretches(stride, strides, segment_samples - stride)
+    voice = model.sources.index("vocals")
+
+    with soundfile.SoundFile(ctx.input("audio")) as recording:
+        # A model with other channels than the recording hears each of them alone.
+        together = model.audio_channels == recording.channels
+
+        def facts(stretch: Stretch) -> list[Any]:
+            frames, skip = grid.heard(recording, stretch)
+            places = [place - stretch.start for place in (stretch.stop, stretch.first, stretch.last)]
+            return [hashlib.sha256(frames.tobytes()).hexdigest(), frames.shape[1], grid.rate_hz, skip, *places, device]
+
+        def make(numbers: list[int]) -> Iterator[bytes]:
+            for stretch in (stretches[number] for number in numbers):
+                frames, skip = grid.heard(recording, stretch)
+                sound = soxr.resample(frames, grid.rate_hz, model.samplerate)[
+                    skip : skip + stretch.stop - stretch.start
+                ]
+                channels = torch.from_numpy(np.ascontiguousarray(sound.T))
+                batch = channels[None] if together else channels[:, None].repeat(1, model.audio_channels, 1)
+                parts = apply_model(model, batch, shifts=0, overlap=OVERLAP, segment=segment, device=device)[:, voice]
+                found = (parts[0] if together else parts.mean(dim=1)).T.cpu().numpy()
+                yield packed(found[stretch.first - stretch.start : stretch.last - stretch.start], model.samplerate)
+
+        done_s, total_s = 0.0, grid.frames / grid.rate_hz
+        for stretch, unit in zip(stretches, ctx.units([facts(s) for s in stretches], make), strict=True):
+            done_s += (stretch.last - stretch.first) / model.samplerate
+            ctx.progress(min(done_s, total_s), total_s)
+            yield stretch.first, unpacked(unit)
 
 
-def stretches(blocks: Iterator[np.ndarray], stride: int, strides: int, after: int) -> Iterator[tuple[np.ndarray, int]]:
-    """Cut a stream into stretches of whole strides, so that separating them one by one equals doing all at once.
-
-    demucs cuts its input into segments that start at every stride and overlap. A stretch gets one
-    stride before it and `after` samples behind it, silence where the recording has none, so that
-    every segment that touches it is whole. Measured: bit-equal.
-
-    Args:
-        blocks: float32 [frames, channels], of any lengths.
-        stride, after: samples; `after` is the model's segment less one stride.
-        strides: how many of them a stretch has.
-
-    Yields:
-        The stretch with its context, float32 [stride + strides × stride + after, channels], and how
-        many samples after the first `stride` are the recording's.
-    """
+def packed(voice: np.ndarray, rate_hz: int) -> bytes:
+    """Sound as a file in memory, rounded to 24 bits of which one is headroom; FLAC has up to 8 channels."""
     import numpy as np
-
-    length = strides * stride
-    held: np.ndarray = np.zeros((stride, 1), np.float32)
-    for block in blocks:
-        held = np.concatenate([np.broadcast_to(held, (len(held), block.shape[1])), block])
-        while len(held) >= stride + length + after:
-            yield held[: stride + length + after], length
-            held = held[length:]
-    while len(held) > stride:
-        wanted = min(length, len(held) - stride)
-        whole = -(-wanted // stride) * stride
-        padding = max(0, stride + whole + after - len(held))
-        yield np.pad(held, ((0, padding), (0, 0)))[: stride + whole + after], wanted
-        held = held[length:]
-
-
-def _blocks(path: Path) -> Iterator[np.ndarray]:
-    """A recording, read a little at a time: float32 [frames, channels]."""
     import soundfile
 
-    with soundfile.SoundFile(path) as recording:
-        yield from recording.blocks(READ_S * recording.samplerate, dtype="float32", always_2d=True)
+    top = 2**31
+    rounded = np.rint(np.clip(voice.astype(np.float64) * 2 ** (31 - HEADROOM_BITS), -top, top - 256) / 256) * 256
+    file = io.BytesIO()
+    kind = "FLAC" if voice.shape[1] <= 8 else "WAV"
+    soundfile.write(file, rounded.astype(np.int32), rate_hz, format=kind, subtype="PCM_24")
+    return file.getvalue()
 
 
-def _resampled(blocks: Iterator[np.ndarray], from_hz: int, to_hz: int, channels: int) -> Iterator[np.ndarray]:
-    """A stream at another rate; sample 0 stays where it is."""
-    import numpy as np
-    import soxr
+def unpacked(unit: bytes) -> np.ndarray:
+    """What `packed` packed: float32 [samples, channels]."""
+    import soundfile
 
-    if from_hz == to_hz:
-        yield from blocks
-        return
-    stream = soxr.ResampleStream(from_hz, to_hz, channels, dtype="float32")
-    for block in blocks:
-        yield stream.resample_chunk(block)
-    yield stream.resample_chunk(np.zeros((0, channels), np.float32), last=True)
+    sound: np.ndarray = soundfile.read(io.BytesIO(unit), dtype="float32", always_2d=True)[0] * 2**HEADROOM_BITS
+    return sound
 
 
 def _repository(name: str) -> str:

@@ -4,13 +4,16 @@ Whisper hears windows of at most 28 s, packed from neighbouring stretches of spe
 itself: as fast as the whole recording at once, fewer errors, no memory that grows with its length,
 and no invented text in silence. The temperature is 0, so that the same sound gives the same text;
 what would have made Whisper try again at random is flagged instead: `repetitive` and `unsure`.
+A window is a unit: what was heard in it is kept, and comes back with the same sound.
 
 Not here: when exactly each word is spoken (`align`), and terms (`glossary`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import hashlib
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -62,6 +65,16 @@ class TranscribeParams(msgspec.Struct, forbid_unknown_fields=True):
     ] = "int8"
 
 
+class Heard(msgspec.Struct):
+    """One of Whisper's segments, in seconds from its window's start, before it is put in its place."""
+
+    start: float
+    end: float
+    text: str
+    avg_logprob: float
+    compression_ratio: float
+
+
 class Hotwords(msgspec.Struct):
     """`hotwords.json`: which of the hotwords Whisper was given; there is room for about 223 tokens."""
 
@@ -82,7 +95,7 @@ def models(params: TranscribeParams, lookup: Lookup) -> dict[str, ModelRef]:
 
 
 @stage(
-    version=1,
+    version=2,
     inputs={"audio": "the recording's sound, WAV", "speech": "where somebody speaks"},
     optional={"probe": "the track's language, and the clip's start", "hotwords": "words to expect, one a line"},
     outputs={"transcript": "transcript.json", "hotwords": "hotwords.json"},
@@ -107,25 +120,39 @@ def transcribe(ctx: Context, params: TranscribeParams) -> None:
     model = ctx.model(_key(ctx, params), lambda: _load(ctx, params))
     hotwords = _fitting_hotwords(ctx, model, params, wanted)
     windows = pack(speech, probe.clip_start_s if probe else 0.0, params.max_window_s)
-    language, source = _language(ctx, model, params.model, (language, source), windows[0])
+    audio = ctx.input("audio")
+    first_frame = _frames_before(audio, probe)
+    sounds = [(audio, first_frame, window[0][0], window[-1][1]) for window in windows]
+    language, source = _language(ctx, model, params.model, (language, source), lambda: _sound(*sounds[0]))
+    code = language.partition("-")[0].lower()
+
+    def make(numbers: list[int]) -> Iterator[bytes]:
+        for number in numbers:
+            yield _hear(model, _sound(*sounds[number]), code, params.beam_size, hotwords.used)
+
+    facts = [[hashlib.sha256(_sound(*place).tobytes()).hexdigest(), code, hotwords.used] for place in sounds]
     heard: list[formats.Segment] = []
-    for window in windows:
-        sound = _sound(ctx.input("audio"), window[0][0], window[-1][1])
-        found, _ = model.transcribe(
-            sound,
-            language=language.partition("-")[0].lower(),
-            beam_size=params.beam_size,
-            temperature=0.0,
-            condition_on_previous_text=False,
-            word_timestamps=False,
-            vad_filter=False,
-            hotwords=", ".join(hotwords.used) or None,
-        )
-        for segment in found:
+    for window, unit in zip(windows, ctx.units(facts, make), strict=True):
+        for segment in msgspec.json.decode(unit, type=list[Heard]):
             _add(ctx, heard, segment, window)
         ctx.progress(window[-1][1], speech[-1][1])
     formats.write(ctx.output("transcript"), formats.Transcript(language, source, heard))
     formats.write(ctx.output("hotwords"), hotwords)
+
+
+def _hear(model: Any, sound: np.ndarray, language: str, beam_size: int, hotwords: Sequence[str]) -> bytes:
+    """What is said in a window: `list[Heard]` as JSON."""
+    found, _ = model.transcribe(
+        sound,
+        language=language,
+        beam_size=beam_size,
+        temperature=0.0,
+        condition_on_previous_text=False,
+        word_timestamps=False,
+        vad_filter=False,
+        hotwords=", ".join(hotwords) or None,
+    )
+    return msgspec.json.encode([Heard(s.start, s.end, s.text, s.avg_logprob, s.compression_ratio) for s in found])
 
 
 def pack(speech: Sequence[Stretch], clip_start_s: float, max_window_s: float) -> list[list[Stretch]]:
@@ -167,7 +194,7 @@ def in_speech(start_s: float, end_s: float, speech: Sequence[Stretch]) -> Stretc
     return min(max(start_s, first_s), last_s), max(min(end_s, last_s), first_s)
 
 
-def _add(ctx: Context, heard: list[formats.Segment], segment: Any, window: Sequence[Stretch]) -> None:
+def _add(ctx: Context, heard: list[formats.Segment], segment: Heard, window: Sequence[Stretch]) -> None:
     """Append one of Whisper's segments, at its place in the clip; text without speech is dropped, and said so."""
     text = segment.text.strip()
     times = in_speech(window[0][0] + segment.start, window[0][0] + segment.end, window)
@@ -189,9 +216,12 @@ def _add(ctx: Context, heard: list[formats.Segment], segment: Any, window: Seque
 
 
 def _language(
-    ctx: Context, model: Any, name: str, said: tuple[str | None, Source], window: Sequence[Stretch]
+    ctx: Context, model: Any, name: str, said: tuple[str | None, Source], opening: Callable[[], np.ndarray]
 ) -> tuple[str, Source]:
     """The language to transcribe in, and where it is known from.
+
+    Args:
+        opening: the sound to hear it from, if need be.
 
     Raises:
         StageError: the model doesn't know it. faster-whisper itself would write English nonsense.
@@ -216,7 +246,7 @@ def _language(
         )
     if stated:
         ctx.warn(f"transcribe: the track's tag says {stated}, which Whisper doesn't know: detecting")
-    detected, probability, _ = model.detect_language(_sound(ctx.input("audio"), window[0][0], window[-1][1]))
+    detected, probability, _ = model.detect_language(opening())
     if probability < 0.5:
         ctx.warn(f"transcribe: the language is {detected} with a probability of {probability:.0%} only")
     return detected, "detected"
@@ -248,16 +278,33 @@ def _fitting_hotwords(ctx: Context, model: Any, params: TranscribeParams, wanted
     return hotwords
 
 
-def _sound(path: Path, start_s: float, end_s: float) -> np.ndarray:
-    """A piece of the recording as Whisper hears it: 16 kHz, mono, float32 [samples]."""
+def _frames_before(audio: Path, probe: formats.Probe | None) -> int:
+    """How many frames the source has before the clip."""
+    import soundfile
+
+    return round(probe.clip_start_s * soundfile.info(audio).samplerate) if probe else 0
+
+
+def _sound(path: Path, first_frame: int, start_s: float, end_s: float) -> np.ndarray:
+    """A piece of the recording as Whisper hears it: 16 kHz, mono, float32 [samples].
+
+    Times are rounded to frames on the source's clock, so that the same speech is the same sound wherever the clip
+    starts; a little up, since a half would go either way.
+
+    Args:
+        first_frame: how many frames the source has before the clip.
+    """
     import soundfile
     import soxr
 
+    def frame(time_s: float) -> int:
+        return max(0, math.floor(time_s * rate_hz + first_frame + 0.55) - first_frame)
+
     with soundfile.SoundFile(path) as recording:
-        rate_hz = recording.samplerate
-        first = min(round(start_s * rate_hz), recording.frames)
+        rate_hz = int(recording.samplerate)
+        first = min(frame(start_s), recording.frames)
         recording.seek(first)
-        sound = recording.read(max(0, round(end_s * rate_hz) - first), dtype="float32", always_2d=True)
+        sound = recording.read(max(0, frame(end_s) - first), dtype="float32", always_2d=True)
     heard: np.ndarray = soxr.resample(sound.mean(axis=1), rate_hz, RATE_HZ)
     return heard
 

@@ -18,8 +18,8 @@ import re
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
 from typing import Annotated
 
 import msgspec
@@ -117,10 +117,12 @@ def translate(ctx: Context, params: TranslateParams) -> None:
     parsed = [find_terms(source, terms, params.language) for source in sources]
     if copied or not sources:
         engine, targets = "copy", sources
-    elif ctx.models:
-        engine, targets = f"ctranslate2 {params.model}", _marian(ctx, sources, parsed, params.language)
     else:
-        engine, targets = _apertium(transcript.language, params.language, sources, parsed)
+        if ctx.models:
+            engine, make = f"ctranslate2 {params.model}", _marian(ctx, sources, parsed, params.language)
+        else:
+            engine, make = _apertium(transcript.language, params.language, sources, parsed)
+        targets = _kept(ctx, engine, sources, parsed, make)
     sentences = [
         Sentence(index, source, target, *span)
         for index, (source, target, span) in enumerate(zip(sources, targets, spans, strict=True))
@@ -208,9 +210,24 @@ def _plural_word(word: str) -> str:
 
 # Engines
 
+Make = Callable[[list[int]], Iterator[str]]  # numbers of sentences → their translations
 
-def _apertium(source: str, target: str, sources: list[str], parsed: list[list[str | Forced]]) -> tuple[str, list[str]]:
-    """Translate all sentences in one call, one `<p>` a line, which keeps each to itself."""
+
+def _kept(ctx: Context, engine: str, sources: list[str], parsed: list[list[str | Forced]], make: Make) -> list[str]:
+    """All translations; a sentence with its terms is a unit, so only new ones are made."""
+    facts = [
+        [engine, source, [piece if isinstance(piece, str) else asdict(piece) for piece in pieces]]
+        for source, pieces in zip(sources, parsed, strict=True)
+    ]
+    found = []
+    for unit in ctx.units(facts, lambda numbers: (target.encode() for target in make(numbers))):
+        found.append(unit.decode())
+        ctx.progress(len(found), len(sources))
+    return found
+
+
+def _apertium(source: str, target: str, sources: list[str], parsed: list[list[str | Forced]]) -> tuple[str, Make]:
+    """Which apertium it is, and what translates sentences in one call, one `<p>` a line, which keeps each to itself."""
     program = shutil.which(APERTIUM)
     pair = f"{to_container(source)}-{to_container(target)}"
     english_spanish = pair in ("eng-spa", "spa-eng")
@@ -221,19 +238,21 @@ def _apertium(source: str, target: str, sources: list[str], parsed: list[list[st
     if mode is None:
         hint = "sudo apt-get install apertium-eng-spa" if english_spanish else "apt-cache search '^apertium-'"
         raise StageError(f"translate: apertium has no pair {pair} ({source} → {target})", hint)
-    prepared = [_with_stand_ins(pieces) for pieces in parsed]
-    paragraphs = "".join(f"<p>{text}</p>\n" for text, _ in prepared)
-    lines = _output([program, "-u", "-f", "html-noent", mode], paragraphs).splitlines()
-    if len(lines) != len(sources):
-        raise StageError(f"translate: apertium returned {len(lines)} lines for {len(sources)} sentences")
-    targets = []
-    for line, (_, stand_ins), pieces, text in zip(lines, prepared, parsed, sources, strict=True):
-        marked = line.strip().removeprefix("<p>").removesuffix("</p>")
-        for name, forced in stand_ins.items():
-            marked = re.sub(rf"\b{name}\b", f"<{TAG}>{html.escape(forced.target, quote=False)}</{TAG}>", marked)
-        targets.append(finished(marked, pieces, text, target))
     version = _output([program, "-V"]).split()[-1]
-    return f"apertium {version} {mode}", targets
+
+    def make(numbers: list[int]) -> Iterator[str]:
+        prepared = [_with_stand_ins(parsed[number]) for number in numbers]
+        paragraphs = "".join(f"<p>{text}</p>\n" for text, _ in prepared)
+        lines = _output([program, "-u", "-f", "html-noent", mode], paragraphs).splitlines()
+        if len(lines) != len(numbers):
+            raise StageError(f"translate: apertium returned {len(lines)} lines for {len(numbers)} sentences")
+        for number, line, (_, stand_ins) in zip(numbers, lines, prepared, strict=True):
+            marked = line.strip().removeprefix("<p>").removesuffix("</p>")
+            for name, forced in stand_ins.items():
+                marked = re.sub(rf"\b{name}\b", f"<{TAG}>{html.escape(forced.target, quote=False)}</{TAG}>", marked)
+            yield finished(marked, parsed[number], sources[number], target)
+
+    return f"apertium {version} {mode}", make
 
 
 def _output(command: list[str], text: str = "") -> str:
@@ -279,8 +298,8 @@ def _with_stand_ins(pieces: list[str | Forced]) -> tuple[str, dict[str, Forced]]
     return text, stand_ins
 
 
-def _marian(ctx: Context, sources: list[str], parsed: list[list[str | Forced]], language: str) -> list[str]:
-    """Translate with a CTranslate2 folder that holds `source.spm` and `target.spm` beside the model.
+def _marian(ctx: Context, sources: list[str], parsed: list[list[str | Forced]], language: str) -> Make:
+    """What translates with a CTranslate2 folder that holds `source.spm` and `target.spm` beside the model.
 
     One sentence a batch: in a larger one, padding changes the last bits of what a sentence gets.
     """
@@ -302,23 +321,23 @@ def _marian(ctx: Context, sources: list[str], parsed: list[list[str | Forced]], 
     def load_translator() -> ctranslate2.Translator:
         return ctranslate2.Translator(str(folder), device="cpu", inter_threads=1, intra_threads=ctx.threads)
 
-    translator = ctx.model(f"translate {folder}", load_translator)
-    encoder, decoder = load("source.spm"), load("target.spm")
-    # Some converters note that the model adds the end of a sentence by itself; the others leave it to us.
-    config = msgspec.json.decode((folder / "config.json").read_bytes(), type=dict[str, object])
-    end = [] if config.get("add_source_eos") else ["</s>"]
-    targets = []
-    for done, (pieces, text) in enumerate(zip(parsed, sources, strict=True)):
-        forced = "".join(piece if isinstance(piece, str) else _plainly(piece) for piece in pieces)
-        tokens = encoder.encode(forced, out_type=str) + end
-        best = translator.translate_batch([tokens], beam_size=4, max_batch_size=1)[0].hypotheses[0]
-        marked = html.escape(decoder.decode(best), quote=False)
-        for target in {piece.target for piece in pieces if isinstance(piece, Forced)}:
-            escaped = html.escape(target, quote=False)
-            marked = re.sub(rf"(?<!\w){re.escape(escaped)}(?!\w)", f"<{TAG}>{escaped}</{TAG}>", marked)
-        targets.append(finished(marked, pieces, text, language))
-        ctx.progress(done + 1, len(sources))
-    return targets
+    def make(numbers: list[int]) -> Iterator[str]:
+        translator = ctx.model(f"translate {folder}", load_translator)
+        encoder, decoder = load("source.spm"), load("target.spm")
+        # Some converters note that the model adds the end of a sentence by itself; the others leave it to us.
+        config = msgspec.json.decode((folder / "config.json").read_bytes(), type=dict[str, object])
+        end = [] if config.get("add_source_eos") else ["</s>"]
+        for pieces, text in ((parsed[number], sources[number]) for number in numbers):
+            forced = "".join(piece if isinstance(piece, str) else _plainly(piece) for piece in pieces)
+            tokens = encoder.encode(forced, out_type=str) + end
+            best = translator.translate_batch([tokens], beam_size=4, max_batch_size=1)[0].hypotheses[0]
+            marked = html.escape(decoder.decode(best), quote=False)
+            for target in {piece.target for piece in pieces if isinstance(piece, Forced)}:
+                escaped = html.escape(target, quote=False)
+                marked = re.sub(rf"(?<!\w){re.escape(escaped)}(?!\w)", f"<{TAG}>{escaped}</{TAG}>", marked)
+            yield finished(marked, pieces, text, language)
+
+    return make
 
 
 def _plainly(forced: Forced) -> str:

@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 from mediabuild.stage import Context, Lookup, load_stage
+from mediabuild.units import Units
 
 ROOT = Path(__file__).parents[2]
 Files = Path | dict[str, Path]
@@ -23,10 +24,21 @@ Files = Path | dict[str, Path]
 
 @pytest.fixture
 def run_stage(tmp_path: Path) -> Callable[..., Context]:
-    """``run_stage("demux", {"media": path}, clip_end_s=5.0)`` → the context; outputs are in `.out`."""
+    """``run_stage("demux", {"media": path}, clip_end_s=5.0)`` → the context; outputs are in `.out`.
+
+    With `units`, a file, what an earlier run kept there is used, and `.kept` counts.
+    """
     runs = iter(range(1000))
 
-    def run(name: str, inputs: dict[str, Files], *, job: str = "sample", device: str = "cpu", **params: Any) -> Context:
+    def run(
+        name: str,
+        inputs: dict[str, Files],
+        *,
+        job: str = "sample",
+        device: str = "cpu",
+        units: Path | None = None,
+        **params: Any,
+    ) -> Context:
         declared = load_stage(ROOT / "stages" / f"{name}.py")
         values = msgspec.convert(params, declared.params)
         out = tmp_path / f"{name}.{next(runs)}"
@@ -43,11 +55,13 @@ def run_stage(tmp_path: Path) -> Callable[..., Context]:
             project_dir=ROOT,
             stage_dir=ROOT / "stages",
             models=declared.models(values, lookup) if declared.models else {},
+            kept=Units(units),
             report=lambda kind, fields: messages.append((kind, fields)),
         )
         context.messages = messages  # type: ignore[attr-defined]
         assert declared.run is not None
         declared.run(context, values)
+        context.kept.close()
         return context
 
     return run

@@ -88,6 +88,21 @@ def test_a_segment_doesnt_depend_on_the_others(
     assert alone == whole[-len(alone) :]
 
 
+def test_an_edited_segment_aligns_alone(
+    run_stage: Callable[..., Context], read_aloud: dict[str, Path], tmp_path: Path
+) -> None:
+    """A segment is a unit: one changed word aligns its segment again, with the bytes of a build without units."""
+    units = tmp_path / "state" / "units" / "align"
+    (tmp_path / "state" / "tmp").mkdir(parents=True)
+    count = run_stage("align", read_aloud, units=units).kept.made
+    told = formats.read(read_aloud["transcript"], Transcript)
+    told.segments[2].text = told.segments[2].text.replace("lighthouse", "house")
+    formats.write(read_aloud["transcript"], told)
+    again = run_stage("align", read_aloud, units=units)
+    assert (again.kept.made, again.kept.reused) == (1, count - 1)
+    assert again.output("transcript").read_bytes() == run_stage("align", read_aloud).output("transcript").read_bytes()
+
+
 def test_aligning_twice_gives_the_same_bytes(run_stage: Callable[..., Context], read_aloud: dict[str, Path]) -> None:
     """Equal inputs are equal outputs."""
     first, second = (run_stage("align", read_aloud) for _ in range(2))

@@ -13,6 +13,7 @@ import pytest
 import soundfile
 import soxr
 
+from mediabuild import formats
 from mediabuild.errors import StageError
 from mediabuild.stage import Context
 
@@ -104,8 +105,9 @@ def test_silence_has_no_voice(run_stage: Callable[..., Context], tmp_path: Path)
     assert not read_pcm(done.output("vocals")).any()
 
 
-def test_stretches_equal_one_go(stage_module: Callable[[str], ModuleType]) -> None:
-    """Separating stretch by stretch gives the bits of separating all at once, padded to whole strides."""
+@pytest.mark.parametrize("first_frame", [0, 777, 36_000, 36_000 - 700, 5 * 36_000 + 1])
+def test_stretches_equal_one_go(stage_module: Callable[[str], ModuleType], first_frame: int) -> None:
+    """Separating stretch by stretch gives the very bits of separating all at once on the source's grid."""
     import torch
     from demucs.apply import apply_model
     from demucs.hf import load_safetensors_model
@@ -113,19 +115,61 @@ def test_stretches_equal_one_go(stage_module: Callable[[str], ModuleType]) -> No
     model = load_safetensors_model(MINI)
     stride, after = 36_000, 12_000
     sound = np.random.default_rng(2).standard_normal((5 * stride + 777, 1)).astype(np.float32) * 0.1
+    grid = stage_module("separate").Grid(16_000, 16_000, first_frame, len(sound))
+    stretches = grid.stretches(stride, 2, after)
+    origin = stretches[0].first
+    whole = np.pad(sound, ((first_frame - origin, 0), (0, 0)))
 
     def voice(part: np.ndarray) -> np.ndarray:
         found = apply_model(model, torch.from_numpy(np.ascontiguousarray(part.T))[None], shifts=0)
         return found[0, 1].T.numpy()
 
-    blocks = iter(np.array_split(sound, 7))
-    pieces = [
-        voice(part)[stride : stride + wanted]
-        for part, wanted in stage_module("separate").stretches(blocks, stride, 2, after)
-    ]
-    padded = np.pad(sound, ((stride, stride - 777 + after), (0, 0)))
-    assert len(pieces) == 3
-    assert np.array_equal(np.concatenate(pieces), voice(padded)[stride : stride + len(sound)])
+    pieces = []
+    for stretch in stretches:
+        heard = whole[stretch.start - origin : stretch.stop - origin]
+        pieces.append(voice(heard)[stretch.first - stretch.start : stretch.last - stretch.start])
+    assert len(pieces) in (3, 4)
+    assert np.array_equal(np.concatenate(pieces), voice(whole))
+
+
+@pytest.fixture(scope="session")
+def long_song(reading: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[[float, float], tuple[Path, Path]]:
+    """``long_song(start_s, end_s)`` → a clip of three minutes of voice under music, and its `probe.json`."""
+    voice, rate_hz = soundfile.read(reading.path)
+    voice = np.tile(soxr.resample(voice, rate_hz, RATE_HZ), 6)[: 180 * RATE_HZ]
+    sound = voice[:, None] + chords(len(voice))
+    folder = tmp_path_factory.mktemp("long")
+
+    def clip(start_s: float, end_s: float) -> tuple[Path, Path]:
+        wav, probe = folder / f"{start_s}-{end_s}.wav", folder / f"{start_s}-{end_s}.json"
+        soundfile.write(wav, sound[round(start_s * RATE_HZ) : round(end_s * RATE_HZ)], RATE_HZ, subtype="PCM_16")
+        formats.write(probe, formats.Probe("wav", 180.0, start_s, end_s, 0, None, [], []))
+        return wav, probe
+
+    return clip
+
+
+def test_a_moved_clip_costs_what_is_new(
+    run_stage: Callable[..., Context], long_song: Callable[[float, float], tuple[Path, Path]], tmp_path: Path
+) -> None:
+    """A later end costs the new minute and the unit that was the last; a start moved by 0.37 s costs the first unit.
+
+    And each time the bytes are those of a build without units, equal to the earlier ones away from the edges.
+    """
+    units = tmp_path / "state" / "units" / "separate"
+    (tmp_path / "state" / "tmp").mkdir(parents=True)
+    earlier = np.zeros(0)
+    for start_s, end_s, made, reused in ((30.0, 120.0, 2, 0), (30.0, 180.0, 2, 1), (30.37, 180.0, 1, 2)):
+        wav, probe = long_song(start_s, end_s)
+        done = run_stage("separate", {"audio": wav, "probe": probe}, units=units)
+        assert (done.kept.made, done.kept.reused) == (made, reused)
+        clean = run_stage("separate", {"audio": wav, "probe": probe})
+        assert done.output("vocals").read_bytes() == clean.output("vocals").read_bytes()
+        vocals = read_pcm(done.output("vocals"))
+        same, there = vocals[8 * RATE_HZ : 80 * RATE_HZ], round((start_s - 30.0) * RATE_HZ)
+        if len(earlier):
+            assert np.array_equal(same, earlier[8 * RATE_HZ + there : 80 * RATE_HZ + there])
+        earlier = vocals
 
 
 def test_a_long_recording_becomes_rf64(stage_module: Callable[[str], ModuleType]) -> None:

@@ -239,6 +239,31 @@ def test_windows_hold_all_speech_in_order_and_are_short(
     assert all(len(window) == 1 or window[-1][1] - window[0][0] <= longest_s for window in windows)
 
 
+def test_a_moved_clip_hears_only_what_is_new(run_stage: Callable[..., Context], reading: Any, tmp_path: Path) -> None:
+    """The clip's start moved by 0.37 s, off every grid, and its end by ten: the windows that lie in both come back."""
+    units = tmp_path / "state" / "units" / "transcribe"
+    (tmp_path / "state" / "tmp").mkdir(parents=True)
+    sound, rate_hz = soundfile.read(reading.path, dtype="int16")
+    end_s = len(sound) / rate_hz
+    clips = ((0.0, end_s - 10), (0.0, end_s), (0.37, end_s))
+    texts: list[str] = []
+    for number, (start_s, stop_s) in enumerate(clips):
+        wav, info = tmp_path / f"{number}.wav", tmp_path / f"{number}.json"
+        soundfile.write(wav, sound[round(start_s * rate_hz) : round(stop_s * rate_hz)], rate_hz)
+        formats.write(info, Probe("wav", end_s, start_s, stop_s, 0, "en", [], []))
+        inputs = {"audio": wav, "probe": info}
+        inputs["speech"] = run_stage("detect_speech", inputs).output("segments")
+        done = run_stage("transcribe", inputs, units=units, max_window_s=10.0)
+        clean = run_stage("transcribe", inputs, max_window_s=10.0)
+        assert done.output("transcript").read_bytes() == clean.output("transcript").read_bytes()
+        kept, windows = done.kept, clean.kept.made
+        assert kept.made + kept.reused == windows
+        assert kept.reused >= windows - (windows, 2, 1)[number]
+        texts.append(" ".join(part.text for part in transcript(done).segments))
+    assert texts[1] == texts[2]
+    assert texts[1].startswith(texts[0][:60])
+
+
 @given(gaps=TIMES, moved_ms=st.integers(1, 300_000))
 def test_a_moved_clip_packs_the_same_windows_after_a_mark(
     stage_module: Callable[[str], ModuleType], gaps: list[tuple[int, int]], moved_ms: int

@@ -114,6 +114,29 @@ def test_every_word_is_in_exactly_one_sentence(words: list[str], limit: int) -> 
 
 
 @needs_apertium
+def test_one_changed_term_translates_only_its_sentences_again(run_stage: Any, tmp_path: Path) -> None:
+    """A sentence with its terms is a unit; a new sentence in the middle costs itself alone."""
+    units = tmp_path / "state" / "units" / "translate"
+    (tmp_path / "state" / "tmp").mkdir(parents=True)
+    first = ("Elinor heard a voice.", "The stage was empty.", "Nobody came.")
+    longer = (first[0], "It was late.", *first[1:])
+
+    def run(texts: tuple[str, ...], terms: str, **options: Any) -> Any:
+        formats.write(tmp_path / "transcript.json", said(*texts))
+        (tmp_path / "terms.csv").write_text(terms, encoding="utf-8")
+        inputs = {"transcript": tmp_path / "transcript.json", "terms": tmp_path / "terms.csv"}
+        return run_stage("translate", inputs, **options)
+
+    changed = TERMS.replace("etapa", "escena")
+    for texts, terms, fresh in ((first, TERMS, 3), (first, changed, 1), (longer, changed, 1), (longer, TERMS, 0)):
+        done, clean = run(texts, terms, units=units), run(texts, terms)
+        assert (done.kept.made, done.kept.made + done.kept.reused) == (fresh, len(texts))
+        for name in ("translation", "report"):
+            assert done.output(name).read_bytes() == clean.output(name).read_bytes()
+    assert "etapa" in done.output("translation").read_text()
+
+
+@needs_apertium
 def test_forced_terms_with_their_articles(translated: Any) -> None:
     """Terms keep the glossary's words, articles, contractions and adjectives before them agree, plurals are plural."""
     expected = {
