@@ -10,8 +10,6 @@ import signal
 import sys
 from typing import Any
 
-from mediabuild.noop import noop
-
 
 def leave(number: int, frame: Any) -> None:
     """Nothing runs yet, or no more: there is nothing to clean up."""
@@ -21,6 +19,8 @@ def leave(number: int, frame: Any) -> None:
 def main() -> int:
     """Load the program and run it; returns its exit status."""
     signal.signal(signal.SIGINT, leave)
+    from mediabuild.noop import noop
+
     if sys.argv[1:] in ([], ["run"]) and noop():
         return 0
     from mediabuild.main import main as program

@@ -102,7 +102,8 @@ class Bulk:
         for task in rebuilder.tasks.values():
             if task.job in by_job:
                 by_job[task.job].append(task)
-        rebuilder.digests.settle(path for tasks in by_job.values() for path in _youngest(tasks))
+        youngest = [path for tasks in by_job.values() for path in _youngest(tasks)]
+        rebuilder.digests.settle(youngest, looked_at=False)
         found: dict[str, tuple[Look, Given]] = {}
         for job, tasks in by_job.items():
             with contextlib.suppress(Unsettled, OSError):

@@ -226,13 +226,18 @@ class Digests:
             records = [(now, self._known.pop(was, None)) for was, now in pairs]
             self._known.update((now, record) for now, record in records if record is not None)
 
-    def settle(self, paths: Iterable[Path]) -> None:
-        """Wait, once, until these just-written files are still, so that their digests can be remembered."""
+    def settle(self, paths: Iterable[Path], *, looked_at: bool = True) -> None:
+        """Wait, once, until these just-written files are still, so that their digests can be remembered.
+
+        Args:
+            looked_at: they won't be used before a look at each, which is enough where that makes a file system
+                give later changes another time.
+        """
         youngest, tick = 0.0, 0.0
         for path in paths:
             with contextlib.suppress(OSError):
                 stats = stats_of(path)
-                if not self._ticks_finely(path):
+                if not (looked_at and self._ticks_finely(path)):
                     youngest, tick = max(youngest, stats[2] / 1e9), max(tick, tick_s(stats))
         wait_s = youngest + tick - time.time()
         if 0 < wait_s <= COARSE_TICK_S:

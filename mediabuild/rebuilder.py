@@ -103,8 +103,9 @@ class Rebuilder:
             if manifest is None or task.job in self.fresh or not self.media_present:
                 continue
             paths |= dict.fromkeys(task.directory / path for path in manifest.output_files())
-            given = (r for references in task.inputs.values() for r in references if isinstance(r, Given))
-            paths |= dict.fromkeys(self.pipeline.root / path for g in given for path in paths_of(g, self.pipeline.root))
+            for given in (r for references in task.inputs.values() for r in references if isinstance(r, Given)):
+                with contextlib.suppress(OSError):  # it is reported when the task is looked at
+                    paths |= dict.fromkeys(self.pipeline.root / path for path in paths_of(given, self.pipeline.root))
         self.digests.warm(paths)
 
     def _compared(self, task: Task) -> list[Reason]:

@@ -234,7 +234,7 @@ class Report:
             causes.setdefault(message, []).append(name)
         self.line("FAILED", f"{len(self.failures)} tasks:", "error")
         for cause, names in causes.items():
-            self.line("", f"  {cause}: {', '.join(names)}", "error")
+            self.line("", f"  {cause}: {', '.join(sorted(names))}", "error")
 
 
 def _cause(task: Task, message: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -130,6 +131,13 @@ def read_events(file: Path) -> list[dict[str, Any]]:
     """The events of a file that was whole lines until its writer ended."""
     lines = file.read_text().splitlines() if file.exists() else []
     return [json.loads(line) for line in lines if line.endswith("}")]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signals_as_usual() -> None:
+    """Runs that the tests start hear INT and HUP, whoever started the tests (`nohup`, a shell's `&`)."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture

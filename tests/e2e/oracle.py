@@ -74,7 +74,9 @@ def labelled(label: str, tree: Tree) -> dict[str, str]:
 def read_tree(path: Path) -> Tree:
     """A file or directory on disk."""
     if path.is_dir():
-        return {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
+        files = {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
+        empty = [folder for folder in path.rglob("*") if folder.is_dir() and not any(folder.iterdir())]
+        return files | {f"{folder.relative_to(path)}/": b"" for folder in empty}  # that they are there is content too
     return path.read_bytes()
 
 

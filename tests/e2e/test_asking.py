@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -240,9 +241,9 @@ def test_status_json_has_the_manifests_facts(chain: Project) -> None:
     """timestamp, last_checked_ts, duration, device of each task."""
     manifest = json.loads(chain.read("jobs/one/B/manifest.json"))
     entry = told(chain, "status")["B:one"]
-    assert {key: entry[key] for key in ("timestamp", "last_checked_ts", "duration_s", "device")} == {
-        key: manifest[key] for key in ("timestamp", "last_checked_ts", "duration_s", "device")
-    }
+    facts = ("timestamp", "duration_s", "device")
+    assert [entry[key] for key in facts] == [manifest[key] for key in facts]
+    assert manifest["last_checked_ts"] <= entry["last_checked_ts"] <= time.time()  # the index may know of a later look
     assert (entry["stage"], entry["job"], entry["reasons"]) == ("B", "one", [])
 
 

@@ -447,7 +447,7 @@ def test_a_python_stage_goes_wrong(project: Project, trouble: str) -> None:
     line, expected = TROUBLES[trouble]
     project.write("stages/wrong.py", STAGE % f'if text == "bad":\n        {line.replace(chr(10), chr(10) + "    ")}')
     project.write("pipeline.toml", ONE_STAGE)
-    for name, text in (("a", "good"), ("b", "bad"), ("c", "good")):
+    for name, text in (("a", "good"), ("b", "bad"), ("c", "as good")):
         project.write(f"media/{name}.txt", text)
     run = project.run()
     assert run.status == 1, run.out + run.err
@@ -456,7 +456,7 @@ def test_a_python_stage_goes_wrong(project: Project, trouble: str) -> None:
     for text in expected:
         assert text in run.out, run.out
     assert "Traceback" not in run.err
-    project.write("media/b.txt", "good")
+    project.write("media/b.txt", "good at last")
     again = project.run()
     assert (again.status, again.ran) == (0, ["wrong:b"])
 
