@@ -14,6 +14,7 @@ from doit.exceptions import InvalidCommand
 
 from mediabuild.build import Build, Verdict
 from mediabuild.command import PipelineCommand, closure
+from mediabuild.console import duration
 from mediabuild.doit_loader import option
 from mediabuild.doit_state import pipeline_task
 from mediabuild.orphans import Orphan
@@ -160,23 +161,25 @@ def plan_json(build: Build, verdicts: dict[str, Verdict], orphans: Iterable[Orph
 
 
 def print_table(build: Build, verdicts: dict[str, Verdict]) -> None:
-    """Jobs × stages, with rich; why each stale one is stale below."""
+    """Jobs × stages, with rich, and how long what is fresh had taken; why each stale one is stale below."""
     from rich.console import Console
     from rich.table import Table
 
     marks = {"fresh": "[green]fresh", "stale": "[yellow]stale", "follows": "[dim]follows", "failed": "[red]failed",
              "blocked": "[red]blocked", "ignored": "[dim]ignored"}  # fmt: skip
     console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 200)
-    table = Table("job", *build.pipeline.stages)
+    table = Table("job", *build.pipeline.stages, "spares")
     worst = ["fresh", "ignored", "follows", "stale", "blocked", "failed"]
     found = {(job, stage): "fresh" for job in build.left_out for stage in build.pipeline.stages}
+    spared_s = dict.fromkeys(build.shelf, 0.0) | {j: build.bulk.known.jobs[j].spared_s for j in build.left_out}
     for name, verdict in verdicts.items():
-        place = build.tasks[name].job, build.tasks[name].stage.name
-        found[place] = max(found.get(place, "fresh"), verdict.state, key=worst.index)
+        job, stage = build.tasks[name].job, build.tasks[name].stage.name
+        found[job, stage] = max(found.get((job, stage), "fresh"), verdict.state, key=worst.index)
+        spared_s[job] += (build.earlier_s(name) or 0.0) if verdict.state == "fresh" else 0.0
     for job in build.shelf:
         row = [marks[found[job, stage]] if (job, stage) in found else "" for stage in build.pipeline.stages]
         if any(row):
-            table.add_row(job, *row)
+            table.add_row(job, *row, duration(spared_s[job]))
     console.print(table)
     for name, verdict in verdicts.items():
         if verdict.state in ("stale", "failed"):

@@ -27,6 +27,20 @@ def colour_wanted(stream: IO[Any]) -> bool:
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and stream.isatty()
 
 
+def duration(seconds: float) -> str:
+    """`4.1 s`, `12 min`, `3 h 05 min`."""
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def ending(counts: str, seconds: float, spared_s: float) -> str:
+    """A run's last line: what was done, how long that took, and how long what wasn't done again had taken."""
+    spared = f"; {duration(spared_s)} of work spared" if spared_s >= 0.1 else ""
+    return f"{counts} in {duration(seconds)}{spared}"
+
+
 def shown(word: str, text: str, *, colour: bool) -> str:
     """A line of the console, without its end."""
     aligned = f"{word:<7}"

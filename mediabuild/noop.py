@@ -16,7 +16,7 @@ import time
 import tomllib
 
 from mediabuild import index
-from mediabuild.console import SKIPS_SHOWN, colour_wanted, shown
+from mediabuild.console import SKIPS_SHOWN, colour_wanted, ending, shown
 from mediabuild.eventlog import EventLog
 
 PIPELINE = "pipeline.toml"
@@ -61,16 +61,16 @@ def _report(found: index.Index, log: EventLog, started: float) -> None:
     lines += [f'{{"event":"stage_skipped",{head},"task":{json.dumps(name)}}}' for name in names]
     spared_s = round(sum(entry.spared_s for entry in found.jobs.values()), 3)
     counts = f'"status":0,"built":0,"restored":0,"skipped":{len(names)},"failed":0'
-    lines.append(
-        f'{{"event":"run_finished",{head},{counts},"seconds":{time.monotonic() - started:.3f},"spared_s":{spared_s}}}\n'
-    )
+    seconds = time.monotonic() - started
+    lines.append(f'{{"event":"run_finished",{head},{counts},"seconds":{seconds:.3f},"spared_s":{spared_s}}}\n')
     log.write("\n".join(lines).encode())
     log.close()
-    said = names if len(names) <= SKIPS_SHOWN else [f"{len(names)} tasks"]
+    skipped = names if len(names) <= SKIPS_SHOWN else [f"{len(names)} tasks"]
+    said = [("SKIPPED", text) for text in skipped] + [("", ending(f"{len(names)} up to date", seconds, spared_s))]
     stream = sys.stderr if log.to_stdout else sys.stdout
     colour = colour_wanted(stream)
     try:
-        stream.write("".join(shown("SKIPPED", text, colour=colour) + "\n" for text in said))
+        stream.write("".join(shown(word, text, colour=colour) + "\n" for word, text in said))
         stream.flush()
     except BrokenPipeError:  # `mediabuild | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

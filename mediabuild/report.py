@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from mediabuild.console import LEVELS, SKIPS_SHOWN, colour_wanted, shown
+from mediabuild.console import LEVELS, SKIPS_SHOWN, colour_wanted, duration, ending, shown
 from mediabuild.eventlog import EventLog
 from mediabuild.events import (
     Event,
@@ -154,7 +154,7 @@ class Report:
                 )
             )
             resumed = f"  {ran.units_reused} of {ran.units} units were there" if ran.units_reused else ""
-            self.line("DONE", f"{task.name}  {outcome.seconds:.1f} s{resumed}")
+            self.line("DONE", f"{task.name}  {duration(outcome.seconds)}{resumed}")
         elif outcome.restored is not None:
             self.counts["restored"] += 1
             made, spared_s = outcome.restored.timestamp, outcome.restored.duration_s
@@ -162,7 +162,7 @@ class Report:
             self.emit(StageRestored(task=task.name, made_ts=made, spared_s=spared_s, source=outcome.source))
             day = time.strftime("%d %b %H:%M", time.localtime(made))
             whence = f" from {outcome.source}" if outcome.source else ""
-            self.line("RESTORED", f"{task.name}{whence}  made {day} in {spared_s:.1f} s")
+            self.line("RESTORED", f"{task.name}{whence}  made {day} in {duration(spared_s)}")
         elif outcome.delivered:
             self.counts["delivered"] += 1
         else:
@@ -224,9 +224,7 @@ class Report:
         if len(self.failures) > 1:
             self._group_failures()
         parts = [f"{counts[name]} {word}" for name, word in _WORDS if counts[name]]
-        if counts["built"] or counts["restored"] or counts["failed"] or counts["blocked"]:
-            spared = f"; {self.spared_s:.1f} s of work spared" if self.spared_s >= 0.1 else ""
-            self.line("", f"{', '.join(parts)} in {seconds:.1f} s{spared}")
+        self.line("", ending(", ".join(parts) or "nothing to do", seconds, self.spared_s))
 
     def _group_failures(self) -> None:
         causes: dict[str, list[str]] = {}

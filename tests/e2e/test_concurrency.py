@@ -149,7 +149,11 @@ def test_a_waiting_run_can_be_interrupted(waiting: Project) -> None:
     assert waiting.read("jobs/one/A/a.txt") == "hello\n"
 
 
-@pytest.mark.parametrize("text", ["", "99999999 elsewhere\n", f"{os.getpid()} {socket.gethostname()}\n", "\xff\0 no"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "99999999 elsewhere\n", f"{os.getpid()} {socket.gethostname()}\n", "\xff\0 no"],
+    ids=["empty", "elsewhere", "a PID that somebody else has now", "garbage"],
+)
 def test_a_dead_owners_lock_holds_nobody_up(waiting: Project, text: str) -> None:
     """Only the kernel's lock counts: a file that names a dead process, a reused PID or nothing stops no run."""
     (waiting.root / "slow").unlink()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 import time
@@ -92,7 +93,8 @@ def shelf(project: Project, built: Project) -> Project:
 def said(run: Ran) -> list[Any]:
     """What a run said, without what is never the same."""
     events = [str({k: v for k, v in e.items() if k not in ("ts", "run", "seconds")}) for e in run.events]
-    return [run.status, sorted(run.out.splitlines()), run.err, sorted(events)]
+    out = re.sub(r" in [0-9.]+ s", "", run.out)
+    return [run.status, sorted(out.splitlines()), run.err, sorted(events)]
 
 
 def test_a_noop_says_the_same_with_and_without_an_index(shelf: Project) -> None:
