@@ -51,7 +51,7 @@ sources = ["media/*.wav"]
 [stages.demux]
 inputs = { media = "source" }
 [stages.separate]
-inputs = { audio = "demux.audio" }
+inputs = { audio = "demux.audio", probe = "demux.probe" }
 [stages.detect_speech]
 inputs = { audio = "demux.audio", probe = "demux.probe" }
 [stages.transcribe]
@@ -152,7 +152,7 @@ def run_bare(worker: str, folder: Path, recordings: list[Path]) -> None:
 
     sources = {
         "demux": {"media": "source"},
-        "separate": {"audio": "demux/audio.wav"},
+        "separate": {"audio": "demux/audio.wav", "probe": "demux/probe.json"},
         "detect_speech": {"audio": "demux/audio.wav", "probe": "demux/probe.json"},
         "transcribe": {
             "audio": "demux/audio.wav",

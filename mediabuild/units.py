@@ -125,6 +125,8 @@ class Units:
         if self._stream is None and self.file is not None:
             try:
                 self.file.parent.mkdir(parents=True, exist_ok=True)
+                if self.file.parent.is_symlink():
+                    raise OSError(f"{self.file.parent}: is a link")
                 descriptor = os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
                 self._stream = os.fdopen(descriptor, "r+b")
                 self._read(self._stream)

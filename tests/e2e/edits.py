@@ -317,9 +317,9 @@ class Edits(RuleBasedStateMachine):
 
     @rule(index=INDEX, garbage=GARBAGE | st.none())
     def spoil_what_is_derived(self, index: int, garbage: bytes | None) -> None:
-        """The stat cache, the index, a trace, a lock, a log, a summary, an earlier output: damaged or gone."""
+        """The stat cache, the index, a trace, a lock, a log, a summary, an earlier output, units: damaged or gone."""
         jobs = self.world.root / "jobs"
-        kinds = ("locks", "logs", "delivered")
+        kinds = ("locks", "logs", "delivered", "units")
         files = sorted(f for f in jobs.rglob("*") if f.is_file() and f.parent.name in (".mediabuild", *kinds))
         for kind in ("generations", "traces"):
             files += sorted(f for f in jobs.rglob(f".mediabuild/{kind}/**/*") if f.is_file())

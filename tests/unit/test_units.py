@@ -124,13 +124,17 @@ def test_a_disk_that_is_full_is_no_reason_to_fail(file: Path) -> None:
     assert [taken(file, number) for number in range(3)] == [bytes([0]) * 1000, bytes([1]) * 1000, None]
 
 
-@pytest.mark.parametrize("what", ["a directory", "a link"])
+@pytest.mark.parametrize("what", ["a directory", "a link", "a link above"])
 def test_what_stands_in_its_place_is_left_alone(file: Path, tmp_path: Path, what: str) -> None:
-    """A directory, or a link to a file of somebody's: nothing is kept, nothing is written there."""
-    file.parent.mkdir()
-    target = tmp_path / "theirs"
+    """A directory, or a link to a file or folder of somebody's: nothing is kept, nothing is written there."""
+    target = tmp_path / "elsewhere" / file.name
+    target.parent.mkdir()
     target.write_text("theirs")
-    file.mkdir() if what == "a directory" else file.symlink_to(target)
+    if what == "a link above":
+        file.parent.symlink_to(target.parent)
+    else:
+        file.parent.mkdir()
+        file.mkdir() if what == "a directory" else file.symlink_to(target)
     units = Units(file, "scope")
     units.keep(0, b"a", 0.0)
     units.complete()
