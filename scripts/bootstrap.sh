@@ -166,7 +166,7 @@ run_checks() {
   check lint-imports
   check shellcheck scripts/bootstrap.sh scripts/quickstart.sh .ci/run
   check doit validate
-  check pytest
+  check pytest -n auto --dist worksteal
   [ -z "$failed" ] || fail "failed:$failed" "scripts/bootstrap.sh test"
   printf '\nall checks hold\n'
 }

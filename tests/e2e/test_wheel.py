@@ -68,4 +68,4 @@ def test_init_and_build_in_an_empty_directory(wheel: Path, tmp_path: Path) -> No
     assert '"version": "' in (folder / "jobs/austen/align/manifest.json").read_text()
     again = mediabuild()
     assert again.returncode == 0
-    assert {line.split()[0] for line in again.stdout.splitlines()} == {"SKIPPED"}
+    assert {line.split()[0] for line in again.stdout.splitlines()[:-1]} == {"SKIPPED"}
