@@ -103,7 +103,8 @@ class Worker:
     def _run(self, request: Request) -> dict[str, Any]:
         declared = self._stage(request)
         params = msgspec.convert(request.params, declared.params)
-        kept = Units(Path(request.units) if request.units else None, _scope(request), reuse=request.reuse_units)
+        tools = _versions(declared.tools)
+        kept = Units(Path(request.units) if request.units else None, _scope(request, tools), reuse=request.reuse_units)
         context = Context(
             stage=request.stage,
             job=request.job,
@@ -129,7 +130,7 @@ class Worker:
         return {
             "returned": _names(returned),
             "device_used": context.device_used,
-            "tools": _versions(declared.tools),
+            "tools": tools,
             "peak_memory_bytes": usage * (1 if sys.platform == "darwin" else 1024),
             "units": kept.made + kept.reused,
             "units_reused": kept.reused,
@@ -151,9 +152,14 @@ class Worker:
         return self.caches[request.file][1]
 
 
-def _scope(request: Request) -> list[Any]:
-    """What all units of a request follow from; which of several GPUs it is makes no difference."""
-    return [request.stage, request.code, request.params, request.device.partition(":")[0], request.model_digests]
+def _scope(request: Request, tools: dict[str, str]) -> list[Any]:
+    """What all units of a request follow from; which of several GPUs it is makes no difference.
+
+    Versions of packages and the number of threads are no reason to run a stage again, but they may change the last
+    bits of a result: what is put together of units is of one kind.
+    """
+    device = request.device.partition(":")[0]
+    return [request.stage, request.code, request.params, device, request.model_digests, tools, request.threads]
 
 
 def _names(returned: Any) -> dict[str, list[str]] | None:
