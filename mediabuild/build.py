@@ -255,7 +255,9 @@ class Build:
                     "inputs_checksum": manifest.inputs_checksum,
                     "outputs": sorted(manifest.output_files()),
                 }
-        return {"job": job, "source": self.jobs[job].label, "schema_version": 1, "stages": stages}
+        source = self.jobs[job]
+        where = {"source_path": source.pattern} if os.path.isabs(source.pattern) else {}
+        return {"job": job, "source": source.label, **where, "schema_version": 1, "stages": stages}
 
     def _resolved(self, job: str, tasks: list[Task]) -> dict[str, Any]:
         stages: dict[str, Any] = {}

@@ -17,7 +17,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -28,7 +28,8 @@ from mediabuild import generations
 from mediabuild.delivery import Delivery, is_delivery
 from mediabuild.digest import PART, compute_inputs_checksum, hash_bytes
 from mediabuild.errors import DiskFull, InputChanged, Interrupted, LockBusy, StageError
-from mediabuild.events import Event, StageRunning, StageWarning
+from mediabuild.events import Event, StageCacheMiss, StageCompleted, StageRunning, StageWarning
+from mediabuild.generations import Kept
 from mediabuild.lock import locked
 from mediabuild.manifest import DAY_S, Manifest, find_manifest, read_manifest, write_manifest
 from mediabuild.model import MANIFEST_NAME, STATE_DIR, Reason, Task
@@ -88,7 +89,7 @@ class Executor:
         self.root = rebuilder.pipeline.root
         self.digests = rebuilder.digests
         self.processes = processes
-        self.programs = Programs(processes, self.root, emit)
+        self.programs = Programs(processes, self.root, rebuilder.pipeline.checksum, emit)
         self.delivery = Delivery(rebuilder)
         self.temporary = Temporary(rebuilder)
         self.traces = Traces(rebuilder.pipeline.jobs_dir)
@@ -219,17 +220,19 @@ class Executor:
             self.delivery.bring(task, manifest)
             return sorted(manifest.output_files())
 
-    def drop_if_unneeded(self, task: Task) -> None:
-        """Delete the outputs of a temp stage, if all that read them are up to date; the manifest stays.
+    def drop_unneeded(self, tasks: Iterable[Task]) -> None:
+        """Delete the outputs of those temp stages that all who read them are done with; the manifests stay.
 
-        Who is busy with the task or with one that reads it keeps them; they go at the end of a later run.
+        Who is busy with one of them or with a task that reads it keeps them; they go at the end of a later run.
         """
-        tasks = [task, *self.temporary.readers(task)]
-        with contextlib.suppress(OSError, LockBusy), contextlib.ExitStack() as held:
-            for one in tasks:
-                held.enter_context(locked(one.state_dir / "locks" / f"{one.key}.lock", one.name, wait=False))
-            if self.temporary.is_unneeded(task):
-                self.temporary.delete(task)
+        readings = self.temporary.readings()
+        for task in tasks:
+            with contextlib.suppress(OSError, LockBusy), contextlib.ExitStack() as held:
+                for one in (task, *self.temporary.readers(task)):
+                    lock = one.state_dir / "locks" / f"{one.key}.lock"
+                    held.enter_context(locked(lock, one.name, wait=False))
+                if self.temporary.is_unneeded(task, readings):
+                    self.temporary.delete(task)
 
     def close(self) -> None:
         """End the workers, save the stat cache, and collect what is kept beyond the limit."""
@@ -240,20 +243,26 @@ class Executor:
         self.digests.save()
 
     def _bring(self, task: Task, gpus: tuple[int, ...], *, may_restore: bool) -> Outcome:
-        """Restore or build; where the disk is full, once more after all that is kept of earlier outputs went."""
-        for attempt in (1, 2):
+        """Restore or build; where the disk is full, once more for each kind of what is kept that made room."""
+        own = generations.units_file(task)
+        kinds: Iterator[Callable[[Kept], bool]] = iter((
+            lambda kept: kept.manifest is not None,
+            lambda kept: kept.path != own,  # units of others
+            lambda kept: True,
+        ))  # fmt: skip
+        keeping = Keeping(reuse=may_restore)
+        while True:
             try:
-                # what is kept may be what filled the disk
-                keeping = Keeping(reuse=may_restore, keep=attempt == 1)
                 return (self._restore(task) if may_restore else None) or self._build(task, gpus, keeping)
             except (DiskFull, OSError) as error:
                 full = isinstance(error, DiskFull) or error.errno == errno.ENOSPC
-                gone = generations.collect(self.job_dirs, 0.0) if full and attempt == 1 else []
+                made_room = (generations.collect(self.job_dirs, 0.0, kind) for kind in kinds if full)
+                gone = next(filter(None, made_room), None)
                 if not gone:
                     raise
-                message = f"the disk is full: {len(gone)} earlier outputs were deleted, and it runs once more"
+                message = f"the disk is full: {len(gone)} earlier results were deleted, and it runs once more"
                 self.emit(StageWarning(task=task.name, message=message))
-        raise AssertionError("unreachable")
+                keeping = Keeping(reuse=may_restore, keep=False)  # what it keeps may be what filled the disk
 
     def _restore(self, task: Task) -> Outcome | None:
         """Bring back the output set that was made from the present facts, if there is one anywhere."""
@@ -263,6 +272,14 @@ class Executor:
         self._refuse_tampered(task)
         facts = self._manifest(task, now, {}, Ran(), 0.0)
         return self._come_back(task, facts) or self._repair(task, facts) or self._borrow(task, facts)
+
+    def comes_back(self, task: Task) -> bool:
+        """Whether outputs of the present facts are kept, whole, of the task itself: nothing is read for them."""
+        now = self.rebuilder.observe(task)
+        if now.troubles:
+            return False
+        trace = generations.manifest_trace(self._manifest(task, now, {}, Ran(), 0.0))
+        return generations.find(task, trace, self.digests) is not None
 
     def _come_back(self, task: Task, facts: Manifest) -> Outcome | None:
         """From the task's own generations, by rename."""
@@ -331,10 +348,12 @@ class Executor:
 
     def _build(self, task: Task, gpus: tuple[int, ...], keeping: Keeping) -> Outcome:
         for attempt in (1, 2):
+            self._make_again(task)
             started = time.monotonic()
             before = self.rebuilder.observe(task)
             self._refuse_tampered(task)
             _refuse_troubles(task, before)
+            self.kept_some = self.kept_some or task.stage.declaration is not None  # units, whatever becomes of it
             with self._temporary(task) as out:
                 self.emit(StageRunning(task=task.name, device=before.device))
                 ran = self.programs.run(task, before, out, gpus, keeping)
@@ -348,7 +367,6 @@ class Executor:
                 seconds = time.monotonic() - started
                 write_manifest(out, self._manifest(task, before, outputs, ran, seconds))
                 kept = self._publish(task, out, outputs)
-                self.kept_some = self.kept_some or ran.units > 0
             count = sum(map(len, outputs.values()))
             return Outcome(built=True, seconds=seconds, outputs=count, kept=kept, ran=ran)
         raise AssertionError("unreachable")
@@ -418,11 +436,27 @@ class Executor:
         after = self.rebuilder.observe(task)
         return [*input_differences(before.inputs, after.inputs), *after.troubles]
 
+    def _make_again(self, task: Task) -> None:
+        """Make temporary outputs that it reads again, where nobody did before: another run may just have deleted them.
+
+        The task's lock is held, so nobody deletes them once more.
+        """
+        for producer in self.rebuilder.producers(task):
+            gone = self.rebuilder.gone(producer)
+            if gone:
+                reasons = [Reason("outputs", path, now=f"needed by {task.name}") for path in gone]
+                self.emit(StageCacheMiss(task=producer.name, reasons=reasons))
+                message = f"first {producer.name} again: its outputs are temporary"
+                self.emit(StageWarning(task=task.name, message=message))
+                made = self.run(producer, remake=True)
+                seconds = round(made.seconds, 3)
+                self.emit(StageCompleted(task=producer.name, seconds=seconds, outputs=made.outputs))
+
     def _refuse_tampered(self, task: Task) -> None:
         """Never build on outputs that are not what their stage made."""
         for producer in self.rebuilder.producers(task):
             if self.rebuilder.gone(producer):
-                raise StageError(f"{producer.name}: its outputs are temporary and were deleted", f"doit {task.name}")
+                continue
             manifest = find_manifest(producer.directory)
             reasons = list(self.rebuilder.output_reasons(producer, manifest)) if manifest else [Reason("never_run")]
             if reasons:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -140,9 +140,15 @@ def kept(job_dirs: Iterable[Path]) -> list[Kept]:
     return sorted(found, key=lambda one: one.used_ts)
 
 
-def collect(job_dirs: Iterable[Path], max_bytes: float) -> list[Kept]:
-    """Delete the least recently used until what is left fits; returns what went."""
-    found = kept(job_dirs)
+def collect(
+    job_dirs: Iterable[Path], max_bytes: float, wanted: Callable[[Kept], bool] = lambda kept: True
+) -> list[Kept]:
+    """Delete the least recently used until what is left fits; returns what went.
+
+    Args:
+        wanted: which of all that is kept may go; the rest doesn't count.
+    """
+    found = [one for one in kept(job_dirs) if wanted(one)]
     total = sum(one.size_bytes for one in found)
     gone = []
     for one in found:

@@ -30,17 +30,20 @@ def recorded_sources(pipeline: Pipeline) -> dict[str, Given]:
         job = os.path.relpath(file.parent, pipeline.jobs_dir)
         source = recorded_source(file.parent, job)
         if source:
-            found[job] = Given(pattern=source, label=source)
+            found[job] = source
     return found
 
 
-def recorded_source(directory: Path, job: str) -> str:
-    """The source that the summary in a job's directory names; nothing where there is no summary of this job."""
+def recorded_source(directory: Path, job: str) -> Given | None:
+    """The source that the summary in a job's directory names; None where there is no summary of this job."""
     try:
         summary = json.loads((directory / MANIFEST_NAME).read_bytes())
-        return str(summary["source"]) if str(summary["job"]) == job else ""
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
-        return ""  # a stage's manifest, or damaged
+        if str(summary["job"]) != job:
+            return None
+        label = str(summary["source"])
+        return Given(pattern=str(summary.get("source_path", label)), label=label)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None  # a stage's manifest, or damaged
 
 
 def find_sources(

@@ -103,20 +103,20 @@ class Cache(PipelineCommand):
 
     def _execute(self, pos_args: list[str]) -> int:
         found = generations.kept(self.build.job_dirs)
+        owners = {generations.units_file(task): task.name for task in self.build.tasks.values()}
         for one in reversed(found):
-            self.outstream.write(f"{self._described(one)}\n")
+            self.outstream.write(f"{self._described(one, owners)}\n")
         total = sum(one.size_bytes for one in found)
         limit = self.build.pipeline.cache_bytes / 1e9
         spares = sum(one.manifest.duration_s for one in found if one.manifest)
         self.outstream.write(f"{len(found)} kept, {total / 1e9:.3f} of {limit:g} GB, {spares:.1f} s of work\n")
         return 0
 
-    def _described(self, one: Kept) -> str:
+    def _described(self, one: Kept, owners: Mapping[Path, str]) -> str:
         size, manifest = f"{one.size_bytes / 1e6:.1f} MB", one.manifest
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(manifest.timestamp if manifest else one.used_ts))
         if manifest is None:
-            task = next((t.name for t in self.build.tasks.values() if generations.units_file(t) == one.path), one.path)
-            return f"{task}  {when}  {size}  units"
+            return f"{owners.get(one.path, one.path)}  {when}  {size}  units"
         params = ", ".join(f"{k}={v}" for k, v in manifest.params.items() if v != self._present(manifest).get(k, v))
         return f"{manifest.task}  {when}  {size}  {manifest.duration_s:.1f} s  {params}"
 

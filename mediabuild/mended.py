@@ -226,6 +226,9 @@ class Clean(PipelineCommand, DoitClean):  # type: ignore[misc]
     def _clean(self, task: Task, dryrun: bool, executor: Executor) -> None:
         manifest = find_manifest(task.directory)
         if manifest is None:
+            if not dryrun and generations.units_file(task).exists():  # of a first run that was cut short
+                with executor.holding(task):
+                    generations.forget(task)
             return
         with contextlib.nullcontext() if dryrun else executor.holding(task):
             for file in self._made(task, manifest):

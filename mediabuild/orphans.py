@@ -22,7 +22,7 @@ from mediabuild.graph import matching, recorded_source
 from mediabuild.lock import locked
 from mediabuild.manifest import find_manifest
 from mediabuild.model import ALL_JOBS, MANIFEST_NAME, STATE_DIR, Pipeline
-from mediabuild.names import fixed_part
+from mediabuild.names import expand_braces, fixed_part
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,18 @@ def find_orphans(pipeline: Pipeline, jobs: Collection[str]) -> list[Orphan]:
     left = [(job, folder) for job, folder in _job_dirs(pipeline) if job not in jobs]
     if not left or unseen(pipeline):
         return []
-    found = [Orphan(job, folder, recorded_source(folder, job)) for job, folder in left]
-    return sorted((o for o in found if o.source and _is_gone(pipeline, o.source)), key=lambda orphan: orphan.job)
+    named = [(job, folder, recorded_source(folder, job)) for job, folder in left]
+    found = [Orphan(job, folder, source.pattern) for job, folder, source in named if source]
+    return sorted((orphan for orphan in found if _is_gone(pipeline, orphan.source)), key=lambda orphan: orphan.job)
 
 
 def unseen(pipeline: Pipeline) -> list[str]:
-    """The globs that match nothing: nobody can tell whether their recordings are gone or out of sight."""
-    return [pattern for pattern in pipeline.sources if not pattern.startswith("!") and not matching(pipeline, pattern)]
+    """The globs that match nothing, one for each brace set's choice: are their recordings gone, or out of sight?"""
+    choices = [choice for pattern in pipeline.sources if pattern[0] != "!" for choice in expand_braces(pattern)]
+    folders: dict[str, list[str]] = {}  # several suffixes in one folder are one place
+    for choice in choices:
+        folders.setdefault(fixed_part(choice), []).append(choice)
+    return [group[0] for group in folders.values() if not any(matching(pipeline, choice) for choice in group)]
 
 
 def _job_dirs(pipeline: Pipeline) -> list[tuple[str, Path]]:
@@ -70,16 +75,17 @@ def _job_dirs(pipeline: Pipeline) -> list[tuple[str, Path]]:
 
 
 def _is_gone(pipeline: Pipeline, source: str) -> bool:
-    """Whether a recording isn't there, and the nearest folder above it that is there can be looked at."""
-    folders = {"", *(fixed_part(pattern) for pattern in pipeline.sources if os.path.isabs(pattern))}
-    for path in (pipeline.root / folder / source for folder in folders):
-        if os.path.lexists(path):
-            return False
-        try:
-            os.listdir(next(folder for folder in path.parents if folder.exists()))
-        except (OSError, StopIteration):
-            return False
-    return True
+    """Whether a recording isn't there, and the nearest folder above it that is there holds something else.
+
+    An empty folder may be where a drive is to be mounted.
+    """
+    path = pipeline.root / source
+    if os.path.lexists(path):
+        return False
+    try:
+        return bool(os.listdir(next(folder for folder in path.parents if folder.exists())))
+    except (OSError, StopIteration):
+        return False
 
 
 class Removal:

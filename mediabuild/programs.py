@@ -56,12 +56,13 @@ class Programs:
 
     Args:
         processes: what is started ends with the run.
-        root: the pipeline's folder, where commands run.
+        root: the pipeline's folder, where commands run. checksum: the pipeline's.
         emit: receives what Python stages report.
     """
 
-    def __init__(self, processes: Processes, root: Path, emit: Callable[[Event], None]) -> None:
+    def __init__(self, processes: Processes, root: Path, checksum: str, emit: Callable[[Event], None]) -> None:
         self.processes = processes
+        self.checksum = checksum
         self.root = root
         self.workers = Workers(processes, root)
         self.emit = emit
@@ -161,8 +162,10 @@ class Programs:
             model_digests=observation.model_digests,
             threads=spec.resources.cpu,
             log=str(log),
-            units=str(units_file(task)) if keeping.keep else None,
+            units=str(units_file(task)),
             reuse_units=keeping.reuse,
+            keep_units=keeping.keep,
+            checksum=self.checksum,
         )
 
         def report(kind: str, fields: dict[str, Any]) -> None:

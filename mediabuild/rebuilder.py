@@ -186,10 +186,14 @@ class Rebuilder:
             if task.name in seen:
                 continue
             seen.add(task.name)
-            if ignored_mark(task).exists() or (failed_mark(task).exists() and self.reasons(task)):
+            if ignored_mark(task).exists() or self.has_failed(task):
                 return True
             waiting += [self.tasks[name] for name in task.needs]
         return False
+
+    def has_failed(self, task: Task) -> bool:
+        """Whether the task failed last time, and what it was to make is still wanting."""
+        return failed_mark(task).exists() and bool(self.reasons(task) or self.gone(task))
 
     def output_reasons(self, task: Task, manifest: Manifest) -> Iterator[Reason]:
         """An output is missing, or holds something else than what was recorded."""

@@ -240,14 +240,11 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
 
     def _failed(self, names: list[str] | None) -> list[str]:
         """The selected tasks that failed last time and would run, and those that depend on them."""
-        from mediabuild.rebuilder import failed_mark
-
         build = self.build
         selected = {task.name for task in self.named_tasks(names or [])}
         found: set[str] = set()
         for task in build.tasks.values():
-            failed = failed_mark(task).exists() and build.rebuilder.reasons(task)
-            if failed or not found.isdisjoint(task.needs):
+            if build.rebuilder.has_failed(task) or not found.isdisjoint(task.needs):
                 found.add(task.name)
         return [name for name in build.tasks if name in found & selected]
 

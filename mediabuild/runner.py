@@ -24,6 +24,7 @@ from doit.exceptions import BaseFail, TaskError, UnmetDependency
 from doit.runner import ERROR, FAILURE, Runner
 from doit.task import Task as DoitTask
 
+from mediabuild.delivery import is_delivery
 from mediabuild.doit_plugin import set_mark
 from mediabuild.doit_state import is_collect, is_group, is_remake, pipeline_task
 from mediabuild.errors import Interrupted
@@ -231,6 +232,9 @@ class PipelineRunner(Runner):  # type: ignore[misc]
             return False
         chosen = bool(super().select_task(node, tasks_dict))
         if task is not None and node.run_status == "run" and not chosen:
+            if self._reads_nothing(node.task, task):
+                node.task.setup_tasks = []
+                return True
             for name in node.task.setup_tasks:
                 tasks_dict[name].uptodate[0][0].wanted_by = task.name
         if task is not None and node.run_status == "up-to-date" and not is_remake(node.task):
@@ -238,31 +242,42 @@ class PipelineRunner(Runner):  # type: ignore[misc]
             self._settle(task)
         return chosen
 
+    def _reads_nothing(self, doit_task: DoitTask, task: Task) -> bool:
+        """Whether a task that is about to run only copies, or brings its own earlier outputs back."""
+        reasons = doit_task.uptodate[0][0].found
+        if self.always_execute or not reasons or any(reason.kind == "forced" for reason in reasons):
+            return False
+        return all(is_delivery(task, reason) for reason in reasons) or self.executor.comes_back(task)
+
     def _settle(self, task: Task) -> None:
         """A task is up to date: temporary outputs that it was the last to read can go."""
         temporary = self.executor.temporary
         if not any(spec.temp for spec in self.executor.rebuilder.pipeline.stages.values()):
             return
         self._settled.add(task.name)
+        done: dict[str, bool] = {}
+        unneeded = []
         for producer in self.executor.rebuilder.producers(task):
             readers = temporary.readers(producer)
-            if readers and all(self._is_done_with(reader) for reader in readers):
-                self.executor.drop_if_unneeded(producer)
+            if readers and all(self._is_done_with(reader, done) for reader in readers):
+                unneeded.append(producer)
+        self.executor.drop_unneeded(unneeded)
 
-    def _is_done_with(self, reader: Task) -> bool:
+    def _is_done_with(self, reader: Task, known: dict[str, bool]) -> bool:
         """Whether it won't read any more in this run; a temp task may have to, until all that read it are done."""
-        if reader.name not in self._settled:
-            return False
-        return not self.executor.rebuilder.gone(reader) or all(
-            self._is_done_with(other) for other in self.executor.temporary.readers(reader)
-        )
+        if reader.name not in known:
+            known[reader.name] = reader.name in self._settled and (
+                not self.executor.rebuilder.gone(reader)
+                or all(self._is_done_with(other, known) for other in self.executor.temporary.readers(reader))
+            )
+        return known[reader.name]
 
     def _drop_temporary(self) -> None:
         """At the end of a run: what was read by tasks that this run didn't look at."""
         rebuilder = self.executor.rebuilder
-        for task in rebuilder.tasks.values() if any(s.temp for s in rebuilder.pipeline.stages.values()) else ():
-            if task.stage.temp and len(rebuilder.gone(task)) == 0:
-                self.executor.drop_if_unneeded(task)
+        if any(spec.temp for spec in rebuilder.pipeline.stages.values()):
+            temporary = (task for task in rebuilder.tasks.values() if task.stage.temp)
+            self.executor.drop_unneeded(task for task in temporary if not rebuilder.gone(task))
 
     def execute_task(self, task: DoitTask) -> BaseFail | None:
         """Run a task's actions, on whichever thread."""

@@ -263,13 +263,15 @@ class Context:
         """
         wanted = list(facts)
         missing = [number for number, known in enumerate(wanted) if not self.kept.has(known)]
+        started = time.monotonic()
         made, waiting = iter(make(missing) if missing else ()), set(missing)
+        share_s = (time.monotonic() - started) / max(1, len(missing))  # of what was made in one call
         for number, known in enumerate(wanted):
             result = None if number in waiting else self.kept.take(known)
             if result is None:
                 started = time.monotonic()
                 result = next(made if number in waiting else iter(make([number])))  # the latter: damaged meanwhile
-                self.kept.keep(known, result, time.monotonic() - started)
+                self.kept.keep(known, result, share_s + time.monotonic() - started)
             yield result
 
     def unit(self, facts: Any, make: Callable[[], bytes]) -> bytes:

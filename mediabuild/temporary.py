@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from mediabuild.manifest import Manifest, find_manifest
@@ -38,21 +39,33 @@ class Temporary:
                     found[name].append(reader)
         return found
 
-    def is_unneeded(self, task: Task) -> bool:
+    def readings(self) -> Callable[[Task], dict[str, str] | None]:
+        """What the up-to-date tasks have read: task → label → digest; None for a stale one. Each is looked at once."""
+
+        @functools.cache
+        def reading(name: str) -> dict[str, str] | None:
+            task = self.rebuilder.tasks[name]
+            manifest = None if self._is_stale(task) else find_manifest(task.directory)
+            files = manifest.inputs.values() if manifest else ()
+            return {label: digest for found in files for label, digest in found.items()} if manifest else None
+
+        return lambda task: reading(task.name)
+
+    def is_unneeded(self, task: Task, readings: Callable[[Task], dict[str, str] | None]) -> bool:
         """Whether all that read the outputs are up to date with just these; what a person wrote is always needed."""
         manifest, readers = find_manifest(task.directory), self.readers(task)
         if manifest is None or manifest.adopted or not readers or self._is_stale(task):
             return False
-        return all(self._has_read(reader, task, manifest) and not self._is_stale(reader) for reader in readers)
+        return all(self._has_read(reader, readings(reader), task, manifest) for reader in readers)
 
     def _is_stale(self, task: Task) -> bool:
         """Whether it would run; that this run was forced is past."""
         return bool(self.rebuilder.reasons(task, forced=False))
 
-    def _has_read(self, reader: Task, task: Task, manifest: Manifest) -> bool:
+    def _has_read(self, reader: Task, recorded: dict[str, str] | None, task: Task, manifest: Manifest) -> bool:
         """Whether the reader's manifest records these very digests: they will be compared with the record."""
-        read = find_manifest(reader.directory)
-        recorded = {label: digest for files in read.inputs.values() for label, digest in files.items()} if read else {}
+        if recorded is None:
+            return False
         folder = self.rebuilder.label_of(reader, task)
         names = {reference.output for reference in _produced(reader) if reference.task == task.name}
         wanted = manifest.outputs if None in names else {n: f for n, f in manifest.outputs.items() if n in names}

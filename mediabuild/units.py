@@ -22,13 +22,15 @@ import json
 import os
 import struct
 import tempfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 FOLDER = "units"
 HEAD = struct.Struct("<32sQd")
 CHECK_BYTES = 8
 DIGEST_BYTES = 32
+FRAME_BYTES = HEAD.size + CHECK_BYTES + DIGEST_BYTES  # what a record takes beside its result
 SPARE = 1.0  # how much of what a run did not use may stay, compared with what it did
 
 
@@ -37,126 +39,141 @@ class Units:
 
     Args:
         file: where they are kept; None keeps none.
-        scope: what all results of this run follow from (code, params, models), as JSON can hold it.
+        scope: what all results of this run follow from (code, params, models), as JSON can hold it; or what tells
+            it, asked once when the first unit is looked for. None: nobody can tell, and nothing is kept.
         reuse: False finds none, and keeps what is made all the same.
+        keep: False only finds.
+        holds: asked before a result is kept: is what it was made from still what it was?
 
     Attributes:
         made, reused: how many there were. spared_s: how long the reused ones took when they were made, in seconds.
     """
 
-    def __init__(self, file: Path | None = None, scope: Any = None, *, reuse: bool = True) -> None:
+    def __init__(
+        self,
+        file: Path | None = None,
+        scope: Any = None,
+        *,
+        reuse: bool = True,
+        keep: bool = True,
+        holds: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.file = file
         self.scope = scope
         self.reuse = reuse
+        self.may_keep = keep
+        self.holds = holds
         self.made = self.reused = 0
         self.spared_s = 0.0
         self._places: dict[bytes, tuple[int, int, float]] = {}  # key → where its result begins, its length, seconds
         self._used: dict[bytes, None] = {}
-        self._stream: IO[bytes] | None = None
+        self._descriptor: int | None = None
 
     def has(self, facts: Any) -> bool:
         """Whether a whole result was kept for these facts."""
-        return self._found(self._key(facts)) is not None
+        return self._found(facts) is not None
 
     def take(self, facts: Any) -> bytes | None:
         """The result that was kept for these facts, if it is whole; counts as reused."""
-        key = self._key(facts)
-        result = self._found(key)
+        result = self._found(facts)
         if result is not None:
+            key = self._key(facts)
             self._used[key] = None
             self.reused += 1
             self.spared_s += self._places[key][2]
         return result
 
     def keep(self, facts: Any, result: bytes, seconds: float) -> None:
-        """Keep a result; a disk that is full is no reason to fail."""
+        """Keep a result; a disk that is full is no reason to fail, and what was kept before can still be found."""
         self.made += 1
-        stream = self._opened()
-        if stream is None:
+        descriptor = self._opened()
+        if descriptor is None or not self.may_keep:
+            return
+        if not self.holds():
+            self.may_keep = False
             return
         key = self._key(facts)
-        self._used[key] = None
-        end = stream.seek(0, os.SEEK_END)
+        head = HEAD.pack(key, len(result), seconds)
+        end = os.fstat(descriptor).st_size
         try:
-            head = HEAD.pack(key, len(result), seconds)
-            for part in (head, _check(head), result, _digest(key, result)):
-                stream.write(part)
-            stream.flush()
+            _write(descriptor, b"".join((head, _check(head), result, _digest(key, result))), end)
         except OSError:
+            self.may_keep = False
             with contextlib.suppress(OSError):
-                stream.truncate(end)
-            self.close()
-            self.file = None
+                os.ftruncate(descriptor, end)
             return
+        self._used[key] = None
+        self._places.pop(key, None)
         self._places[key] = (end + HEAD.size + CHECK_BYTES, len(result), seconds)
 
     def complete(self) -> None:
         """The stage did all its work: drop the oldest units that it didn't use, where they are too many."""
-        if self._stream is not None and self.file is not None:
+        if self._descriptor is not None and self.file is not None and self.may_keep:
             with contextlib.suppress(OSError):
                 os.utime(self.file)  # when they were used last
-                self._shrink(self._stream, self.file)
+                self._shrink(self._descriptor, self.file)
         self.close()
 
     def close(self) -> None:
         """Close the file."""
-        if self._stream is not None:
-            with contextlib.suppress(OSError):
-                self._stream.close()
-            self._stream = None
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
     def _key(self, facts: Any) -> bytes:
         text = json.dumps([self.scope, facts], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).digest()
 
-    def _found(self, key: bytes) -> bytes | None:
-        stream = self._opened() if self.reuse else None
-        if stream is None or key not in self._places:
+    def _found(self, facts: Any) -> bytes | None:
+        descriptor = self._opened() if self.reuse else None
+        place = self._places.get(self._key(facts)) if descriptor is not None else None
+        if descriptor is None or place is None:
             return None
-        start, length, _ = self._places[key]
+        start, length, _ = place
         try:
-            stream.seek(start)
-            result, digest = stream.read(length), stream.read(DIGEST_BYTES)
+            content = os.pread(descriptor, length + DIGEST_BYTES, start)
         except OSError:
             return None
-        return result if _digest(key, result) == digest else None
+        result, digest = content[:length], content[length:]
+        return result if _digest(self._key(facts), result) == digest else None
 
-    def _opened(self) -> IO[bytes] | None:
-        if self._stream is None and self.file is not None:
+    def _opened(self) -> int | None:
+        if self._descriptor is None and self.file is not None:
+            self.scope = self.scope() if callable(self.scope) else self.scope
             try:
+                if self.scope is None:
+                    raise OSError("nobody knows what they follow from")
                 self.file.parent.mkdir(parents=True, exist_ok=True)
                 if self.file.parent.is_symlink():
                     raise OSError(f"{self.file.parent}: is a link")
-                descriptor = os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
-                self._stream = os.fdopen(descriptor, "r+b")
-                self._read(self._stream)
+                self._descriptor = os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+                self._read(self._descriptor)
             except OSError:  # a read-only or full disk, a directory in its place
                 self.close()
                 self.file = None
-        return self._stream
+        return self._descriptor
 
-    def _read(self, stream: IO[bytes]) -> None:
+    def _read(self, descriptor: int) -> None:
         """Find the records; what comes behind the last whole one is cut off."""
-        size, place = os.fstat(stream.fileno()).st_size, 0
+        size, place = os.fstat(descriptor).st_size, 0
         while place < size:
-            stream.seek(place)
-            head, check = stream.read(HEAD.size), stream.read(CHECK_BYTES)
+            content = os.pread(descriptor, HEAD.size + CHECK_BYTES, place)
+            head, check = content[: HEAD.size], content[HEAD.size :]
             if len(head) < HEAD.size or _check(head) != check:
                 break
             key, length, seconds = HEAD.unpack(head)
-            start = place + HEAD.size + CHECK_BYTES
-            if start + length + DIGEST_BYTES > size:
+            if place + length + FRAME_BYTES > size:
                 break
             self._places.pop(key, None)  # the later one counts, as the newer
-            self._places[key] = (start, length, seconds)
-            place = start + length + DIGEST_BYTES
+            self._places[key] = (place + HEAD.size + CHECK_BYTES, length, seconds)
+            place += length + FRAME_BYTES
         if place < size:
-            stream.truncate(place)
+            os.ftruncate(descriptor, place)
 
-    def _shrink(self, stream: IO[bytes], file: Path) -> None:
+    def _shrink(self, descriptor: int, file: Path) -> None:
         used_bytes = sum(self._places[key][1] for key in self._used)
         room = (1 + SPARE) * used_bytes
-        if os.fstat(stream.fileno()).st_size <= room + len(self._places) * (HEAD.size + CHECK_BYTES + DIGEST_BYTES):
+        if os.fstat(descriptor).st_size <= room + len(self._places) * FRAME_BYTES:
             return
         staying = set(self._used)
         room -= used_bytes
@@ -169,14 +186,32 @@ class Units:
             with open(number, "wb") as new:
                 for key in (key for key in self._places if key in staying):
                     start, length, _ = self._places[key]
-                    stream.seek(start - HEAD.size - CHECK_BYTES)
-                    new.write(stream.read(HEAD.size + CHECK_BYTES + length + DIGEST_BYTES))
+                    new.write(os.pread(descriptor, length + FRAME_BYTES, start - HEAD.size - CHECK_BYTES))
             os.chmod(name, 0o644)
             os.replace(name, file)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(name)
             raise
+
+
+def look(paths: Iterable[Path]) -> list[tuple[str, tuple[int, int, int, int]]]:
+    """Every file of these paths with its size, mtime_ns, ctime_ns and inode; what isn't there is left out."""
+    found = []
+    for path in paths:
+        below = [Path(folder, name) for folder, _, names in os.walk(path) for name in sorted(names)]
+        for file in below if path.is_dir() else [path]:
+            with contextlib.suppress(OSError):
+                s = file.stat()
+                found.append((str(file), (s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino)))
+    return found
+
+
+def _write(descriptor: int, content: bytes, place: int) -> None:
+    rest = memoryview(content)
+    while rest:
+        count = os.pwrite(descriptor, rest, place)
+        rest, place = rest[count:], place + count
 
 
 def _check(head: bytes) -> bytes:

@@ -25,8 +25,9 @@ from typing import IO, Any
 import msgspec
 
 from mediabuild.errors import MediabuildError
-from mediabuild.stage import Context, ModelRef, Stage, load_stage
-from mediabuild.units import Units
+from mediabuild.interpreter import site_packages
+from mediabuild.stage import Context, Lookup, ModelRef, Stage, load_stage
+from mediabuild.units import Units, look
 
 PROTOCOL = 2
 PROGRESS_EVERY_S = 0.5
@@ -50,8 +51,10 @@ class Request(msgspec.Struct):
     model_digests: dict[str, str]
     threads: int
     log: str
-    units: str | None
+    units: str
     reuse_units: bool
+    keep_units: bool
+    checksum: str
     protocol: int = PROTOCOL
 
 
@@ -104,7 +107,15 @@ class Worker:
         declared = self._stage(request)
         params = msgspec.convert(request.params, declared.params)
         tools = _versions(declared.tools)
-        kept = Units(Path(request.units) if request.units else None, _scope(request, tools), reuse=request.reuse_units)
+        given = [Path(path) for files in request.sources.values() for path in files.values()]
+        seen = look(given)
+        kept = Units(
+            Path(request.units),
+            lambda: _scope(request, declared, tools),
+            reuse=request.reuse_units,
+            keep=request.keep_units,
+            holds=lambda: look(given) == seen,
+        )
         context = Context(
             stage=request.stage,
             job=request.job,
@@ -152,14 +163,35 @@ class Worker:
         return self.caches[request.file][1]
 
 
-def _scope(request: Request, tools: dict[str, str]) -> list[Any]:
+def _scope(request: Request, declared: Stage, tools: dict[str, str]) -> list[Any] | None:
     """What all units of a request follow from; which of several GPUs it is makes no difference.
 
     Versions of packages and the number of threads are no reason to run a stage again, but they may change the last
     bits of a result: what is put together of units is of one kind.
+
+    Returns:
+        None where a model's bytes aren't known.
     """
+    models: dict[str, str] | None = request.model_digests
+    if models and not all(models.values()):  # a hub's model, which the stage has fetched by now
+        models = _digests_now(request, declared)
+    if models is None or not all(models.values()):
+        return None
     device = request.device.partition(":")[0]
-    return [request.stage, request.code, request.params, device, request.model_digests, tools, request.threads]
+    return [request.stage, request.code, request.params, device, models, tools, request.threads]
+
+
+def _digests_now(request: Request, declared: Stage) -> dict[str, str] | None:
+    """The digests of the models that are there now; None where they can't be had."""
+    try:
+        from mediabuild.digest import Digests  # another interpreter may lack blake3
+
+        root = Path(request.project_dir)
+        lookup = Lookup(Path(request.file).parent, root, site_packages(None))
+        found = declared.models(msgspec.convert(request.params, declared.params), lookup) if declared.models else {}
+        return {n: Digests(root).whole(m.path, request.checksum) if m.path else "" for n, m in found.items()}
+    except (ImportError, OSError, MediabuildError):
+        return None
 
 
 def _names(returned: Any) -> dict[str, list[str]] | None:

@@ -12,6 +12,8 @@ Not here: when the translation is shown (`subtitles`).
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import html
 import os
 import re
@@ -20,6 +22,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -116,20 +119,20 @@ def translate(ctx: Context, params: TranslateParams) -> None:
     terms = [] if copied else read_terms(ctx.inputs("terms"))
     parsed = [find_terms(source, terms, params.language) for source in sources]
     if copied or not sources:
-        engine, targets = "copy", sources
+        name, targets = "copy", sources
     else:
         if ctx.models:
-            engine, make = f"ctranslate2 {params.model}", _marian(ctx, sources, parsed, params.language)
+            engine = _marian(ctx, params, sources, parsed)
         else:
-            engine, make = _apertium(transcript.language, params.language, sources, parsed)
-        targets = _kept(ctx, engine, sources, parsed, make)
+            engine = _apertium(transcript.language, params.language, sources, parsed)
+        name, targets = engine.name, _kept(ctx, engine, sources, parsed)
     sentences = [
         Sentence(index, source, target, *span)
         for index, (source, target, span) in enumerate(zip(sources, targets, spans, strict=True))
     ]
     formats.write(ctx.output("translation"), Translation(params.language, sentences))
     starts_s = [words[first].start_s for first, _ in spans]
-    formats.write(ctx.output("report"), verified(params.language, engine, sentences, parsed, starts_s))
+    formats.write(ctx.output("report"), verified(params.language, name, sentences, parsed, starts_s))
 
 
 def verified(
@@ -210,24 +213,36 @@ def _plural_word(word: str) -> str:
 
 # Engines
 
-Make = Callable[[list[int]], Iterator[str]]  # numbers of sentences → their translations
+
+@dataclass(frozen=True)
+class Engine:
+    """What translates.
+
+    Args:
+        name: for the report. facts: what its work follows from, beside a sentence and its terms.
+        make: numbers of sentences → their translations, as bytes.
+    """
+
+    name: str
+    facts: str
+    make: Callable[[list[int]], Iterable[bytes]]
 
 
-def _kept(ctx: Context, engine: str, sources: list[str], parsed: list[list[str | Forced]], make: Make) -> list[str]:
+def _kept(ctx: Context, engine: Engine, sources: list[str], parsed: list[list[str | Forced]]) -> list[str]:
     """All translations; a sentence with its terms is a unit, so only new ones are made."""
     facts = [
-        [engine, source, [piece if isinstance(piece, str) else asdict(piece) for piece in pieces]]
+        [engine.facts, source, [piece if isinstance(piece, str) else asdict(piece) for piece in pieces]]
         for source, pieces in zip(sources, parsed, strict=True)
     ]
     found = []
-    for unit in ctx.units(facts, lambda numbers: (target.encode() for target in make(numbers))):
+    for unit in ctx.units(facts, engine.make):
         found.append(unit.decode())
         ctx.progress(len(found), len(sources))
     return found
 
 
-def _apertium(source: str, target: str, sources: list[str], parsed: list[list[str | Forced]]) -> tuple[str, Make]:
-    """Which apertium it is, and what translates sentences in one call, one `<p>` a line, which keeps each to itself."""
+def _apertium(source: str, target: str, sources: list[str], parsed: list[list[str | Forced]]) -> Engine:
+    """Translates sentences in one call, one `<p>` a line, which keeps each to itself."""
     program = shutil.which(APERTIUM)
     pair = f"{to_container(source)}-{to_container(target)}"
     english_spanish = pair in ("eng-spa", "spa-eng")
@@ -240,19 +255,34 @@ def _apertium(source: str, target: str, sources: list[str], parsed: list[list[st
         raise StageError(f"translate: apertium has no pair {pair} ({source} → {target})", hint)
     version = _output([program, "-V"]).split()[-1]
 
-    def make(numbers: list[int]) -> Iterator[str]:
+    def make(numbers: list[int]) -> list[bytes]:
         prepared = [_with_stand_ins(parsed[number]) for number in numbers]
         paragraphs = "".join(f"<p>{text}</p>\n" for text, _ in prepared)
         lines = _output([program, "-u", "-f", "html-noent", mode], paragraphs).splitlines()
         if len(lines) != len(numbers):
             raise StageError(f"translate: apertium returned {len(lines)} lines for {len(numbers)} sentences")
+        targets = []
         for number, line, (_, stand_ins) in zip(numbers, lines, prepared, strict=True):
             marked = line.strip().removeprefix("<p>").removesuffix("</p>")
             for name, forced in stand_ins.items():
                 marked = re.sub(rf"\b{name}\b", f"<{TAG}>{html.escape(forced.target, quote=False)}</{TAG}>", marked)
-            yield finished(marked, parsed[number], sources[number], target)
+            targets.append(finished(marked, parsed[number], sources[number], target).encode())
+        return targets
 
-    return f"apertium {version} {mode}", make
+    return Engine(f"apertium {version} {mode}", f"apertium {version} {mode} {_pair_digest(program, mode)}", make)
+
+
+def _pair_digest(program: str, mode: str) -> str:
+    """A digest of a pair's dictionaries and rules: the files that apertium's `modes/NAME.mode` names.
+
+    They come in packages of their own. Empty where they aren't found.
+    """
+    listing = Path(os.path.realpath(program)).parents[1] / "share/apertium/modes" / f"{mode}.mode"
+    digest = hashlib.sha256()
+    with contextlib.suppress(OSError):
+        for name in re.findall(r"'(/[^']+)'", listing.read_text()):
+            digest.update(Path(name).read_bytes())
+    return digest.hexdigest()
 
 
 def _output(command: list[str], text: str = "") -> str:
@@ -298,8 +328,8 @@ def _with_stand_ins(pieces: list[str | Forced]) -> tuple[str, dict[str, Forced]]
     return text, stand_ins
 
 
-def _marian(ctx: Context, sources: list[str], parsed: list[list[str | Forced]], language: str) -> Make:
-    """What translates with a CTranslate2 folder that holds `source.spm` and `target.spm` beside the model.
+def _marian(ctx: Context, params: TranslateParams, sources: list[str], parsed: list[list[str | Forced]]) -> Engine:
+    """Translates with a CTranslate2 folder that holds `source.spm` and `target.spm` beside the model.
 
     One sentence a batch: in a larger one, padding changes the last bits of what a sentence gets.
     """
@@ -321,7 +351,7 @@ def _marian(ctx: Context, sources: list[str], parsed: list[list[str | Forced]], 
     def load_translator() -> ctranslate2.Translator:
         return ctranslate2.Translator(str(folder), device="cpu", inter_threads=1, intra_threads=ctx.threads)
 
-    def make(numbers: list[int]) -> Iterator[str]:
+    def make(numbers: list[int]) -> Iterator[bytes]:
         translator = ctx.model(f"translate {folder}", load_translator)
         encoder, decoder = load("source.spm"), load("target.spm")
         # Some converters note that the model adds the end of a sentence by itself; the others leave it to us.
@@ -335,9 +365,9 @@ def _marian(ctx: Context, sources: list[str], parsed: list[list[str | Forced]], 
             for target in {piece.target for piece in pieces if isinstance(piece, Forced)}:
                 escaped = html.escape(target, quote=False)
                 marked = re.sub(rf"(?<!\w){re.escape(escaped)}(?!\w)", f"<{TAG}>{escaped}</{TAG}>", marked)
-            yield finished(marked, pieces, text, language)
+            yield finished(marked, pieces, text, params.language).encode()
 
-    return make
+    return Engine(f"ctranslate2 {params.model}", "ctranslate2", make)
 
 
 def _plainly(forced: Forced) -> str:

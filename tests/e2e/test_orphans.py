@@ -117,3 +117,34 @@ def test_a_record_that_leads_outside_removes_nothing_there(shelf: Project) -> No
     assert shelf.command("clean", "--orphans").status == 0
     assert outside.exists()
     assert shelf.read("out/a.txt")
+
+
+def test_a_recording_elsewhere_is_not_gone(shelf: Project) -> None:
+    """Built with `--source` from outside the project: while it is there, it is no orphan."""
+    outside = shelf.root.parent / "elsewhere/far.txt"
+    outside.parent.mkdir()
+    outside.write_text("far\n")
+    assert shelf.run(f"--source={outside}").status == 0
+    assert "ORPHAN" not in shelf.run().out
+    assert "0 orphaned jobs" in shelf.command("clean", "--orphans").out
+    assert shelf.read("jobs/far/A/a.txt") == "far\n"
+    outside.unlink()
+    assert "ORPHAN" not in shelf.run().out, "its folder is empty: it may be a drive that isn't mounted"
+    (outside.parent / "other").touch()
+    assert "ORPHAN  far" in shelf.run().out
+
+
+def test_an_empty_folder_may_be_a_drive_that_is_not_mounted(shelf: Project) -> None:
+    """One choice of a brace set that matches nothing, and an empty folder below a glob: nobody is an orphan."""
+    gone(shelf, "show/b")
+    (shelf.root / "media/show").rmdir()
+    (shelf.root / "media/show").mkdir()
+    assert "ORPHAN" not in shelf.run().out
+    pipeline = shelf.read("pipeline.toml")
+    shelf.write("pipeline.toml", pipeline.replace("media/**/*.txt", "{media,more}/*.txt"))
+    for name in ("more/m.txt", "more/n.txt"):
+        shelf.write(name, "m\n")
+    assert shelf.run().status == 0
+    for name in ("more/m.txt", "more/n.txt"):
+        (shelf.root / name).unlink()
+    assert "ORPHAN" not in shelf.run().out

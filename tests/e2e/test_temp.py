@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import time
 
 import pytest
 
-from tests.e2e.conftest import Project
+from tests.e2e.conftest import Project, read_events
 
 TEMP = """
 [pipeline]
@@ -207,3 +209,76 @@ def test_with_copies_they_are_refused(project: Project) -> None:
     run = project.run()
     assert run.status == 3
     assert "stages.wav.temp" in run.err
+
+
+def test_copies_and_earlier_outputs_come_without_it(temp: Project) -> None:
+    """A copy that is gone, and a reader's param changed back: what the reader once read isn't made again for it."""
+    delivering = TEMP.replace("[stages.length]", '[stages.length]\ndeliver = "out/{job}"')
+    temp.write("pipeline.toml", delivering)
+    assert temp.run().ran == []
+    (temp.root / "out/a.txt").unlink()
+    again = temp.run()
+    assert (again.status, again.ran, again.tasks("stage_delivered")) == (0, [], ["length:a"])
+    assert temp.run("length.unit=b").ran == ["wav:a", "length:a"]
+    temp.write("pipeline.toml", delivering.replace("'cp", "'exit 3; cp"))
+    temp.write("pipeline.toml", delivering)
+    back = temp.run()
+    assert (back.ran, back.tasks("stage_restored")) == ([], ["length:a"])
+
+
+def test_failed_remakes_are_what_failed(temp: Project) -> None:
+    """A temp stage that fails when it is needed again: `--failed` tries it, and its reader, once more."""
+    temp.write("pipeline.toml", TEMP.replace("'cp", "'[ -e broken ] && exit 3; cp"))
+    assert temp.run().status == 0
+    temp.write("broken", "")
+    temp.write("pipeline.toml", temp.read("pipeline.toml").replace('"words" }', '"w" }'))
+    assert temp.run().status == 1
+    (temp.root / "broken").unlink()
+    again = temp.run("--failed")
+    assert (again.status, set(again.ran)) == (0, {"wav:a", "parts:a", "words:a"})
+
+
+def test_what_another_run_deletes_before_it_is_read_is_made_once_more(temp: Project) -> None:
+    """The reader waits for a slot, and what was made for it goes away: it is made again, and the run ends well."""
+    pipeline = TEMP.replace("[stages.length]", "[stages.length]\nresources = { gpu = 1 }")
+    temp.write("pipeline.toml", pipeline)
+    assert temp.run().ran == []
+    slot = temp.root / "jobs/.mediabuild/slots/gpu.0"
+    slot.parent.mkdir(parents=True, exist_ok=True)
+    events = temp.root.parent / "race.jsonl"
+    with slot.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        run = temp.start("length.unit=b", "-n2", events=events)
+        while not (temp.root / "jobs/a/wav/sound.wav").exists():
+            time.sleep(0.01)
+        time.sleep(0.3)
+        (temp.root / "jobs/a/wav/sound.wav").unlink()
+    out, err = run.communicate(timeout=60)
+    assert run.returncode == 0, out + err
+    assert [e["task"] for e in read_events(events) if e["event"] == "stage_running"] == ["wav:a", "wav:a", "length:a"]
+    assert "first wav:a again" in out
+    assert temp.read("jobs/a/length/n.txt").split() == ["9", "b"]
+
+
+COLLECTED = """
+[stages.all]
+collect = true
+command = ["sh", "-c", 'o=$1; shift; cat "$@" > "$o"', "all", "{outputs.text}", "{inputs.wavs}"]
+inputs  = { wavs = "wav.wav" }
+outputs = { text = "all.txt" }
+"""
+
+
+def test_a_task_over_all_jobs_reads_temporary_outputs_of_others(temp: Project) -> None:
+    """`--job` brings one job; what the others' temp stages had made is made again for the task over all."""
+    temp.write("pipeline.toml", TEMP + COLLECTED)
+    temp.write("media/b.txt", "second\n")
+    assert temp.run("-n", "2").status == 0
+    assert not (temp.root / "jobs/b/wav/sound.wav").exists()
+    temp.write("media/a.txt", "first\n")
+    run = temp.run("--job", "a", "all")
+    assert (run.status, sorted(run.ran)) == (0, ["all:.all", "wav:a", "wav:b"])
+    assert temp.read("jobs/.all/all/all.txt") == "first\n48\nsecond\n48\n"
+    assert temp.run().status == 0
+    assert outputs(temp) == ["length/n.txt", "words/words.txt"]
+    assert not (temp.root / "jobs/b/wav/sound.wav").exists()

@@ -167,3 +167,71 @@ def test_units_are_listed_and_bounded(shouting: Project) -> None:
     assert not (shouting.root / "jobs/a/.mediabuild/units/shout").exists()
     assert shouting.read("jobs/a/shout/loud.txt") == "Y" * 200_000 + "!"
     assert shouting.run().ran == []
+
+
+def test_a_source_that_changes_meanwhile_leaves_no_wrong_unit(shouting: Project) -> None:
+    """Replaced in the middle of a run, and put back: a clean build's bytes, though the stage hashed it before."""
+    reading = STAGE.replace("lines[number].upper() + params.mark", "(again()[number].upper() + params.mark)")
+    again = "    def again():\n        return ctx.input('text').read_text().splitlines()\n\n    def make(numbers):"
+    shouting.write("stages/shout.py", reading.replace("    def make(numbers):", again))
+    shouting.write("pipeline.toml", PIPELINE + "params = { pause_s = 0.1 }\n")
+    run, log = shouting.start(), shouting.root / "made.log"
+    while not log.exists() or log.read_text().count("\n") <= 8:
+        time.sleep(0.01)
+    shouting.write("media/a.txt", "\n".join(f"other {number}" for number in range(20)))
+    run.communicate(timeout=60)
+    assert run.returncode == 0
+    assert shouting.read("jobs/a/shout/loud.txt") == loud([f"other {number}" for number in range(20)])
+    shouting.write("media/a.txt", "\n".join(LINES))
+    assert shouting.run().status == 0
+    assert shouting.read("jobs/a/shout/loud.txt") == loud(LINES)
+
+
+def test_clean_after_a_first_run_that_was_killed(shouting: Project) -> None:
+    """There is no manifest yet: what was kept goes all the same."""
+    shouting.write("media/a.txt", "one\nfail")
+    assert shouting.run().status == 1
+    assert (shouting.root / "jobs/a/.mediabuild/units/shout").exists()
+    shouting.command("clean")
+    assert not (shouting.root / "jobs/a/.mediabuild/units/shout").exists()
+
+
+FETCHING = """
+from pathlib import Path
+
+from mediabuild.stage import Lookup, ModelRef
+
+
+def models(params: ShoutParams, lookup: Lookup) -> dict[str, ModelRef]:
+    return {"voice": ModelRef("some/voice", lookup.hub("some/voice"))}
+
+
+def fetch() -> None:
+    import os
+
+    folder = Path(os.environ["HF_HUB_CACHE"]) / "models--some--voice"
+    (folder / "refs").mkdir(parents=True, exist_ok=True)
+    (folder / "snapshots/rev").mkdir(parents=True, exist_ok=True)
+    (folder / "refs/main").write_text("rev")
+    if not (folder / "snapshots/rev/model.bin").exists():
+        (folder / "snapshots/rev/model.bin").write_text("voice 1")
+"""
+
+
+def test_a_model_that_the_first_run_fetched(shouting: Project) -> None:
+    """A run that fetched its model and was cut short resumes; another model under the same name gives other units."""
+    head, _, body = STAGE.partition("@stage(")
+    code = head + FETCHING + "\n\n@stage(models=models, " + body
+    code = code.replace('    lines = ctx.input("text")', '    fetch()\n    lines = ctx.input("text")')
+    shouting.write("stages/shout.py", code)
+    shouting.env["HF_HUB_CACHE"] = str(shouting.root.parent / "hub")
+    shouting.write("media/a.txt", "one\ntwo\nfail")
+    assert shouting.run().status == 1
+    assert made(shouting) == ["one", "two", "fail"]
+    shouting.write("media/a.txt", "one\ntwo\nthree")
+    assert shouting.run().status == 0
+    assert made(shouting) == ["three"]
+    (shouting.root.parent / "hub/models--some--voice/snapshots/rev/model.bin").write_text("voice 2")
+    again = shouting.run()
+    assert again.reasons("shout:a") == ["model.voice"]
+    assert made(shouting) == ["one", "two", "three"]

@@ -71,12 +71,33 @@ def test_what_is_damaged_is_made_again(
     assert (mended.reused, mended.spared_s) == (len(results), 0.5 * len(results))
 
 
-@pytest.mark.parametrize("scope", ["other", ["scope"], None])
+@pytest.mark.parametrize("scope", ["other", ["scope"], lambda: "other"])
 def test_another_scope_finds_nothing(file: Path, scope: object) -> None:
     """Other params, code or models: other units."""
     filled(file, [b"a"])
     assert taken(file, 0, scope) is None
     assert taken(file, 0) == b"a"
+
+
+def test_where_nobody_knows_what_they_follow_from_none_are_kept(file: Path) -> None:
+    """The scope is asked once, when the first is looked for; without one nothing is found and nothing written."""
+    filled(file, [b"a"])
+    before = file.read_bytes()
+    with contextlib.closing(Units(file, lambda: None)) as units:
+        assert units.take(0) is None
+        units.keep(1, b"b", 0.0)
+    assert file.read_bytes() == before
+
+
+def test_what_was_made_of_something_that_changed_is_not_kept(file: Path) -> None:
+    """From the moment on when what it is made from isn't what it was."""
+    answers = iter([True, False, True])
+    units = Units(file, "scope", holds=lambda: next(answers))
+    for number in range(3):
+        units.keep(number, b"x", 0.0)
+    units.complete()
+    assert [taken(file, number) for number in range(3)] == [b"x", None, None]
+    assert units.made == 3
 
 
 def test_a_forced_run_finds_nothing_and_keeps(file: Path) -> None:
@@ -118,9 +139,11 @@ def test_a_disk_that_is_full_is_no_reason_to_fail(file: Path) -> None:
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))\n"
         "units = Units(Path(sys.argv[1]), 'scope')\n"
         "for number in range(5): units.keep(number, bytes([number]) * 1000, 0.0)\n"
+        "assert units.take(0) == bytes(1000)\n"
         "units.complete()\n"
     )
     subprocess.run([sys.executable, "-c", script, str(file)], check=True)
+    assert file.stat().st_size < 2200, "what could not be written whole was left there"
     assert [taken(file, number) for number in range(3)] == [bytes([0]) * 1000, bytes([1]) * 1000, None]
 
 
