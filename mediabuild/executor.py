@@ -17,7 +17,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -74,6 +74,7 @@ class Executor:
         emit: receives events.
         job_dirs: of all jobs, also of those without tasks here: what they keep counts.
         wait: False fails at once where another run holds a task's lock.
+        only: the tasks that may run at all; None for no such limit.
     """
 
     def __init__(
@@ -84,7 +85,9 @@ class Executor:
         job_dirs: Sequence[Path],
         *,
         wait: bool = True,
+        only: Collection[str] | None = None,
     ) -> None:
+        self.only = only
         self.rebuilder = rebuilder
         self.root = rebuilder.pipeline.root
         self.digests = rebuilder.digests
@@ -443,6 +446,8 @@ class Executor:
         """
         for producer in self.rebuilder.producers(task):
             gone = self.rebuilder.gone(producer)
+            if gone and self.only is not None and producer.name not in self.only:
+                raise StageError(f"{producer.name}: its outputs are temporary and were deleted", f"doit {task.name}")
             if gone:
                 reasons = [Reason("outputs", path, now=f"needed by {task.name}") for path in gone]
                 self.emit(StageCacheMiss(task=producer.name, reasons=reasons))

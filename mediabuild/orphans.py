@@ -75,17 +75,15 @@ def _job_dirs(pipeline: Pipeline) -> list[tuple[str, Path]]:
 
 
 def _is_gone(pipeline: Pipeline, source: str) -> bool:
-    """Whether a recording isn't there, and the nearest folder above it that is there holds something else.
-
-    An empty folder may be where a drive is to be mounted.
-    """
+    """Whether a recording isn't there, and the nearest folder above it that is there can be looked at."""
     path = pipeline.root / source
     if os.path.lexists(path):
         return False
     try:
-        return bool(os.listdir(next(folder for folder in path.parents if folder.exists())))
+        os.listdir(next(folder for folder in path.parents if folder.exists()))
     except (OSError, StopIteration):
         return False
+    return True
 
 
 class Removal:

@@ -102,7 +102,15 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
         left_s = remaining_s(self.build.tasks) if num_process > 1 else {}
         control = self._control(names, left_s, auto_delayed_regex=auto_delayed_regex)
         with self._reporting(outfile, events_to, log_level) as report:
-            executor = Executor(self.build.rebuilder, Processes(), report.emit, self.build.job_dirs, wait=not no_wait)
+            limited = single or self.build.options.selection.is_range
+            executor = Executor(
+                self.build.rebuilder,
+                Processes(),
+                report.emit,
+                self.build.job_dirs,
+                wait=not no_wait,
+                only=self._pipeline_tasks(names) if limited else None,
+            )
             options = {"failure_verbosity": failure_verbosity, "report": report}
             runner = PipelineRunner(
                 self.dep_manager,

@@ -286,7 +286,7 @@ def test_what_is_kept_makes_room_on_a_full_disk(project: Project, small_disk: Pa
         assert run.status == 0, run.out + run.err
         assert project.read("jobs/one/C/c.txt") == letter * 25_000 + "\n"
         warnings += [event["message"] for event in run.events if event["event"] == "stage_warning"]
-    assert any("earlier outputs were deleted" in message for message in warnings)
+    assert any("earlier results were deleted" in message for message in warnings)
 
 
 def test_a_disk_that_fills_up_anywhere(project: Project, small_disk: Path) -> None:

@@ -55,7 +55,7 @@ def run_stage(tmp_path: Path) -> Callable[..., Context]:
             project_dir=ROOT,
             stage_dir=ROOT / "stages",
             models=declared.models(values, lookup) if declared.models else {},
-            kept=Units(units),
+            kept=Units(units, "the stage as it is"),
             report=lambda kind, fields: messages.append((kind, fields)),
         )
         context.messages = messages  # type: ignore[attr-defined]
