@@ -247,7 +247,7 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         reasons = doit_task.uptodate[0][0].found
         if self.always_execute or not reasons or any(reason.kind == "forced" for reason in reasons):
             return False
-        return all(is_delivery(task, reason) for reason in reasons) or self.executor.comes_back(task)
+        return all(is_delivery(task, reason) for reason in reasons) or self.executor.restorer.comes_back(task)
 
     def _settle(self, task: Task) -> None:
         """A task is up to date: temporary outputs that it was the last to read can go."""
