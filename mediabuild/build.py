@@ -151,6 +151,13 @@ class Build:
         """The jobs whose recording is gone; none where the command line says what the recordings are."""
         return [] if self.options.one_job or self.options.manifests_only else find_orphans(self.pipeline, self.jobs)
 
+    def orphaned(self) -> list[str]:
+        """Their names; from the index, where it was written for just these jobs."""
+        known = self.bulk.orphans(self.shelf) if self.options.as_written else None
+        if known is None:
+            return [orphan.job for orphan in self.orphans()]
+        return [job for job in known if (self.pipeline.jobs_dir / job).is_dir()]
+
     def _job_dir(self, given: str | None) -> Path | None:
         if given is None:
             return None
@@ -175,11 +182,11 @@ class Build:
         """How long those tasks took when they ran, in seconds."""
         return sum(self.bulk.known.jobs[job].spared_s for job in self.left_out)
 
-    def record_fresh(self, *, alone: bool) -> None:
+    def record_fresh(self, *, alone: bool, orphans: list[str]) -> None:
         """Let the index know of the jobs that are fresh now; `alone`: the user has no tasks of their own."""
         if self.options.as_written:
             looked_at = [job for job in self.shelf if job not in self.rebuilder.fresh]
-            self.bulk.record(self.rebuilder, self.shelf, looked_at, alone=alone)
+            self.bulk.record(self.rebuilder, self.shelf, looked_at, alone=alone, orphans=orphans)
 
     @property
     def capacity(self) -> dict[str, float]:

@@ -26,6 +26,7 @@ from mediabuild.index import ABSENT, Entry, Index, Stats, Watched
 from mediabuild.manifest import DAY_S, Manifest, find_manifest, known_stats
 from mediabuild.model import ALL_JOBS, MANIFEST_NAME, STATE_DIR, Given, Pipeline, Task
 from mediabuild.names import WILDCARDS, expand_braces, fixed_part
+from mediabuild.noop import LOOKS
 from mediabuild.rebuilder import Rebuilder, deliveries, models_of
 
 DODO = "dodo.py"
@@ -61,20 +62,26 @@ class Bulk:
         pipeline = rebuilder.pipeline
         self.file = pipeline.jobs_dir / STATE_DIR / index.NAME
         self.definition |= {_name(self.root, file): _stats(file) for file in _stage_files(pipeline)}
-        self.known = index.load(self.file)
+        look = next((look for look in LOOKS if look[0] == str(self.file)), None)
+        self.known = look[1] if look else index.load(self.file)
         if self.known.code != index.code_stamp() or self.known.devices != _devices(rebuilder):
             self.known = Index()
         if not self.same_jobs(jobs):
             self.known.jobs.pop(ALL_JOBS, None)
         moved = self._moved_models(rebuilder)
         with contextlib.chdir(self.root):
-            found = [name for name in self.known.unchanged(time.time()) if name in jobs]
+            unchanged = look[2] if look else self.known.unchanged(time.time())
+        found = [name for name in unchanged if name in jobs and name in self.known.jobs]
         entries = {name: self.known.jobs[name] for name in found}
         return {n for n, e in entries.items() if e.source == jobs[n].pattern and moved.isdisjoint(e.models)}
 
     def looked_ts(self, job: str) -> float:
         """When a run last found a job fresh by its stats alone, in seconds since 1970; 0 if never."""
         return self.file.stat().st_mtime if job in self.known.jobs else 0.0
+
+    def orphans(self, jobs: Mapping[str, Given]) -> list[str] | None:
+        """The jobs whose recording was gone when there were just these jobs; None where the index can't tell."""
+        return self.known.orphans if self.same_jobs(jobs) else None
 
     def same_jobs(self, jobs: Mapping[str, Given]) -> bool:
         """Whether there were just these jobs when the index was written."""
@@ -88,13 +95,21 @@ class Bulk:
             if stage not in rebuilder.pipeline.stages or found != _models(rebuilder, stage, params)
         }
 
-    def record(self, rebuilder: Rebuilder, jobs: Mapping[str, Given], looked_at: Iterable[str], *, alone: bool) -> None:
+    def record(
+        self,
+        rebuilder: Rebuilder,
+        jobs: Mapping[str, Given],
+        looked_at: Iterable[str],
+        *,
+        alone: bool,
+        orphans: list[str],
+    ) -> None:
         """Record the jobs that turned out to be fresh, and keep what is known of the others; trouble is no failure.
 
         Args:
             rebuilder: with the tasks of these jobs.
             jobs: all jobs there are. looked_at: those that are not among the fresh ones that the index knew.
-            alone: the user has no tasks of their own.
+            alone: the user has no tasks of their own. orphans: the jobs whose recording is gone.
         """
         if not all(is_still(stats, self.since) for stats in self.definition.values() if stats != ABSENT):
             return
@@ -108,10 +123,16 @@ class Bulk:
         for job, tasks in by_job.items():
             with contextlib.suppress(Unsettled, OSError):
                 found[job] = Look(rebuilder, tasks), jobs[job]
-        self._save(rebuilder, jobs, found, alone=alone)
+        self._save(rebuilder, jobs, found, alone=alone, orphans=orphans)
 
     def _save(
-        self, rebuilder: Rebuilder, jobs: Mapping[str, Given], found: Mapping[str, tuple[Look, Given]], *, alone: bool
+        self,
+        rebuilder: Rebuilder,
+        jobs: Mapping[str, Given],
+        found: Mapping[str, tuple[Look, Given]],
+        *,
+        alone: bool,
+        orphans: list[str],
     ) -> None:
         old, pipeline = self.known if rebuilder.fresh else Index(), rebuilder.pipeline
         common = dict(zip(old.shared.paths, _rows(old.shared), strict=True)) | self.definition
@@ -129,7 +150,7 @@ class Bulk:
                 own = {path: stats for path, stats in look.watched.items() if path not in common}
                 watched = Watched.of(own)
                 entries[job] = Entry(source.pattern, look.names, numbers, look.due_ts, look.spared_s, watched)
-            plain = alone and not models and not any(spec.devices for spec in pipeline.stages.values())
+            plain = alone and not orphans and not models and not any(spec.devices for spec in pipeline.stages.values())
             new = Index(
                 code=index.code_stamp(),
                 version=version("mediabuild"),
@@ -139,6 +160,7 @@ class Bulk:
                 shared=Watched.of(common),
                 listing=self._listing(pipeline),
                 others=[job for job in jobs if job not in entries],
+                orphans=orphans,
                 jobs={job: entries[job] for job in jobs if job in entries},
             )
             write_atomically(self.file, new.encode())

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,17 +127,26 @@ def units_file(task: Task) -> Path:
 def kept(job_dirs: Iterable[Path]) -> list[Kept]:
     """What is kept in these jobs, least recently used first."""
     found = []
-    for state_dir in (job_dir / STATE_DIR for job_dir in job_dirs):
-        for path in (*(state_dir / FOLDER).glob("*/*"), *(state_dir / units.FOLDER).glob("*")):
-            manifest = find_manifest(path) if path.is_dir() else None
-            if manifest is None and path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-                continue
-            with contextlib.suppress(OSError):
-                files = path.rglob("*") if manifest else [path]
-                size = sum(file.stat().st_size for file in files if file.is_file())
-                found.append(Kept(path, manifest, size, path.stat().st_mtime))
+    for path in _places(job_dirs):
+        manifest = find_manifest(path) if path.is_dir() else None
+        if manifest is None and path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+            continue
+        with contextlib.suppress(OSError):
+            files = path.rglob("*") if manifest else [path]
+            size = sum(file.stat().st_size for file in files if file.is_file())
+            found.append(Kept(path, manifest, size, path.stat().st_mtime))
     return sorted(found, key=lambda one: one.used_ts)
+
+
+def _places(job_dirs: Iterable[Path]) -> Iterator[Path]:
+    """Where something is kept: most jobs keep nothing, and are asked by one call for each kind."""
+    for state_dir in (os.path.join(job_dir, STATE_DIR) for job_dir in job_dirs):
+        with contextlib.suppress(OSError):
+            yield from (Path(state_dir, units.FOLDER, name) for name in os.listdir(f"{state_dir}/{units.FOLDER}"))
+        with contextlib.suppress(OSError):
+            for task in os.listdir(f"{state_dir}/{FOLDER}"):
+                yield from Path(state_dir, FOLDER, task).glob("*")
 
 
 def collect(

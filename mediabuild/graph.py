@@ -104,7 +104,7 @@ def _matches(pipeline: Pipeline, given: tuple[str, ...], mistakes: Mistakes) -> 
             continue
         base = os.path.normpath(fixed_part(pattern)) if fixed_part(pattern) else ""
         for path in matching(pipeline, pattern):
-            if path not in excluded and (pipeline.root / path).is_file():
+            if path not in excluded and os.path.isfile(os.path.join(root, path)):
                 found[os.path.normpath(path)] = base
     return found
 
@@ -116,7 +116,8 @@ def matching(pipeline: Pipeline, pattern: str) -> list[str]:
 
 
 def _job_name(path: str, base: str) -> str:
-    relative = os.path.relpath(path, base) if base else path
+    inside = base and path.startswith(base + "/")  # as nearly always; `relpath` takes its time
+    relative = path[len(base) + 1 :] if inside else os.path.relpath(path, base) if base else path
     return encode_name(os.path.splitext(relative)[0].replace("../", ""))
 
 

@@ -23,7 +23,7 @@ from typing import Any
 
 import blake3
 
-VERSION = f"1 {sys.byteorder}"
+VERSION = f"2 {sys.byteorder}"
 NAME = "fresh.index"
 SEAL_BYTES, LENGTH_BYTES = 32, 8
 FIELDS = 4
@@ -95,7 +95,7 @@ class Index:
         models: (stage, params as JSON, what it would load as JSON), each once.
         shared: what more than one job depends on, and what the tasks themselves were made of.
         listing: the folders in which sources were looked for.
-        others: the jobs that were not fresh.
+        others: the jobs that were not fresh. orphans: those whose recording was gone.
     """
 
     code: str = ""
@@ -106,6 +106,7 @@ class Index:
     shared: Watched = field(default_factory=Watched)
     listing: Watched = field(default_factory=Watched)
     others: list[str] = field(default_factory=list)
+    orphans: list[str] = field(default_factory=list)
     jobs: dict[str, Entry] = field(default_factory=dict)
 
     def unchanged(self, now: float) -> Iterable[str]:
@@ -130,6 +131,7 @@ class Index:
             "shared": len(self.shared.paths),
             "listing": len(self.listing.paths),
             "others": self.others,
+            "orphans": self.orphans,
             "jobs": entries,
             "paths": [path for w in watched for path in w.paths],
         }

@@ -21,6 +21,7 @@ from mediabuild.eventlog import EventLog
 
 PIPELINE = "pipeline.toml"
 STATE_DIR = ".mediabuild"
+LOOKS: list[tuple[str, index.Index, list[str]]] = []  # of this process: file, what it holds, the jobs as they were
 
 
 def noop(events_to: str | None = None) -> bool:
@@ -33,9 +34,11 @@ def noop(events_to: str | None = None) -> bool:
     state_dir = _state_dir()
     file = os.path.join(state_dir, index.NAME)
     found = index.load(file) if state_dir else index.Index()
-    if not found.alone or found.others or found.code != index.code_stamp():
+    if not found.alone or found.others or found.code != index.code_stamp() or found.listing.changed():
         return False
-    if found.listing.changed() or len(list(found.unchanged(time.time()))) < len(found.jobs):
+    same = list(found.unchanged(time.time()))
+    if len(same) < len(found.jobs):
+        LOOKS.append((os.path.abspath(file), found, same))  # so that the long way need not look again
         return False
     with contextlib.suppress(OSError):
         os.utime(file)  # when the jobs were looked at last

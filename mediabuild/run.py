@@ -140,10 +140,10 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
                 executor.close()
                 with contextlib.suppress(OSError):  # a full disk: what matters is in the manifests
                     self.build.write_summaries(runner.touched)
-                    orphans = self.build.orphans() if names is None else []
-                    report.orphans([orphan.job for orphan in orphans])
+                    orphans = self.build.orphaned() if names is None else []
+                    report.orphans(orphans)
                     if names is None and status in (0, 1):
-                        self.build.record_fresh(alone=self.loader.alone and not orphans)
+                        self.build.record_fresh(alone=self.loader.alone, orphans=orphans)
                 report.finish(status)
         return status
 

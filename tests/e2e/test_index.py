@@ -135,7 +135,7 @@ def test_a_damaged_index_changes_no_decision(shelf: Project, args: tuple[str, ..
     file = shelf.root / INDEX
     content = file.read_bytes()
     other = content[: len(content) // 2]
-    for number, damaged in enumerate((b"", other, content[:-1], b"x" * 100, content.replace(b'"1 ', b'"0 '))):
+    for number, damaged in enumerate((b"", other, content[:-1], b"x" * 100, content.replace(b'"2 ', b'"0 '))):
         file.write_bytes(damaged)
         shelf.write("media/deep/b.txt", f"b {number}\n")
         run = shelf.run(*args)
