@@ -245,7 +245,7 @@ class Executor:
         """Restore or build; where the disk is full, once more for each kind of what is kept that made room."""
         own = generations.units_file(task)
         kinds: Iterator[Callable[[Kept], bool]] = iter((
-            lambda kept: kept.manifest is not None,
+            lambda kept: not kept.is_units,
             lambda kept: kept.path != own,  # units of others
             lambda kept: True,
         ))  # fmt: skip

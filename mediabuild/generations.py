@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,22 +49,24 @@ def manifest_trace(manifest: Manifest) -> str:
 
 @dataclass(frozen=True)
 class Kept:
-    """One kept output set, or all units of a task: where, how large in bytes, when last used, in seconds since 1970.
-
-    Args:
-        manifest: of the output set; None for units.
-    """
+    """One kept output set, or all units of a task: where, how large in bytes, when last used, in seconds since 1970."""
 
     path: Path
-    manifest: Manifest | None
+    is_units: bool
     size_bytes: int
     used_ts: float
 
+    @property
+    def manifest(self) -> Manifest | None:
+        """Of an output set, where it can be read."""
+        return None if self.is_units else find_manifest(self.path)
+
     def delete(self) -> None:
         """Delete it."""
-        shutil.rmtree(self.path, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            self.path.unlink()
+        if self.is_units:
+            self.path.unlink(missing_ok=True)
+        else:
+            shutil.rmtree(self.path, ignore_errors=True)
 
 
 def keep(task: Task, earlier: Path, digests: Digests) -> None:
@@ -127,26 +129,28 @@ def units_file(task: Task) -> Path:
 def kept(job_dirs: Iterable[Path]) -> list[Kept]:
     """What is kept in these jobs, least recently used first."""
     found = []
-    for path in _places(job_dirs):
-        manifest = find_manifest(path) if path.is_dir() else None
-        if manifest is None and path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-            continue
-        with contextlib.suppress(OSError):
-            files = path.rglob("*") if manifest else [path]
-            size = sum(file.stat().st_size for file in files if file.is_file())
-            found.append(Kept(path, manifest, size, path.stat().st_mtime))
+    for state_dir in (os.path.join(job_dir, STATE_DIR) for job_dir in job_dirs):
+        for path in _below(f"{state_dir}/{units.FOLDER}"):
+            with contextlib.suppress(OSError):
+                stats = os.stat(path)
+                found.append(Kept(Path(path), True, stats.st_size, stats.st_mtime))
+        for path in (path for task in _below(f"{state_dir}/{FOLDER}") for path in _below(task)):
+            with contextlib.suppress(OSError):
+                found.append(Kept(Path(path), False, _size_bytes(path), os.stat(path).st_mtime))
     return sorted(found, key=lambda one: one.used_ts)
 
 
-def _places(job_dirs: Iterable[Path]) -> Iterator[Path]:
-    """Where something is kept: most jobs keep nothing, and are asked by one call for each kind."""
-    for state_dir in (os.path.join(job_dir, STATE_DIR) for job_dir in job_dirs):
-        with contextlib.suppress(OSError):
-            yield from (Path(state_dir, units.FOLDER, name) for name in os.listdir(f"{state_dir}/{units.FOLDER}"))
-        with contextlib.suppress(OSError):
-            for task in os.listdir(f"{state_dir}/{FOLDER}"):
-                yield from Path(state_dir, FOLDER, task).glob("*")
+def _below(folder: str) -> list[str]:
+    """What lies in a folder; most jobs keep nothing, and are asked by one call."""
+    try:
+        return [f"{folder}/{name}" for name in os.listdir(folder)]
+    except OSError:
+        return []
+
+
+def _size_bytes(folder: str) -> int:
+    with os.scandir(folder) as entries:
+        return sum(_size_bytes(e.path) if e.is_dir(follow_symlinks=False) else e.stat().st_size for e in entries)
 
 
 def collect(

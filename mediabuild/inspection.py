@@ -108,7 +108,7 @@ class Cache(PipelineCommand):
             self.outstream.write(f"{self._described(one, owners)}\n")
         total = sum(one.size_bytes for one in found)
         limit = self.build.pipeline.cache_bytes / 1e9
-        spares = sum(one.manifest.duration_s for one in found if one.manifest)
+        spares = sum(manifest.duration_s for manifest in (one.manifest for one in found) if manifest)
         self.outstream.write(f"{len(found)} kept, {total / 1e9:.3f} of {limit:g} GB, {spares:.1f} s of work\n")
         return 0
 
@@ -116,7 +116,7 @@ class Cache(PipelineCommand):
         size, manifest = f"{one.size_bytes / 1e6:.1f} MB", one.manifest
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(manifest.timestamp if manifest else one.used_ts))
         if manifest is None:
-            return f"{owners.get(one.path, one.path)}  {when}  {size}  units"
+            return f"{owners.get(one.path, one.path)}  {when}  {size}  {'units' if one.is_units else 'damaged'}"
         params = ", ".join(f"{k}={v}" for k, v in manifest.params.items() if v != self._present(manifest).get(k, v))
         return f"{manifest.task}  {when}  {size}  {manifest.duration_s:.1f} s  {params}"
 
