@@ -236,7 +236,8 @@ def test_a_stages_own_prints_confuse_nothing(slow_python: Project) -> None:
 def test_a_killed_command_fails_its_stage(slow: Project) -> None:
     """A signal to the child alone is that stage's failure: exit 1, and the message says which signal."""
     run = start_and_wait(slow)
-    (shell,) = [pid for pid in processes_marked(marker(slow)) if command_line(pid).startswith("sh ")]
+    shells = [pid for pid in processes_marked(marker(slow)) if command_line(pid).startswith("sh ")]
+    (shell,) = [pid for pid in shells if os.getpgid(pid) == pid]  # not its child that is about to become `sleep`
     os.kill(shell, signal.SIGTERM)
     ran = end(run)
     assert ran.status == 1
