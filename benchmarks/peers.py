@@ -330,6 +330,7 @@ INTRODUCTION = """# Benchmarks
 Written by `python benchmarks/peers.py`, which says how it measures. {machine}. Medians of {rounds} rounds, the
 tools in turn. Every job is a text file that eight command stages copy; what is measured is what the tools add.
 Contents are vouched for by size, mtime, ctime and inode; make, ninja and Snakemake compare mtimes only.
+Memory is at most what is shown: a program that takes less than the one that measures shows that one's.
 
 """
 PLOTTER = """

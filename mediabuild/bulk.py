@@ -19,14 +19,13 @@ from pathlib import Path
 
 import msgspec
 
-from mediabuild import index
+from mediabuild import index, noop
 from mediabuild.digest import is_still, stats_of, write_atomically
 from mediabuild.graph import paths_of
 from mediabuild.index import ABSENT, Entry, Index, Stats, Watched
 from mediabuild.manifest import DAY_S, Manifest, find_manifest, known_stats
 from mediabuild.model import ALL_JOBS, MANIFEST_NAME, STATE_DIR, Given, Pipeline, Task
 from mediabuild.names import WILDCARDS, expand_braces, fixed_part
-from mediabuild.noop import LOOKS
 from mediabuild.rebuilder import Rebuilder, deliveries, models_of
 
 DODO = "dodo.py"
@@ -62,15 +61,15 @@ class Bulk:
         pipeline = rebuilder.pipeline
         self.file = pipeline.jobs_dir / STATE_DIR / index.NAME
         self.definition |= {_name(self.root, file): _stats(file) for file in _stage_files(pipeline)}
-        look = next((look for look in LOOKS if look[0] == str(self.file)), None)
-        self.known = look[1] if look else index.load(self.file)
+        glance, noop.Glance.latest = noop.Glance.recent(str(self.file)), None
+        self.known = glance.index if glance else index.load(self.file)
         if self.known.code != index.code_stamp() or self.known.devices != _devices(rebuilder):
             self.known = Index()
         if not self.same_jobs(jobs):
             self.known.jobs.pop(ALL_JOBS, None)
         moved = self._moved_models(rebuilder)
         with contextlib.chdir(self.root):
-            unchanged = look[2] if look else self.known.unchanged(time.time())
+            unchanged = glance.unchanged if glance else self.known.unchanged(time.time())
         found = [name for name in unchanged if name in jobs and name in self.known.jobs]
         entries = {name: self.known.jobs[name] for name in found}
         return {n for n, e in entries.items() if e.source == jobs[n].pattern and moved.isdisjoint(e.models)}

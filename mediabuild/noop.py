@@ -21,7 +21,27 @@ from mediabuild.eventlog import EventLog
 
 PIPELINE = "pipeline.toml"
 STATE_DIR = ".mediabuild"
-LOOKS: list[tuple[str, index.Index, list[str]]] = []  # of this process: file, what it holds, the jobs as they were
+RECENT_S = 1.0
+
+
+class Glance:
+    """What was found at an index that could not answer, so that the long way need not look again at once.
+
+    Args:
+        file: the index's. index: what it holds. unchanged: its jobs that are as they were.
+    """
+
+    latest: Glance | None = None  # of this process
+
+    def __init__(self, file: str, found: index.Index, unchanged: list[str]) -> None:
+        self.file, self.index, self.unchanged = file, found, unchanged
+        self.at = time.monotonic()
+
+    @classmethod
+    def recent(cls, file: str) -> Glance | None:
+        """The latest one at this file, if it was a moment ago."""
+        glance = cls.latest
+        return glance if glance and glance.file == file and time.monotonic() - glance.at < RECENT_S else None
 
 
 def noop(events_to: str | None = None) -> bool:
@@ -30,17 +50,17 @@ def noop(events_to: str | None = None) -> bool:
     Args:
         events_to: a file that gets the events too; `-` is stdout.
     """
-    if LOOKS:  # the program asks at its start, and `run` once more
-        return False
     started = time.monotonic()
     state_dir = _state_dir()
     file = os.path.join(state_dir, index.NAME)
+    if Glance.recent(os.path.abspath(file)):  # the program asks at its start, and `run` once more
+        return False
     found = index.load(file) if state_dir else index.Index()
     if not found.alone or found.others or found.code != index.code_stamp() or found.listing.changed():
         return False
     same = list(found.unchanged(time.time()))
     if len(same) < len(found.jobs):
-        LOOKS.append((os.path.abspath(file), found, same))  # so that the long way need not look again
+        Glance.latest = Glance(os.path.abspath(file), found, same)
         return False
     with contextlib.suppress(OSError):
         os.utime(file)  # when the jobs were looked at last
