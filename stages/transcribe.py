@@ -130,7 +130,7 @@ def transcribe(ctx: Context, params: TranscribeParams) -> None:
         for number in numbers:
             yield _hear(model, _sound(*sounds[number]), code, params.beam_size, hotwords.used)
 
-    facts = [[hashlib.sha256(_sound(*place).tobytes()).hexdigest(), code, hotwords.used] for place in sounds]
+    facts = [[*_digest(*place), code, hotwords.used] for place in sounds]
     heard: list[formats.Segment] = []
     for window, unit in zip(windows, ctx.units(facts, make), strict=True):
         for segment in msgspec.json.decode(unit, type=list[Heard]):
@@ -285,8 +285,8 @@ def _frames_before(audio: Path, probe: formats.Probe | None) -> int:
     return round(probe.clip_start_s * soundfile.info(audio).samplerate) if probe else 0
 
 
-def _sound(path: Path, first_frame: int, start_s: float, end_s: float) -> np.ndarray:
-    """A piece of the recording as Whisper hears it: 16 kHz, mono, float32 [samples].
+def _frames(path: Path, first_frame: int, start_s: float, end_s: float) -> tuple[np.ndarray, int]:
+    """A piece of the recording: float32 [frames, channels], and its rate in Hz.
 
     Times are rounded to frames on the source's clock, so that the same speech is the same sound wherever the clip
     starts; a little up, since a half would go either way.
@@ -295,7 +295,6 @@ def _sound(path: Path, first_frame: int, start_s: float, end_s: float) -> np.nda
         first_frame: how many frames the source has before the clip.
     """
     import soundfile
-    import soxr
 
     def frame(time_s: float) -> int:
         return max(0, math.floor(time_s * rate_hz + first_frame + 0.55) - first_frame)
@@ -304,8 +303,21 @@ def _sound(path: Path, first_frame: int, start_s: float, end_s: float) -> np.nda
         rate_hz = int(recording.samplerate)
         first = min(frame(start_s), recording.frames)
         recording.seek(first)
-        sound = recording.read(max(0, frame(end_s) - first), dtype="float32", always_2d=True)
-    heard: np.ndarray = soxr.resample(sound.mean(axis=1), rate_hz, RATE_HZ)
+        return recording.read(max(0, frame(end_s) - first), dtype="float32", always_2d=True), rate_hz
+
+
+def _digest(path: Path, first_frame: int, start_s: float, end_s: float) -> list[Any]:
+    """What tells a piece of the recording from all others."""
+    frames, rate_hz = _frames(path, first_frame, start_s, end_s)
+    return [hashlib.sha256(frames.tobytes()).hexdigest(), frames.shape[1], rate_hz]
+
+
+def _sound(path: Path, first_frame: int, start_s: float, end_s: float) -> np.ndarray:
+    """A piece of the recording as Whisper hears it: 16 kHz, mono, float32 [samples]."""
+    import soxr
+
+    frames, rate_hz = _frames(path, first_frame, start_s, end_s)
+    heard: np.ndarray = soxr.resample(frames.mean(axis=1), rate_hz, RATE_HZ)
     return heard
 
 
