@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -197,7 +198,7 @@ def test_each_unit_is_kept_as_it_comes(file: Path, tmp_path: Path) -> None:
     def make(numbers: list[int]) -> list[bytes]:
         raise AssertionError("a list would be made at once")
 
-    def failing(numbers: list[int]):  # type: ignore[no-untyped-def]
+    def failing(numbers: list[int]) -> Iterator[bytes]:
         for number in numbers:
             if number == 2:
                 raise RuntimeError("broken")
