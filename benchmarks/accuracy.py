@@ -25,7 +25,7 @@ from typing import Any
 import jiwer
 import msgspec
 
-from mediabuild import formats
+from mediabuild.media import formats
 
 ROOT = Path(__file__).parents[1]
 MAX_WORD_ERRORS_PERCENT = 10.0

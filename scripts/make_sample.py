@@ -25,7 +25,7 @@ import soundfile
 import soxr
 from hibari import SAMPLE_RATE, Hibari  # type: ignore[import-untyped]
 
-from mediabuild.ffmpeg import BITEXACT, ffmpeg_path
+from mediabuild.media.ffmpeg import BITEXACT, ffmpeg_path
 
 Array = Any  # a numpy array; shape and range are in the docstrings
 

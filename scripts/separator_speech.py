@@ -21,7 +21,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from mediabuild.ffmpeg import ffmpeg_path
+from mediabuild.media.ffmpeg import ffmpeg_path
 
 Array = Any  # a numpy array; shape and range are in the docstrings
 Speak = Callable[[str, int], tuple[Array, int]]  # text, seed → float32 [samples], Hz

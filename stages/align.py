@@ -7,7 +7,7 @@ share them. Both are marked: `aligned` is false, and such a segment's flags say 
 A person's corrections, when there are any, replace the segments' texts and times before that.
 
 Not here: what the right words are (`transcribe`, `glossary`), what a correction may look like
-(`mediabuild.corrections`), and cues (`subtitles`).
+(`mediabuild.media.corrections`), and cues (`subtitles`).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from mediabuild import formats
-from mediabuild.corrections import read_correction
+from mediabuild.media import formats
+from mediabuild.media.corrections import read_correction
 from mediabuild.errors import StageError
 from mediabuild.stage import Context, NoParams, stage
 

@@ -19,10 +19,10 @@ from typing import Annotated, Any
 import msgspec
 
 from mediabuild.errors import StageError
-from mediabuild.ffmpeg import BITEXACT, run_ffmpeg
-from mediabuild.formats import AudioTrack, Probe, VideoTrack, write
-from mediabuild.languages import from_container, same_language
-from mediabuild.recording import codec_of, is_cover, opened, packets_end_s, rate_varies, zero_s
+from mediabuild.media.ffmpeg import BITEXACT, run_ffmpeg
+from mediabuild.media.formats import AudioTrack, Probe, VideoTrack, write
+from mediabuild.media.languages import from_container, same_language
+from mediabuild.media.recording import codec_of, is_cover, opened, packets_end_s, rate_varies, zero_s
 from mediabuild.stage import Context, stage
 
 # A file whose packets end this much before its header says is called truncated; containers round

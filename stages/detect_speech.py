@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from mediabuild import formats
+from mediabuild.media import formats
 from mediabuild.stage import Context, stage
 
 if TYPE_CHECKING:

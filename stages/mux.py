@@ -19,10 +19,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from mediabuild.errors import StageError
-from mediabuild.ffmpeg import BITEXACT, run_ffmpeg
-from mediabuild.formats import Probe, read
-from mediabuild.languages import to_container
-from mediabuild.recording import codec_of, frames_before, is_cover, opened
+from mediabuild.media.ffmpeg import BITEXACT, run_ffmpeg
+from mediabuild.media.formats import Probe, read
+from mediabuild.media.languages import to_container
+from mediabuild.media.recording import codec_of, frames_before, is_cover, opened
 from mediabuild.stage import Context, stage
 
 # What mp4 holds and common players play from it; anything else goes to Matroska.

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
-from mediabuild import formats
+from mediabuild.media import formats
 from mediabuild.errors import StageError
 from mediabuild.stage import Context, Lookup, ModelRef, stage
 

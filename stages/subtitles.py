@@ -20,10 +20,10 @@ from typing import Annotated
 
 import msgspec
 
-from mediabuild import formats
+from mediabuild.media import formats
 from mediabuild.errors import StageError
-from mediabuild.formats import Probe, Sentence, Transcript, Translation, Word
-from mediabuild.sentences import CLOSING, sentence_spans, spoken_words
+from mediabuild.media.formats import Probe, Sentence, Transcript, Translation, Word
+from mediabuild.media.sentences import CLOSING, sentence_spans, spoken_words
 from mediabuild.stage import Context, stage
 
 # Characters a second that adults read comfortably, by language (Netflix's timed text style guides).

@@ -15,7 +15,7 @@ import av
 import numpy as np
 import pytest
 
-from mediabuild.ffmpeg import ffmpeg_path
+from mediabuild.media.ffmpeg import ffmpeg_path
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "media/sample.mp4"

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mediabuild.ffmpeg import ffmpeg_path
+from mediabuild.media.ffmpeg import ffmpeg_path
 
 BLOCK_PX, BITS = 16, 12
 

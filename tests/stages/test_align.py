@@ -14,9 +14,9 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediabuild import formats
+from mediabuild.media import formats
 from mediabuild.errors import StageError
-from mediabuild.formats import Segment, Speech, Transcript
+from mediabuild.media.formats import Segment, Speech, Transcript
 from mediabuild.stage import Context
 
 

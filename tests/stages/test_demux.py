@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from mediabuild.errors import StageError
-from mediabuild.formats import Probe, read
+from mediabuild.media.formats import Probe, read
 from mediabuild.stage import Context
 
 Run = Callable[..., Context]

@@ -14,7 +14,7 @@ import soxr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediabuild import formats
+from mediabuild.media import formats
 from mediabuild.stage import Context
 
 SETTLED_S = 3.0  # Silero remembers what it heard; its start from nothing shows for about this long

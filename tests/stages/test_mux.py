@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mediabuild.errors import StageError
-from mediabuild.formats import Probe, write
+from mediabuild.media.formats import Probe, write
 from mediabuild.stage import Context
 
 Run = Callable[..., Context]

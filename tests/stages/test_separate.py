@@ -13,7 +13,7 @@ import pytest
 import soundfile
 import soxr
 
-from mediabuild import formats
+from mediabuild.media import formats
 from mediabuild.errors import StageError
 from mediabuild.stage import Context
 

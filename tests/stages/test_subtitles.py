@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mediabuild import formats
+from mediabuild.media import formats
 from mediabuild.errors import StageError
-from mediabuild.ffmpeg import ffmpeg_path
-from mediabuild.formats import Probe, Segment, Sentence, Transcript, Translation, VideoTrack, Word
+from mediabuild.media.ffmpeg import ffmpeg_path
+from mediabuild.media.formats import Probe, Segment, Sentence, Transcript, Translation, VideoTrack, Word
 from mediabuild.stage import load_stage
 
 STAGE = load_stage(Path(__file__).parents[2] / "stages" / "subtitles.py")

@@ -16,9 +16,9 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediabuild import formats
+from mediabuild.media import formats
 from mediabuild.errors import StageError
-from mediabuild.formats import Probe, Speech, Transcript
+from mediabuild.media.formats import Probe, Speech, Transcript
 from mediabuild.stage import Context, Lookup
 
 

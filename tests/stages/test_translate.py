@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mediabuild import formats
+from mediabuild.media import formats
 from mediabuild.errors import StageError
-from mediabuild.formats import Segment, Transcript, Translation, Word
-from mediabuild.sentences import sentence_spans
+from mediabuild.media.formats import Segment, Transcript, Translation, Word
+from mediabuild.media.sentences import sentence_spans
 from mediabuild.stage import Lookup, load_stage
 
 STAGE = load_stage(Path(__file__).parents[2] / "stages" / "translate.py")

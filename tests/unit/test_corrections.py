@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mediabuild.corrections import read_correction
+from mediabuild.media.corrections import read_correction
 from mediabuild.errors import StageError
 
 CUE = "1\n00:00:01,000 --> 00:00:02,000\nHello\n\n"

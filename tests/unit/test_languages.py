@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mediabuild.languages import from_container, same_language, to_container
+from mediabuild.media.languages import from_container, same_language, to_container
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_tag_becomes_the_code_that_containers_hold(tag: str, code: str) -> Non
 
 def test_every_two_letter_code_comes_back() -> None:
     """The table has no two languages that share a code."""
-    from mediabuild import languages
+    from mediabuild.media import languages
 
     assert len(languages._TO_639_2) == len(languages._TO_639_1) == 183
     assert all(from_container(to_container(tag)) == tag for tag in languages._TO_639_2)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from mediabuild.errors import StageError
-from mediabuild.formats import Transcript, Word
+from mediabuild.media.formats import Transcript, Word
 
 Span = tuple[int, int]  # first and last word, both inclusive
 
