@@ -23,10 +23,10 @@ from mediabuild.config import load_pipeline
 from mediabuild.device import Devices
 from mediabuild.digest import Digests
 from mediabuild.errors import MediabuildError
-from mediabuild.media.ffmpeg import ffmpeg_path
 from mediabuild.imports import imported_modules
 from mediabuild.install import requirements
 from mediabuild.interpreter import has_module, python_version, site_packages, versions
+from mediabuild.media.ffmpeg import ffmpeg_path
 from mediabuild.media.languages import to_container
 from mediabuild.model import STATE_DIR, Pipeline, StageSpec
 from mediabuild.separator import install_hint, lacking_demucs, separator_venv, with_separator

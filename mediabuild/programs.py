@@ -17,8 +17,8 @@ import msgspec
 from mediabuild.config import PLACEHOLDER
 from mediabuild.errors import DiskFull, Interrupted, StageError
 from mediabuild.events import Event, ModelLoading, StageProgress, StageWarning
-from mediabuild.media.ffmpeg import ffmpeg_path
 from mediabuild.generations import units_file
+from mediabuild.media.ffmpeg import ffmpeg_path
 from mediabuild.model import Task
 from mediabuild.processes import Processes
 from mediabuild.rebuilder import Observation

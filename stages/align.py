@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from mediabuild.errors import StageError
 from mediabuild.media import formats
 from mediabuild.media.corrections import read_correction
-from mediabuild.errors import StageError
 from mediabuild.stage import Context, NoParams, stage
 
 if TYPE_CHECKING:

@@ -19,12 +19,12 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from mediabuild.media import formats
 from mediabuild.errors import StageError
+from mediabuild.media import formats
 from mediabuild.media.formats import Transcript, Word
 from mediabuild.media.sentences import sentence_spans, spoken_words
-from mediabuild.stage import Context, stage
 from mediabuild.media.terms import Term, fold, read_terms, write_rows, write_terms
+from mediabuild.stage import Context, stage
 
 Kind = Literal["term", "spelling", "alternative", "near miss"]
 # A small word beside a term is itself, not the term's broken-off beginning ("to Norland", "a Dean").

@@ -20,8 +20,8 @@ from typing import Annotated
 
 import msgspec
 
-from mediabuild.media import formats
 from mediabuild.errors import StageError
+from mediabuild.media import formats
 from mediabuild.media.formats import Probe, Sentence, Transcript, Translation, Word
 from mediabuild.media.sentences import CLOSING, sentence_spans, spoken_words
 from mediabuild.stage import Context, stage

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from mediabuild.media import formats
 from mediabuild.errors import StageError
+from mediabuild.media import formats
 from mediabuild.stage import Context, Lookup, ModelRef, stage
 
 if TYPE_CHECKING:

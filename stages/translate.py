@@ -27,13 +27,13 @@ from typing import Annotated
 
 import msgspec
 
-from mediabuild.media import formats
 from mediabuild.errors import StageError
+from mediabuild.media import formats
 from mediabuild.media.formats import Sentence, Transcript, Translation
 from mediabuild.media.languages import same_language, to_container
 from mediabuild.media.sentences import sentence_spans, spoken_words
-from mediabuild.stage import Context, Lookup, ModelRef, stage
 from mediabuild.media.terms import Term, read_terms
+from mediabuild.stage import Context, Lookup, ModelRef, stage
 
 APERTIUM = "apertium"
 TAG = "apertium-notrans"

@@ -14,8 +14,8 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediabuild.media import formats
 from mediabuild.errors import StageError
+from mediabuild.media import formats
 from mediabuild.media.formats import Segment, Speech, Transcript
 from mediabuild.stage import Context
 

@@ -16,11 +16,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mediabuild.media import formats
 from mediabuild.errors import StageError
+from mediabuild.media import formats
 from mediabuild.media.formats import Segment, Transcript, Word
-from mediabuild.stage import load_stage
 from mediabuild.media.terms import read_terms
+from mediabuild.stage import load_stage
 
 ROOT = Path(__file__).parents[2]
 STAGE = load_stage(ROOT / "stages" / "glossary.py")

@@ -13,8 +13,8 @@ import pytest
 import soundfile
 import soxr
 
-from mediabuild.media import formats
 from mediabuild.errors import StageError
+from mediabuild.media import formats
 from mediabuild.stage import Context
 
 MINI = Path(__file__).parents[2] / "stages" / "models" / "mini.safetensors"

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mediabuild.media import formats
 from mediabuild.errors import StageError
+from mediabuild.media import formats
 from mediabuild.media.ffmpeg import ffmpeg_path
 from mediabuild.media.formats import Probe, Segment, Sentence, Transcript, Translation, VideoTrack, Word
 from mediabuild.stage import load_stage

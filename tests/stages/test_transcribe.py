@@ -16,8 +16,8 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediabuild.media import formats
 from mediabuild.errors import StageError
+from mediabuild.media import formats
 from mediabuild.media.formats import Probe, Speech, Transcript
 from mediabuild.stage import Context, Lookup
 

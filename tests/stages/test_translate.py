@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mediabuild.media import formats
 from mediabuild.errors import StageError
+from mediabuild.media import formats
 from mediabuild.media.formats import Segment, Transcript, Translation, Word
 from mediabuild.media.sentences import sentence_spans
 from mediabuild.stage import Lookup, load_stage

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mediabuild.media.corrections import read_correction
 from mediabuild.errors import StageError
+from mediabuild.media.corrections import read_correction
 
 CUE = "1\n00:00:01,000 --> 00:00:02,000\nHello\n\n"
 
