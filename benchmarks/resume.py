@@ -31,7 +31,7 @@ from typing import Any
 from peers import table
 from workers import ONE_THREAD, PIPELINE, ROOT, make_recordings
 
-from mediabuild.digest import hash_file
+from mediabuild.store.digest import hash_file
 
 PAGE = ROOT / "docs/BENCHMARKS_RESUME.md"
 STAGES = ("separate", "transcribe")
@@ -68,7 +68,7 @@ class Ran:
 def command(folder: Path, *args: str) -> tuple[list[str], Path]:
     """The command line of a run, and where its events go."""
     events = folder.parent / f"events.{next(NUMBERS)}.jsonl"
-    return [sys.executable, "-m", "mediabuild.main", "--device=cpu", f"--events={events}", *args], events
+    return [sys.executable, "-m", "mediabuild.commands.main", "--device=cpu", f"--events={events}", *args], events
 
 
 def run(folder: Path, *args: str) -> Ran:

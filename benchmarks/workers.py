@@ -120,7 +120,7 @@ def _run(recordings: list[Path], folder: Path, arguments: list[str]) -> Measured
         for file in recordings:
             os.link(file, folder / "media" / file.name)
     events = folder / "events.jsonl"
-    command = [sys.executable, "-m", "mediabuild.main", f"--events={events}", "--device=cpu", *arguments]
+    command = [sys.executable, "-m", "mediabuild.commands.main", f"--events={events}", "--device=cpu", *arguments]
     wall_s, cpu_s = timed(command, folder)
     found = [json.loads(line) for line in events.read_text().splitlines()]
     loads = collections.Counter((e["worker"], e["model"]) for e in found if e["event"] == "model_loading")
@@ -147,8 +147,9 @@ def run_bare(worker: str, folder: Path, recordings: list[Path]) -> None:
     """Call a worker's stages on all recordings, as a worker would, with nothing recorded or published."""
     import msgspec
 
-    from mediabuild.interpreter import site_packages
-    from mediabuild.stage import Context, Lookup, load_stage
+    from mediabuild.machine.interpreter import site_packages
+    from mediabuild.pipeline.loading import load_stage
+    from mediabuild.stage import Context, Lookup
 
     sources = {
         "demux": {"media": "source"},

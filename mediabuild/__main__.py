@@ -19,11 +19,11 @@ def leave(number: int, frame: Any) -> None:
 def main() -> int:
     """Load the program and run it; returns its exit status."""
     signal.signal(signal.SIGINT, leave)
-    from mediabuild.noop import noop
+    from mediabuild.commands.noop import noop
 
     if sys.argv[1:] in ([], ["run"]) and noop():
         return 0
-    from mediabuild.main import main as program
+    from mediabuild.commands.main import main as program
 
     return program()
 

@@ -5,81 +5,36 @@ Not here: doit (`doit_plugin`) and what is printed (`report`, `commands`).
 
 from __future__ import annotations
 
-import json
 import os
 from collections import ChainMap
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import tomli_w
 
-from mediabuild.bulk import Bulk
-from mediabuild.config import Mistakes, load_pipeline
-from mediabuild.device import Devices
-from mediabuild.digest import Digests, write_atomically
-from mediabuild.graph import find_sources, make_tasks, recorded_sources
-from mediabuild.manifest import find_manifest
-from mediabuild.model import ALL_JOBS, STATE_DIR, Given, Produced, Reason, Task
-from mediabuild.orphans import Orphan, find_orphans
-from mediabuild.overrides import stage_overrides, with_matrix_overrides
-from mediabuild.rebuilder import Rebuilder, failed_mark, ignored_mark
-from mediabuild.selection import Selection
-from mediabuild.separator import separator_venv, with_separator
+from mediabuild.freshness.bulk import Bulk
+from mediabuild.freshness.orphans import Orphan, find_orphans
+from mediabuild.freshness.rebuilder import Rebuilder
+from mediabuild.freshness.verdicts import Verdict, _is_upstream
+from mediabuild.machine.device import Devices
+from mediabuild.machine.files import write_atomically
+from mediabuild.pipeline.config import load_pipeline
+from mediabuild.pipeline.mistakes import Mistakes
+from mediabuild.pipeline.model import Given, Reason, Task
+from mediabuild.pipeline.options import Options
+from mediabuild.pipeline.overrides import stage_overrides, with_matrix_overrides
+from mediabuild.pipeline.reserved import ALL_JOBS, STATE_DIR
+from mediabuild.pipeline.separator import separator_venv, with_separator
+from mediabuild.pipeline.sources import find_sources
+from mediabuild.pipeline.tasks import make_tasks
+from mediabuild.store.digest import Digests
+from mediabuild.store.manifest import find_manifest
+from mediabuild.store.marks import failure_of, ignored_mark
+from mediabuild.store.summaries import _json, _without_none, recorded_sources
 
 PIPELINE_NAME = "pipeline.toml"
-State = Literal["fresh", "stale", "follows", "failed", "blocked", "ignored", "orphaned"]
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the command line says about the pipeline as a whole.
-
-    Args:
-        manifests_only: the recordings may not be here; jobs are also those with manifests.
-        variables: doit's NAME=VALUE words. allow_unknown: some of them may be the dodo file's own.
-        demucs_venv: the separator's venv, where it isn't the project's `venv/demucs`.
-        narrow: leave out the tasks of jobs that are all fresh.
-        only_failed: what failed last time is asked for, and nothing else.
-    """
-
-    selection: Selection = field(default_factory=Selection)
-    device: str | None = None
-    sources: tuple[str, ...] = ()
-    job_dir: str | None = None
-    manifests_only: bool = False
-    variables: Mapping[str, str] = field(default_factory=dict)
-    allow_unknown: bool = False
-    demucs_venv: str | None = None
-    narrow: bool = False
-    only_failed: bool = False
-
-    @property
-    def one_job(self) -> bool:
-        """Whether one recording is built by itself; then stages over all jobs are used as they are."""
-        return bool(self.sources or self.job_dir)
-
-    @property
-    def as_written(self) -> bool:
-        """Whether the pipeline is what its file says, and nothing else."""
-        changed = self.device or self.sources or self.job_dir or self.manifests_only or self.variables
-        return not changed
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a run would do with a task, and why.
-
-    Args:
-        state: `fresh`; `stale`: it would run; `follows`: something upstream would run, and this
-            only if that changes its inputs; `failed`: stale, and failed last time; `blocked`: something
-            upstream failed last time; `ignored`: doit ignore. `orphaned` is said of a job: its recording is gone.
-    """
-
-    state: State
-    reasons: tuple[Reason, ...] = ()
-    message: str = ""
 
 
 class Build:
@@ -276,25 +231,3 @@ class Build:
             if task.stage.matrix:
                 table["matrix"] = {key: list(values) for key, values in task.stage.matrix.items()}
         return {"job": job, "source": self.jobs[job].label, "device": tasks[0].device, "stages": stages}
-
-
-def _is_upstream(task: Task, reason: Reason) -> bool:
-    """Whether a reason is about what another task makes, and may go away when that one runs."""
-    references = task.inputs.get(reason.name.partition(":")[0], ())
-    return reason.kind == "inputs" and any(isinstance(reference, Produced) for reference in references)
-
-
-def failure_of(task: Task) -> str:
-    """Why the task failed last time, or nothing."""
-    try:
-        return failed_mark(task).read_text(errors="replace")
-    except OSError:
-        return ""
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
-
-
-def _without_none(table: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in table.items() if value is not None}

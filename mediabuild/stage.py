@@ -16,28 +16,21 @@ Importing such a file must cost milliseconds: heavy libraries are imported insid
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 import time
-import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
-from mediabuild.errors import PipelineError, StageError
+from mediabuild.errors import StageError
 from mediabuild.units import Units
 
 T = TypeVar("T")
-API_MODULES = (
-    "mediabuild.stage",
-    "mediabuild.errors",
-    "mediabuild.units",
-)  # what they do for a stage shows in no output
 
 
 class NoParams(msgspec.Struct, forbid_unknown_fields=True):
@@ -284,50 +277,3 @@ class Context:
             self.report("model_loading", {"model": key})
             self.cache[key] = load()
         return typing.cast(T, self.cache[key])
-
-
-def load_stage(path: Path) -> Stage:
-    """Load a stage's declaration from its file.
-
-    The module gets a name of its own, so that a project's `stages/demux.py` and the built-in one
-    never meet in `sys.modules`.
-
-    Raises:
-        PipelineError: the file can't be imported, or declares no stage (or several) by its name.
-    """
-    module_name = f"mediabuild_stage_{path.stem}_{abs(hash(str(path)))}"
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    if spec is None or spec.loader is None:
-        raise PipelineError(f"{path}: not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # whatever a user's file raises is the user's to read
-        del sys.modules[module_name]
-        line = _line_in(path, error)
-        raise PipelineError(f"{path}{line}: {type(error).__name__}: {error}") from error
-    found = [value for value in vars(module).values() if isinstance(value, Stage)]
-    if len(found) != 1:
-        raise PipelineError(f"{path}: declares {len(found)} stages, one is needed", "see docs/DEVELOPER_GUIDE.md")
-    return replace(found[0], shared=_shared_modules(module))
-
-
-def _shared_modules(module: types.ModuleType) -> dict[str, Path]:
-    """The modules of mediabuild from which a stage's file imported functions or classes."""
-    values = vars(module).values()
-    names = {v.__name__ if isinstance(v, types.ModuleType) else getattr(v, "__module__", None) for v in values}
-    ours = sorted(n for n in names if isinstance(n, str) and n.startswith("mediabuild.") and n not in API_MODULES)
-    return {name: Path(sys.modules[name].__file__ or "") for name in ours if name in sys.modules}
-
-
-def _line_in(path: Path, error: BaseException) -> str:
-    """`:LINE` of the innermost frame in the file, or nothing."""
-    if isinstance(error, SyntaxError) and error.lineno:
-        return f":{error.lineno}"
-    line, trace = "", error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(path):
-            line = f":{trace.tb_lineno}"
-        trace = trace.tb_next
-    return line

@@ -181,7 +181,7 @@ case "${1:-}" in
   separator)
     python=$(find_python)
     need_venv_module "$python"
-    PYTHONPATH="$root" "$python" -m mediabuild.install separator "${2:-venv/demucs}"
+    PYTHONPATH="$root" "$python" -m mediabuild.machine.install separator "${2:-venv/demucs}"
     ;;
   -h | --help) usage ;;
   *)

@@ -34,7 +34,7 @@ fail() {
 }
 
 # doit with this project's pipeline, whatever a dodo.py or a [tool.doit] nearby says.
-build() { "$python" -m mediabuild.main "$@"; }
+build() { "$python" -m mediabuild.commands.main "$@"; }
 
 # found_device: what `auto` stands for on this machine. The doctor exits 1 where something is missing: its list is the reason.
 found_device() {
@@ -48,7 +48,7 @@ step() {
   printf '\n== %s\n' "$name"
   build --device "$device" --source media/sample.mp4 --job-dir "$job" --events "$events.$name.jsonl" \
     "$@" ${overrides[@]+"${overrides[@]}"} ||
-    fail "the $name run failed (exit $?)" "cd '$PWD' && '$python' -m mediabuild.main doctor"
+    fail "the $name run failed (exit $?)" "cd '$PWD' && '$python' -m mediabuild.commands.main doctor"
 }
 
 # The limited run changes a param for this run only; the final one takes it back, so that both have work to do.
@@ -122,9 +122,9 @@ done
 
 cd "$root"
 python=${PYTHON_BIN:-$root/venv/bin/python}
-"$python" -c 'import mediabuild.main' 2>/dev/null || fail "$python has no mediabuild" "scripts/bootstrap.sh run" 3
+"$python" -c 'import mediabuild.commands.main' 2>/dev/null || fail "$python has no mediabuild" "scripts/bootstrap.sh run" 3
 [ -n "$device" ] && [ "$device" != auto ] || device=$(found_device)
-[ -n "$device" ] || fail "no device found" "'$python' -m mediabuild.main doctor"
+[ -n "$device" ] || fail "no device found" "'$python' -m mediabuild.commands.main doctor"
 job="jobs/sample-$device"
 events="$job/.mediabuild/quickstart"
 mkdir -p "$job/.mediabuild"

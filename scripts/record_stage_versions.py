@@ -14,9 +14,9 @@ import json
 import sys
 from pathlib import Path
 
-from mediabuild.config import builtin_stages_dir
-from mediabuild.digest import hash_bytes
-from mediabuild.stage import Stage, load_stage
+from mediabuild.pipeline.loading import builtin_stages_dir, load_stage
+from mediabuild.stage import Stage
+from mediabuild.store.digest import hash_bytes
 
 RECORD = Path(__file__).parents[1] / "tests/stages/versions.json"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from mediabuild.interpreter import SEPARATOR_PACKAGES
+from mediabuild.machine.interpreter import SEPARATOR_PACKAGES
 
 VERSIONS = {"torch": "2.13.0", "demucs": "4.1.0", "soundfile": "0.13.0", "soxr": "0.5.0", "msgspec": "0.20.0"}
 

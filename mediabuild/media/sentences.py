@@ -13,7 +13,6 @@ from mediabuild.errors import StageError
 from mediabuild.media.formats import Transcript, Word
 
 Span = tuple[int, int]  # first and last word, both inclusive
-
 CLOSING = "\"'”’»)]}"
 OPENING = "\"'“‘«([{¿¡"
 # Never the end of a sentence: a name follows (English and Spanish).

@@ -21,7 +21,7 @@ from tests.e2e.crash import Launcher
 
 # without the programs of the tests' own venv, demucs among them: what runs must not depend on how pytest was called
 PATH = os.pathsep.join(part for part in os.environ["PATH"].split(os.pathsep) if part != f"{sys.prefix}/bin")
-PROGRAM = [sys.executable, "-m", "mediabuild.main"]
+PROGRAM = [sys.executable, "-m", "mediabuild.commands.main"]
 CHAIN = """
 [pipeline]
 sources = ["media/*.txt"]

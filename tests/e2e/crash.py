@@ -34,7 +34,7 @@ def changes_files(event: str, arguments: tuple[Any, ...]) -> bool:
 
 def die_before(number: int) -> None:
     """From here on, kill this process before the operation of this number (from 1)."""
-    from mediabuild import publish
+    from mediabuild.store import publish
 
     count = itertools.count(1)
     real_exchange = publish.exchange
@@ -65,7 +65,7 @@ def run_here(request: dict[str, Any]) -> None:
     sys.argv = ["mediabuild", *request["args"]]
     if request["kill_at"]:
         die_before(request["kill_at"])
-    from mediabuild.main import main
+    from mediabuild.commands.main import main
 
     raise SystemExit(main())
 

@@ -340,11 +340,11 @@ def test_validate(chain: Project) -> None:
 
 
 def test_validate_as_a_script(chain: Project) -> None:
-    """`python -m mediabuild.inspection FILE…`, for hooks: silent and 0 when sound, each problem with its file and 1."""
+    """`python -m mediabuild.commands.inspection FILE…`, for hooks: silent and 0 when sound, else each problem and 1."""
     files = sorted(str(path) for path in chain.root.glob("jobs/one/?/manifest.json"))
 
     def script() -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "mediabuild.inspection", *files]
+        command = [sys.executable, "-m", "mediabuild.commands.inspection", *files]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     sound = script()
@@ -401,7 +401,7 @@ def test_questions_into_a_closed_pipe(chain: Project) -> None:
     """`mediabuild list | head -1` is no traceback."""
     for number in range(60):
         chain.write(f"media/{number:03}.txt", "x\n")
-    command = f"'{sys.executable}' -m mediabuild.main list --all | head -1"
+    command = f"'{sys.executable}' -m mediabuild.commands.main list --all | head -1"
     done = subprocess.run(["sh", "-c", command], cwd=chain.root, capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr

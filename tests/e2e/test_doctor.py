@@ -135,7 +135,7 @@ def test_a_missing_separator(real: Project) -> None:
     assert found["interpreters"][1]["version"] == sys.version.split()[0]
     (what,) = found["missing"]
     assert what["what"].endswith("lacks demucs, torch, soundfile, soxr, msgspec")
-    assert what["hint"] == f"{sys.executable} -m mediabuild.install separator {real.root / 'bare'}"
+    assert what["hint"] == f"{sys.executable} -m mediabuild.machine.install separator {real.root / 'bare'}"
 
 
 def test_missing_programs_and_models(real: Project) -> None:

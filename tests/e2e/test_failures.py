@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from mediabuild.digest import hash_file
-from mediabuild.manifest import find_manifest
+from mediabuild.store.digest import hash_file
+from mediabuild.store.manifest import find_manifest
 from tests.e2e.conftest import CHAIN, Project, Ran, read_events
 
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2  # linux/prctl.h, linux/capability.h

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mediabuild.main import PLUGINS
+from mediabuild.commands.main import PLUGINS
 from tests.e2e.conftest import Project
 
 # What the stages import, and what that brings along. imageio_ffmpeg is light: it finds ffmpeg.
@@ -84,7 +84,9 @@ def test_every_command_is_tried() -> None:
 def test_the_parent_imports_nothing_heavy(built: Project, name: str) -> None:
     """`sys.modules` at the end of each command; a run that builds imports them in its worker only."""
     code = (
-        "import sys; from mediabuild.main import main; sys.argv[1:] = " + repr(COMMANDS[name]) + "; status = main();"
+        "import sys; from mediabuild.commands.main import main; sys.argv[1:] = "
+        + repr(COMMANDS[name])
+        + "; status = main();"
         f"print('HEAVY', [name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr); sys.exit(status)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=built.root, capture_output=True, text=True, check=False)
@@ -103,7 +105,7 @@ def test_the_test_would_notice(built: Project) -> None:
 @pytest.mark.parametrize("arguments", [[], ["doctor"], ["status"]])
 def test_what_the_start_imports(built: Project, arguments: list[str]) -> None:
     """`-X importtime`: hundreds of modules at most, none of them below a heavy one. (No seconds: machines differ.)"""
-    command = [sys.executable, "-X", "importtime", "-m", "mediabuild.main", *arguments]
+    command = [sys.executable, "-X", "importtime", "-m", "mediabuild.commands.main", *arguments]
     done = subprocess.run(command, cwd=built.root, capture_output=True, text=True, check=False)
     modules = re.findall(r"^import time:\s+\d+ \|\s+\d+ \|\s*(\S+)$", done.stderr, re.MULTILINE)
     assert "mediabuild.build" in modules, "the times were read"

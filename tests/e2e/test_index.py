@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mediabuild import index
+from mediabuild.store import index
 from tests.e2e.conftest import Project, Ran
 from tests.e2e.crash import Launcher
 
@@ -120,9 +120,9 @@ def test_status_shows_when_a_noop_looked_last(shelf: Project) -> None:
 def test_a_noop_loads_nothing_that_it_does_not_need(shelf: Project) -> None:
     """Neither doit nor msgspec nor the engine is imported where the index answers; it is where it can't."""
     shelf.program = [sys.executable, "-X", "importtime", "-m", "mediabuild"]
-    heavy = ("doit", "msgspec", "mediabuild.build", "mediabuild.config")
+    heavy = ("doit", "msgspec", "mediabuild.build", "mediabuild.pipeline.config")
     loaded = [line.rpartition("|")[2].strip() for line in shelf.command().err.splitlines()]
-    assert "mediabuild.noop" in loaded
+    assert "mediabuild.commands.noop" in loaded
     assert not set(heavy) & set(loaded)
     shelf.write("media/a.txt", "changed")
     loaded = [line.rpartition("|")[2].strip() for line in shelf.command().err.splitlines()]

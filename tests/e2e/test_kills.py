@@ -212,7 +212,9 @@ def test_a_dead_worker_fails_its_stage_only(slow_python: Project) -> None:
     (slow_python.root / "slow").rename(slow_python.root / "slow-one")
     slow_python.write("media/two.txt", "more\n")
     run = start_and_wait(slow_python)
-    (worker,) = [pid for pid in processes_marked(marker(slow_python)) if "mediabuild.worker" in command_line(pid)]
+    (worker,) = [
+        pid for pid in processes_marked(marker(slow_python)) if "mediabuild.execution.worker" in command_line(pid)
+    ]
     os.kill(worker, signal.SIGKILL)
     ran = end(run)
     assert ran.status == 1

@@ -125,7 +125,9 @@ def test_the_parent_imports_no_heavy_library(sample: Project, arguments: list[st
     """Neither torch nor numpy nor a model library is imported by a run that skips, nor by a command that asks."""
     heavy = ("torch", "numpy", "demucs", "faster_whisper", "ctranslate2", "av", "soundfile", "pocketsphinx")
     code = (
-        "import sys; from mediabuild.main import main; sys.argv[1:] = " + repr(arguments) + "; status = main();"
+        "import sys; from mediabuild.commands.main import main; sys.argv[1:] = "
+        + repr(arguments)
+        + "; status = main();"
         f"print('HEAVY', [name for name in {heavy!r} if name in sys.modules], file=sys.stderr); sys.exit(status)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=sample.root, capture_output=True, text=True, check=False)

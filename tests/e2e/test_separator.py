@@ -49,7 +49,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def equipped(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A venv in which the separator was installed."""
     venv = tmp_path_factory.mktemp("equipped") / "venv"
-    command = [sys.executable, "-m", "mediabuild.install", "separator", str(venv)]
+    command = [sys.executable, "-m", "mediabuild.machine.install", "separator", str(venv)]
     subprocess.run(command, env=offline(wheels), check=True, capture_output=True)
     return venv
 
@@ -76,7 +76,7 @@ def test_missing_demucs_is_refused_before_anything_runs(voices: Project) -> None
     assert run.status == 3
     assert run.ran == []
     assert "voice: " in run.err and "lacks demucs, torch, soundfile, soxr, msgspec" in run.err
-    assert f"hint: {sys.executable} -m mediabuild.install separator {voices.root / 'bare'}" in run.err
+    assert f"hint: {sys.executable} -m mediabuild.machine.install separator {voices.root / 'bare'}" in run.err
     assert voices.run("--dry-run").status == 0
     assert voices.run("first").ran == ["first:one"]
 
@@ -87,7 +87,7 @@ def test_the_hint_of_a_missing_interpreter_makes_the_separators(voices: Project)
     run = voices.run()
     assert run.status == 3
     assert "no interpreter at bare" in run.err
-    assert "-m mediabuild.install separator bare" in run.err
+    assert "-m mediabuild.machine.install separator bare" in run.err
 
 
 def test_it_is_installed_once_where_the_user_says(voices: Project, wheels: Path) -> None:

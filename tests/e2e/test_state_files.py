@@ -14,10 +14,11 @@ import blake3
 import msgspec
 import pytest
 
-from mediabuild.build import Build, Options
-from mediabuild.digest import CACHE_VERSION, Digests
-from mediabuild.manifest import find_manifest
-from mediabuild.model import Reason
+from mediabuild.build import Build
+from mediabuild.pipeline.model import Reason
+from mediabuild.pipeline.options import Options
+from mediabuild.store.digest import CACHE_VERSION, Digests
+from mediabuild.store.manifest import find_manifest
 from tests.e2e.conftest import CHAIN, Project
 
 INDEX = "jobs/.mediabuild/fresh.index"

@@ -49,7 +49,7 @@ def test_init_and_build_in_an_empty_directory(wheel: Path, tmp_path: Path) -> No
     folder.mkdir()
 
     def mediabuild(*args: str) -> subprocess.CompletedProcess[str]:
-        command = [str(venv / "bin/python"), "-m", "mediabuild.main", *args]
+        command = [str(venv / "bin/python"), "-m", "mediabuild.commands.main", *args]
         environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
         return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 

@@ -15,7 +15,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from mediabuild.stage import Context, Lookup, load_stage
+from mediabuild.pipeline.loading import load_stage
+from mediabuild.stage import Context, Lookup
 from mediabuild.units import Units
 
 ROOT = Path(__file__).parents[2]

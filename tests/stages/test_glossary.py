@@ -20,7 +20,7 @@ from mediabuild.errors import StageError
 from mediabuild.media import formats
 from mediabuild.media.formats import Segment, Transcript, Word
 from mediabuild.media.terms import read_terms
-from mediabuild.stage import load_stage
+from mediabuild.pipeline.loading import load_stage
 
 ROOT = Path(__file__).parents[2]
 STAGE = load_stage(ROOT / "stages" / "glossary.py")
@@ -312,7 +312,8 @@ def test_the_same_inputs_give_the_same_bytes(corrected: Any, tmp_path: Path) -> 
     expected = corrected(said(*lines))
     script = f"""if True:
         from pathlib import Path
-        from mediabuild.stage import Context, load_stage
+        from mediabuild.stage import Context
+        from mediabuild.pipeline.loading import load_stage
         declared = load_stage(Path({str(ROOT / "stages" / "glossary.py")!r}))
         folder = Path({str(tmp_path)!r})
         sources = {{"transcript": {{"t": folder / "transcript.json"}}, "terms": {{"n": folder / "names.csv"}}}}

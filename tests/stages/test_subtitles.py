@@ -19,7 +19,7 @@ from mediabuild.errors import StageError
 from mediabuild.media import formats
 from mediabuild.media.ffmpeg import ffmpeg_path
 from mediabuild.media.formats import Probe, Segment, Sentence, Transcript, Translation, VideoTrack, Word
-from mediabuild.stage import load_stage
+from mediabuild.pipeline.loading import load_stage
 
 STAGE = load_stage(Path(__file__).parents[2] / "stages" / "subtitles.py")
 assert STAGE.run is not None

@@ -16,7 +16,8 @@ from mediabuild.errors import StageError
 from mediabuild.media import formats
 from mediabuild.media.formats import Segment, Transcript, Translation, Word
 from mediabuild.media.sentences import sentence_spans
-from mediabuild.stage import Lookup, load_stage
+from mediabuild.pipeline.loading import load_stage
+from mediabuild.stage import Lookup
 
 STAGE = load_stage(Path(__file__).parents[2] / "stages" / "translate.py")
 assert STAGE.run is not None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mediabuild.schema import all_schemas
+from mediabuild.commands.schema import all_schemas
 
 ROOT = Path(__file__).parents[2]
 STAGES = sorted(file.stem for file in (ROOT / "stages").glob("*.py"))
@@ -22,7 +22,7 @@ def test_there_are_nine_stages() -> None:
 
 @pytest.mark.parametrize("name", sorted(all_schemas()))
 def test_a_committed_schema_is_current(name: str) -> None:
-    """`python -m mediabuild.schema docs` would change nothing."""
+    """`python -m mediabuild.commands.schema docs` would change nothing."""
     assert (ROOT / "docs" / name).read_text() == all_schemas()[name]
 
 

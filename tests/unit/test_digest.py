@@ -18,15 +18,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mediabuild.digest import (
-    PART_AGE_S,
-    Digests,
-    files_below,
-    fine_device,
-    hash_bytes,
-    hash_file,
-    write_atomically,
-)
+from mediabuild.machine.files import PART_AGE_S, files_below, write_atomically
+from mediabuild.store.digest import Digests, hash_bytes, hash_file
+from mediabuild.store.stats import fine_device
 
 watches: list[list[str]] = []
 

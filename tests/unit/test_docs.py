@@ -14,14 +14,14 @@ import pytest
 import tomli_w
 from doit.cmdparse import CmdParse
 
-from mediabuild.build import State
-from mediabuild.commands import TaskStatus
-from mediabuild.config import builtin_stages_dir, load_pipeline, stage_files
-from mediabuild.events import AnyEvent
-from mediabuild.main import PLUGINS, MediabuildMain
-from mediabuild.manifest import Manifest
-from mediabuild.model import ReasonKind
-from mediabuild.stage import load_stage
+from mediabuild.commands.main import PLUGINS, MediabuildMain
+from mediabuild.commands.status import TaskStatus
+from mediabuild.freshness.verdicts import State
+from mediabuild.pipeline.config import load_pipeline
+from mediabuild.pipeline.loading import builtin_stages_dir, load_stage, stage_files
+from mediabuild.pipeline.model import ReasonKind
+from mediabuild.reporting.events import AnyEvent
+from mediabuild.store.manifest import Manifest
 from tests.e2e.conftest import Project
 
 ROOT = Path(__file__).parents[2]

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from mediabuild.errors import MediabuildError
-from mediabuild.install import TORCH, install_separator, requirements, wanted_packages
-from mediabuild.interpreter import SEPARATOR_PACKAGES, STAMP, lacking_for_separator, venv_python, versions
+from mediabuild.machine.install import TORCH, install_separator, requirements, wanted_packages
+from mediabuild.machine.interpreter import SEPARATOR_PACKAGES, STAMP, lacking_for_separator, venv_python, versions
 from tests.wheels import VERSIONS, make_wheels, offline
 
 ROOT = Path(__file__).parents[2]
-INSTALL = [sys.executable, "-m", "mediabuild.install", "separator"]
+INSTALL = [sys.executable, "-m", "mediabuild.machine.install", "separator"]
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,7 @@ def test_a_wrong_command_says_how_it_goes() -> None:
     """Exit 3 and the usage."""
     done = subprocess.run([*INSTALL[:3], "seperator"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 3
-    assert "usage: python -m mediabuild.install separator" in done.stderr
+    assert "usage: python -m mediabuild.machine.install separator" in done.stderr
 
 
 def test_what_is_installed_is_what_the_project_declares() -> None:
@@ -146,7 +146,7 @@ def test_what_is_installed_is_what_the_project_declares() -> None:
 
 def test_it_needs_nothing_but_the_standard_library() -> None:
     """bootstrap.sh starts it with a Python that has no packages at all (-S: none are looked for)."""
-    code = "import sys; sys.path.insert(0, '.'); import mediabuild.install"
+    code = "import sys; sys.path.insert(0, '.'); import mediabuild.machine.install"
     done = subprocess.run([sys.executable, "-S", "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert re.search(r"-m mediabuild\.install separator", (ROOT / "scripts/bootstrap.sh").read_text())
+    assert re.search(r"-m mediabuild\.machine\.install separator", (ROOT / "scripts/bootstrap.sh").read_text())

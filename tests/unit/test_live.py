@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediabuild.live import LiveView, remaining_s
+from mediabuild.reporting.live import LiveView, remaining_s
 
 SECONDS = st.floats(0, 1e6)
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from mediabuild.errors import LockBusy
-from mediabuild.lock import locked
+from mediabuild.machine.lock import locked
 
 HOLD = """
 import subprocess, sys, time
 from pathlib import Path
-from mediabuild.lock import locked
+from mediabuild.machine.lock import locked
 with locked(Path(sys.argv[1]), "A:one"):
     child = subprocess.Popen(["sleep", "60"], start_new_session=True, stdout=subprocess.DEVNULL)
     print(child.pid, flush=True)

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mediabuild.digest import compute_inputs_checksum, hash_bytes
-from mediabuild.manifest import Manifest, encode, find_manifest, problems, read_manifest, write_manifest
-from mediabuild.model import MANIFEST_NAME
+from mediabuild.pipeline.reserved import MANIFEST_NAME
+from mediabuild.store.digest import compute_inputs_checksum, hash_bytes
+from mediabuild.store.manifest import Manifest, encode, find_manifest, problems, read_manifest, write_manifest
 
 ANY = settings(derandomize=True, database=None, max_examples=150, deadline=None)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mediabuild.names import encode_name, expand_braces, fixed_part, nearest, suffixes
+from mediabuild.pipeline.deliveries import suffixes
+from mediabuild.pipeline.mistakes import nearest
+from mediabuild.pipeline.paths import encode_name, expand_braces, fixed_part
 
 ANY = settings(derandomize=True, database=None, max_examples=200)
 CHOICES = st.lists(st.text("abc.*/", max_size=3), min_size=2, max_size=3)

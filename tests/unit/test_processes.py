@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from mediabuild import processes
 from mediabuild.errors import Interrupted, StageError
-from mediabuild.processes import Child, Processes
+from mediabuild.machine import processes
+from mediabuild.machine.processes import Child, Processes
 
 RUN = """
 import sys, time
 from pathlib import Path
-from mediabuild.processes import Processes
+from mediabuild.machine.processes import Processes
 child = Processes().start(["sh", "-c", "sleep 60 & echo $! > pids; echo $$ >> pids; sleep 60"], cwd=Path(sys.argv[1]))
 time.sleep(60)
 """

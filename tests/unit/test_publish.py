@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from mediabuild.digest import Digests, hash_bytes
 from mediabuild.errors import StageError
-from mediabuild.manifest import Manifest, write_manifest
-from mediabuild.model import MANIFEST_NAME
-from mediabuild.publish import check_inside, deliver, exchange, keep_edits, publish, recover
+from mediabuild.pipeline.reserved import MANIFEST_NAME
+from mediabuild.store.digest import Digests, hash_bytes
+from mediabuild.store.manifest import Manifest, write_manifest
+from mediabuild.store.publish import check_inside, deliver, exchange, keep_edits, publish, recover
 
 
 def manifest_of(outputs: dict[str, bytes]) -> Manifest:

@@ -10,7 +10,7 @@ import signal
 import pytest
 
 from mediabuild.errors import Interrupted
-from mediabuild.runner import STOP, Stop, signals_interrupt
+from mediabuild.schedule.signals import STOP, Stop, signals_interrupt
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

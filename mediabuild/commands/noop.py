@@ -1,0 +1,81 @@
+"""`mediabuild` where nothing changed: answered from the index, before anything else is loaded.
+
+Every source, output and manifest is looked at. Whatever is not as plain as that (an option, a changed
+file, a stage with a model or a device, tasks of the user's own) goes the long way.
+
+Not here: the index (`index`), the long way (`main`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+import tomllib
+
+from mediabuild.reporting.console import SKIPS_SHOWN, colour_wanted, ending, shown
+from mediabuild.reporting.eventlog import EventLog
+from mediabuild.store import index
+from mediabuild.store.index import Glance
+
+PIPELINE = "pipeline.toml"
+STATE_DIR = ".mediabuild"
+
+
+def noop(events_to: str | None = None) -> bool:
+    """Say that everything is up to date, if that is so and can be told at once; else do nothing.
+
+    Args:
+        events_to: a file that gets the events too; `-` is stdout.
+    """
+    started = time.monotonic()
+    state_dir = _state_dir()
+    file = os.path.join(state_dir, index.NAME)
+    if Glance.recent(os.path.abspath(file)):  # the program asks at its start, and `run` once more
+        return False
+    found = index.load(file) if state_dir else index.Index()
+    if not found.alone or found.others or found.code != index.code_stamp() or found.listing.changed():
+        return False
+    same = list(found.unchanged(time.time()))
+    if len(same) < len(found.jobs):
+        Glance.latest = Glance(os.path.abspath(file), found, same)
+        return False
+    with contextlib.suppress(OSError):
+        os.utime(file)  # when the jobs were looked at last
+    _report(found, EventLog(os.path.join(state_dir, "events.jsonl"), events_to), started)
+    return True
+
+
+def _state_dir() -> str:
+    try:
+        with open(PIPELINE, "rb") as file:
+            jobs_dir = tomllib.load(file)["pipeline"].get("jobs_dir", "jobs")
+        return os.path.join(jobs_dir, STATE_DIR)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ""  # the long way says what is wrong
+
+
+def _report(found: index.Index, log: EventLog, started: float) -> None:
+    """The same lines and events as of a run that looked at each task."""
+    names = [task for entry in found.jobs.values() for task in entry.tasks]
+    ts = round(time.time(), 6)
+    head = f'"ts":{ts},"run":"{log.run}"'
+    lines = [f'{{"event":"run_started",{head},"version":{json.dumps(found.version)},"tasks":{len(names)}}}']
+    lines += [f'{{"event":"stage_skipped",{head},"task":{json.dumps(name)}}}' for name in names]
+    spared_s = round(sum(entry.spared_s for entry in found.jobs.values()), 3)
+    counts = f'"status":0,"built":0,"restored":0,"skipped":{len(names)},"failed":0'
+    seconds = time.monotonic() - started
+    lines.append(f'{{"event":"run_finished",{head},{counts},"seconds":{seconds:.3f},"spared_s":{spared_s}}}\n')
+    log.write("\n".join(lines).encode())
+    log.close()
+    skipped = names if len(names) <= SKIPS_SHOWN else [f"{len(names)} tasks"]
+    said = [("SKIPPED", text) for text in skipped] + [("", ending(f"{len(names)} up to date", seconds, spared_s))]
+    stream = sys.stderr if log.to_stdout else sys.stdout
+    colour = colour_wanted(stream)
+    try:
+        stream.write("".join(shown(word, text, colour=colour) + "\n" for word, text in said))
+        stream.flush()
+    except BrokenPipeError:  # `mediabuild | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

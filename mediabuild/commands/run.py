@@ -1,0 +1,273 @@
+"""`doit run`: builds what is stale; where nothing is, that is answered from the index before anything else is loaded.
+
+Not here: how tasks are started (`runner`) and run (`executor`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from doit import doit_cmd
+from doit.cmd_run import Run as DoitRun
+from doit.exceptions import InvalidCommand
+
+from mediabuild.commands.base import INTERRUPTED, PipelineCommand, closure, expand_names
+from mediabuild.commands.noop import noop
+from mediabuild.reporting.console import LEVELS
+from mediabuild.schedule.loader import option
+from mediabuild.schedule.state import is_group, is_remake, pipeline_task
+
+if TYPE_CHECKING:
+    from mediabuild.freshness.verdicts import Verdict
+    from mediabuild.reporting.report import Report
+
+# options of doit and ours that make no difference where nothing runs
+INDIFFERENT = {
+    "verbosity", "failure_verbosity", "force_verbosity", "continue", "num_process", "no_wait", "fail_fast", "pdb",
+    "reporter", "backend", "dep_file", "codec_cls", "check_file_uptodate", "auto_install_demucs", "events_to",
+}  # fmt: skip
+
+
+class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
+    """Builds what is stale."""
+
+    name = "run"
+    doc_purpose = "build what is stale"
+    doc_usage = "[TASK/TARGET/NAME=VALUE ...]"
+    execute_tasks = True
+    cmd_options = (
+        *(known | {"default": "thread"} if known["name"] == "par_type" else known for known in DoitRun.cmd_options),
+        option("force", "force", "run the selected stages whatever their manifests say", bool, False),
+        option("dry_run", "dry-run", "say what would run and why; run nothing", bool, False),
+        option("only_failed", "failed", "only what failed last time, and what depends on it", bool, False),
+        option("fail_fast", "fail-fast", "stop at the first failure", bool, False),
+        option("no_wait", "no-wait", "fail, exit 2, where another run is busy with a task", bool, False),
+        option("events_to", "events", "also write events to FILE (- is stdout)"),
+        option("auto_install_demucs", "auto-install-demucs", "install the separator where it is missing", bool, False),
+        option("demucs_venv", "demucs-venv", "the venv that demucs is in, or goes to, if not venv/demucs"),
+        option("log_level", "log-level", f"console lines: {', '.join(LEVELS)}", str, "info"),
+    )
+
+    def _execute(
+        self,
+        outfile: Any,
+        verbosity: int | None = None,
+        always: bool = False,
+        reporter: Any = "console",
+        num_process: int = 0,
+        par_type: str = "thread",
+        single: bool = False,
+        auto_delayed_regex: bool = False,
+        force_verbosity: bool = False,
+        failure_verbosity: int = 0,
+        force: bool = False,
+        dry_run: bool = False,
+        only_failed: bool = False,
+        fail_fast: bool = False,
+        no_wait: bool = False,
+        events_to: str | None = None,
+        log_level: str = "info",
+        auto_install_demucs: bool = False,
+    ) -> int:
+        from doit.task import Stream
+
+        from mediabuild.execution.executor import Executor
+        from mediabuild.machine.processes import Processes
+        from mediabuild.schedule.order import remaining_s
+        from mediabuild.schedule.runner import PipelineRunner
+        from mediabuild.schedule.slots import Slots
+
+        if log_level not in LEVELS:
+            raise InvalidCommand(f"--log-level: {log_level!r} is none of {', '.join(LEVELS)}")
+        if par_type != "thread":
+            raise InvalidCommand(f"-P {par_type}: stages are processes of their own already\n  hint: doit -n 4")
+        if not dry_run:
+            self._provide_demucs(install=auto_install_demucs, whatever=force or always)
+        names = self._select(single, whatever=force or always)
+        if only_failed:
+            names = self._failed(names)
+            if not names:
+                self.outstream.write("nothing selected failed last time\n")
+                return 0
+        if force:
+            self.build.rebuilder.forced = frozenset(self._forced(names))
+        if dry_run:
+            from mediabuild.commands.status import print_plan
+
+            return print_plan(self.build, self._would_run(names), sys.stdout)
+        left_s = remaining_s(self.build.tasks) if num_process > 1 else {}
+        control = self._control(names, left_s, auto_delayed_regex=auto_delayed_regex)
+        with self._reporting(outfile, events_to, log_level) as report:
+            limited = single or self.build.options.selection.is_range
+            executor = Executor(
+                self.build.rebuilder,
+                Processes(),
+                report.emit,
+                self.build.job_dirs,
+                wait=not no_wait,
+                only=self._pipeline_tasks(names) if limited else None,
+            )
+            options = {"failure_verbosity": failure_verbosity, "report": report}
+            runner = PipelineRunner(
+                self.dep_manager,
+                self.reporters["mediabuild"](report.stream, options),
+                not fail_fast,
+                always,
+                Stream(verbosity, force_verbosity),
+                executor=executor,
+                report=report,
+                slots=Slots(self.build.state_dir / "slots", self.build.capacity),
+                threads=num_process or 1,
+                left_s=left_s,
+            )
+            left_out = self.build.left_out_tasks
+            report.start(version("mediabuild"), len(self.named_tasks(names or [])) + len(left_out))
+            report.skipped_all(left_out)
+            report.spared_s += self.build.left_out_s
+            status = 2
+            try:
+                executor.sweep()
+                self.build.rebuilder.warm(self.build.tasks[name] for name in self._pipeline_tasks(names))
+                status = runner.run_all(control.task_dispatcher())
+                if runner.interrupted:
+                    status = INTERRUPTED
+                    report.line("STOPPED", "interrupted", "error")
+            finally:
+                executor.close()
+                with contextlib.suppress(OSError):  # a full disk: what matters is in the manifests
+                    self.build.write_summaries(runner.touched)
+                    orphans = self.build.orphaned() if names is None else []
+                    report.orphans(orphans)
+                    if names is None and status in (0, 1):
+                        self.build.record_fresh(alone=self.loader.alone, orphans=orphans)
+                report.finish(status)
+        return status
+
+    @contextlib.contextmanager
+    def _reporting(self, outfile: Any, events_to: str | None, level: str) -> Iterator[Report]:
+        """What is said goes to a stream and the events' log, which are closed behind it."""
+        from mediabuild.reporting.eventlog import EventLog
+        from mediabuild.reporting.report import Report
+
+        with contextlib.ExitStack() as opened:
+            stream = sys.stderr if events_to == "-" else sys.stdout
+            if isinstance(outfile, str):
+                stream = opened.enter_context(open(outfile, "w", encoding="utf-8"))
+            events = opened.enter_context(
+                contextlib.closing(EventLog(self.build.state_dir / "events.jsonl", events_to))
+            )
+            total = len(self.build.tasks) + len(self.build.left_out_tasks)
+            root, earlier = self.build.pipeline.root, self.build.earlier_s
+            yield Report(stream, events, root, level=level, total=total, earlier=earlier)
+
+    def execute(self, params: Any, args: list[str]) -> Any:
+        """Load the pipeline and run."""
+        self.loader.demucs_venv = params["demucs_venv"]
+        self.loader.only_failed = params["only_failed"]
+        return super().execute(params, args)
+
+    def may_narrow(self, params: Any) -> bool:
+        """Whether what is fresh may be left out."""
+        return not any(params[name] for name in ("always", "force", "dry_run", "single", "only_failed"))
+
+    def answered(self, params: Any, args: list[str]) -> bool:
+        """Whether nothing special is asked for and nothing changed, which was said."""
+        options = [option for option in self.get_options() if option.name not in INDIFFERENT]
+        special = args or doit_cmd._CMDLINE_VARS or any(params[option.name] != option.default for option in options)
+        return not special and noop(params["events_to"])
+
+    def _provide_demucs(self, *, install: bool, whatever: bool) -> None:
+        """Where a stage would run and lacks demucs: install it and load the pipeline anew, or refuse."""
+        from mediabuild.machine.install import install_separator
+        from mediabuild.pipeline.separator import lacking_demucs, missing_demucs, separator_venv
+
+        lacking = lacking_demucs(self.build.pipeline)
+        if not lacking:
+            return
+        names = self.picked(list(self.sel_tasks or []))
+        states = {} if whatever else self.build.verdicts(names)
+        tasks = [self.build.tasks[name] for name in names if whatever or states[name].state not in ("fresh", "ignored")]
+        spec = next((task.stage for task in tasks if task.stage.name in lacking), None)
+        if spec is None:
+            return
+        if not install:
+            raise missing_demucs(spec, lacking[spec.name])
+        install_separator(separator_venv(self.build.pipeline.root, self.loader.demucs_venv))
+        self.task_list = self.loader.load_tasks(self, list(self.sel_tasks or []))
+
+    def _select(self, single: bool, *, whatever: bool) -> list[str] | None:
+        """Names for doit; a range prunes dependencies to what was selected."""
+        from mediabuild.freshness.ranges import check_missing
+        from mediabuild.reporting.report import warn
+
+        selection = self.build.options.selection
+        tasks = {task.name: task for task in self.task_list}
+        root, commands = self.build.pipeline.root, self.loader.cmd_names
+        names = expand_names(list(self.sel_tasks), tasks, root, commands) if self.sel_tasks else None
+        if single and names is not None:
+            for name in names:
+                for member in [name, *(tasks[name].task_dep if tasks[name].has_subtask else [])]:
+                    if not tasks[member].has_subtask:
+                        tasks[member].task_dep = tasks[member].setup_tasks = []
+        if selection.is_empty:
+            return names
+        named = [task.name for task in self.named_tasks(names or []) if pipeline_task(task)]
+        picked = selection.pick(self.build.pipeline, self.build.tasks, named, by_name=names is not None)
+        if not selection.is_range:
+            return picked
+        for message in check_missing(self.build.rebuilder, self.build.tasks, picked, whatever=whatever):
+            warn(message)
+        chosen = {*picked, *(f"_{name}" for name in picked)}
+        for task in (tasks[name] for name in chosen if name in tasks):
+            task.task_dep = [need for need in task.task_dep if need in chosen]
+            task.setup_tasks = [need for need in task.setup_tasks if need in chosen]
+        return picked
+
+    def _control(self, names: list[str] | None, left_s: dict[str, float], *, auto_delayed_regex: bool) -> Any:
+        """doit's control of what runs: the user's own tasks first, then the pipeline's, job by job.
+
+        Groups come last, since a group would bring the tasks of all jobs at once.
+        """
+        from doit.control import TaskControl
+
+        from mediabuild.schedule.order import in_order
+
+        control = TaskControl(self.task_list, auto_delayed_regex=auto_delayed_regex)
+        control.process(names)
+        selected = [name for name in control.selected_tasks if not is_remake(control.tasks[name])]
+        groups = [name for name in selected if is_group(control.tasks[name])]
+        members = [member for name in groups for member in control.tasks[name].task_dep]
+        ours = in_order([*selected, *members], self.build.tasks, left_s)
+        placed = {*ours, *groups}
+        control.selected_tasks = [*(name for name in selected if name not in placed), *ours, *groups]
+        return control
+
+    def _failed(self, names: list[str] | None) -> list[str]:
+        """The selected tasks that failed last time and would run, and those that depend on them."""
+        build = self.build
+        selected = {task.name for task in self.named_tasks(names or [])}
+        found: set[str] = set()
+        for task in build.tasks.values():
+            if build.rebuilder.has_failed(task) or not found.isdisjoint(task.needs):
+                found.add(task.name)
+        return [name for name in build.tasks if name in found & selected]
+
+    def _forced(self, names: list[str] | None) -> list[str]:
+        if self.build.options.selection.is_range or names is None:
+            return names if names is not None else list(self.build.tasks)
+        return [task.name for task in self.named_tasks(names)]
+
+    def _pipeline_tasks(self, names: list[str] | None) -> list[str]:
+        """The pipeline's tasks that these names stand for; None for all."""
+        if names is None:
+            return list(self.build.tasks)
+        return [task.name for task in self.named_tasks(names) if pipeline_task(task)]
+
+    def _would_run(self, names: list[str] | None) -> dict[str, Verdict]:
+        selected = self._pipeline_tasks(names)
+        wanted = selected if self.build.options.selection.is_range else closure(self.build, selected)
+        return self.build.verdicts(wanted)

@@ -1,0 +1,81 @@
+"""JSON Schemas of what the project reads and writes, generated from the typed definitions.
+
+`python -m mediabuild.commands.schema docs` writes them; a test keeps them current. The first line of
+`pipeline.toml` (`#:schema …`) gives completion in an editor.
+
+Not here: the definitions themselves (`config`, `manifest`, `events`, `commands`, `findings`).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mediabuild.commands.findings import Findings
+from mediabuild.commands.status import TaskStatus
+from mediabuild.pipeline.loading import builtin_stages_dir, load_stage, stage_files
+from mediabuild.pipeline.tables import CacheTable, JobTable, PipelineTable, StageTable
+from mediabuild.reporting.events import AnyEvent
+from mediabuild.store.manifest import Manifest
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+REF = "#/$defs/{name}"
+
+
+def pipeline_schema() -> dict[str, Any]:
+    """`pipeline.toml`; the params of each built-in stage are known under its name."""
+    declared = {name: load_stage(file) for name, file in stage_files(builtin_stages_dir().parent).items()}
+    kinds = [PipelineTable, StageTable, JobTable, CacheTable, *(stage.params for stage in declared.values())]
+    schemas, components = msgspec.json.schema_components(kinds, ref_template=REF)
+    table, stage_table, job_table, cache_table = schemas[:4]
+    stages = {
+        name: {"allOf": [stage_table], "properties": {"params": _partial(params, components)}, "description": s.summary}
+        for (name, s), params in zip(declared.items(), schemas[4:], strict=True)
+    }
+    return {
+        "$schema": DIALECT,
+        "title": "mediabuild pipeline.toml",
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["pipeline", "stages"],
+        "properties": {
+            "pipeline": table,
+            "stages": {"type": "object", "properties": stages, "additionalProperties": stage_table},
+            "cache": cache_table,
+            "jobs": {"type": "object", "additionalProperties": job_table},
+        },
+        "$defs": components,
+    }
+
+
+def _partial(reference: dict[str, Any], components: dict[str, Any]) -> dict[str, Any]:
+    """The reference to a stage's params, checked to be one that `components` holds."""
+    assert reference["$ref"].rpartition("/")[2] in components
+    return reference
+
+
+def schema_of(kind: Any, title: str) -> dict[str, Any]:
+    """The schema of one definition."""
+    (schema,), components = msgspec.json.schema_components([kind], ref_template=REF)
+    return {"$schema": DIALECT, "title": title, **schema, "$defs": components}
+
+
+def all_schemas() -> dict[str, str]:
+    """File name → content."""
+    found = {
+        "pipeline.schema.json": pipeline_schema(),
+        "manifest.schema.json": schema_of(Manifest, "a stage's manifest.json"),
+        "events.schema.json": schema_of(AnyEvent, "a line of --events"),
+        "status.schema.json": schema_of(list[TaskStatus], "status --json, explain --json, check --json"),
+        "doctor.schema.json": schema_of(Findings, "doctor --json"),
+    }
+    return {name: json.dumps(schema, indent=2, sort_keys=True) + "\n" for name, schema in found.items()}
+
+
+if __name__ == "__main__":
+    for file_name, content in all_schemas().items():
+        (Path(sys.argv[1]) / file_name).write_text(content, encoding="utf-8")

@@ -1,0 +1,188 @@
+"""doit's commands over manifests: status, explain, check.
+
+Not here: what they look at (`build`), `run`, and what all share (`command`).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from doit.exceptions import InvalidCommand
+
+from mediabuild.build import Build
+from mediabuild.commands.base import PipelineCommand, closure
+from mediabuild.freshness.orphans import Orphan
+from mediabuild.freshness.verdicts import Verdict
+from mediabuild.reporting.console import duration
+from mediabuild.schedule.loader import option
+from mediabuild.schedule.state import pipeline_task
+
+
+class Status(PipelineCommand):
+    """Jobs × stages."""
+
+    name = "status"
+    doc_purpose = "show which stages are fresh, stale, failed"
+    doc_usage = "[TASK ...]"
+    doc_description = None
+    cmd_options = (option("as_json", "json", "as JSON", bool, False),)
+
+    def may_narrow(self, params: Any) -> bool:
+        """The table only says that they are fresh."""
+        return not params["as_json"]
+
+    def _execute(self, as_json: bool, pos_args: list[str]) -> int:
+        verdicts = self.build.verdicts(self.picked(pos_args))
+        self.build.digests.save()
+        orphans = self.build.orphans() if self.build.options.selection.is_empty and not pos_args else []
+        if as_json:
+            print(plan_json(self.build, verdicts, orphans))
+            return 0
+        print_table(self.build, verdicts)
+        for orphan in orphans:
+            print(f"{orphan.job}: orphaned, {orphan.source} is gone; doit clean --orphans removes it")
+        return 0
+
+
+class Explain(PipelineCommand):
+    """Every reason of a task."""
+
+    name = "explain"
+    doc_purpose = "say why a task would run: every reason, was → now"
+    doc_usage = "TASK ..."
+    doc_description = None
+    cmd_options = (option("as_json", "json", "as JSON", bool, False),)
+
+    def _execute(self, as_json: bool, pos_args: list[str]) -> int:
+        if not pos_args:
+            raise InvalidCommand("explain: which task?\n  hint: doit list --all")
+        named = [task.name for task in self.named_tasks(pos_args) if pipeline_task(task)]
+        verdicts = self.build.verdicts(closure(self.build, named))
+        self.build.digests.save()
+        shown = {name: verdicts[name] for name in verdicts if name in named}
+        if as_json:
+            print(plan_json(self.build, shown))
+            return 0
+        for name, verdict in shown.items():
+            print(f"{name}: {STATE_WORDS[verdict.state]}{f' ({verdict.message})' if verdict.message else ''}")
+            for reason in verdict.reasons:
+                print(f"  {reason}")
+        return 0
+
+
+class Check(PipelineCommand):
+    """For CI: would anything run?"""
+
+    name = "check"
+    doc_purpose = "run nothing; exit 1 and the reasons if anything selected would run"
+    doc_usage = "[TASK ...]"
+    doc_description = None
+    cmd_options = (
+        option("as_json", "json", "as JSON", bool, False),
+        option(
+            "manifests_only", "manifests-only", "the media is not here: compare manifests, params and code", bool, False
+        ),
+    )
+
+    def may_narrow(self, params: Any) -> bool:
+        """They are only counted."""
+        return not params["as_json"]
+
+    def _execute(self, as_json: bool, manifests_only: bool, pos_args: list[str]) -> int:
+        self.build.rebuilder.media_present = not manifests_only
+        verdicts = self.build.verdicts(self.picked(pos_args))
+        self.build.digests.save()
+        stale = {name: v for name, v in verdicts.items() if v.state not in ("fresh", "ignored")}
+        if as_json:
+            print(plan_json(self.build, verdicts))
+        else:
+            print_plan(self.build, verdicts, sys.stdout)
+        return 1 if stale else 0
+
+
+STATE_WORDS = {
+    "fresh": "up to date",
+    "stale": "would run",
+    "follows": "would follow, if what it reads changes",
+    "failed": "failed last time, would run",
+    "blocked": "blocked by a failure",
+    "ignored": "ignored",
+}
+
+
+def print_plan(build: Build, verdicts: dict[str, Verdict], stream: Any) -> int:
+    """What would run and why, a line each."""
+    for name, verdict in verdicts.items():
+        if verdict.state in ("fresh", "ignored"):
+            continue
+        word = "FOLLOW" if verdict.state in ("follows", "blocked") else "RUN"
+        more = f"  (+{len(verdict.reasons) - 1} more)" if len(verdict.reasons) > 1 else ""
+        why = "" if word == "FOLLOW" or not verdict.reasons else f"  {verdict.reasons[0]}{more}"
+        stream.write(f"{word:<7} {name}{why}\n")
+    left_out = len(build.left_out_tasks)
+    fresh = sum(verdict.state == "fresh" for verdict in verdicts.values()) + left_out
+    stream.write(f"{fresh} of {len(verdicts) + left_out} up to date\n")
+    return 0
+
+
+class TaskStatus(msgspec.Struct):
+    """One task in the JSON of `status`, `explain` and `check`."""
+
+    task: str
+    stage: str
+    job: str
+    state: str
+    reasons: list[dict[str, Any]]
+    message: str = ""
+    timestamp: float | None = None
+    last_checked_ts: float | None = None
+    duration_s: float | None = None
+    device: str | None = None
+
+
+def plan_json(build: Build, verdicts: dict[str, Verdict], orphans: Iterable[Orphan] = ()) -> str:
+    """The JSON of `status`, `explain` and `check`: a list of tasks, then orphaned jobs; docs/status.schema.json."""
+    from mediabuild.store.manifest import find_manifest
+
+    found = []
+    for name, verdict in verdicts.items():
+        task = build.tasks[name]
+        manifest = find_manifest(task.directory)
+        facts: tuple[Any, ...] = ()
+        if manifest:
+            checked_ts = max(manifest.last_checked_ts, build.bulk.looked_ts(task.job))
+            facts = (manifest.timestamp, checked_ts, manifest.duration_s, manifest.device)
+        reasons = [msgspec.to_builtins(reason) for reason in verdict.reasons]
+        found.append(TaskStatus(name, task.stage.name, task.job, verdict.state, reasons, verdict.message, *facts))
+    found += [TaskStatus("", "", o.job, "orphaned", [], f"{o.source} is gone") for o in orphans]
+    return msgspec.json.format(msgspec.json.encode(found), indent=2).decode()
+
+
+def print_table(build: Build, verdicts: dict[str, Verdict]) -> None:
+    """Jobs × stages, with rich, and how long what is fresh had taken; why each stale one is stale below."""
+    from rich.console import Console
+    from rich.table import Table
+
+    marks = {"fresh": "[green]fresh", "stale": "[yellow]stale", "follows": "[dim]follows", "failed": "[red]failed",
+             "blocked": "[red]blocked", "ignored": "[dim]ignored"}  # fmt: skip
+    console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 200)
+    table = Table("job", *build.pipeline.stages, "spares")
+    worst = ["fresh", "ignored", "follows", "stale", "blocked", "failed"]
+    found = {(job, stage): "fresh" for job in build.left_out for stage in build.pipeline.stages}
+    spared_s = dict.fromkeys(build.shelf, 0.0) | {j: build.bulk.known.jobs[j].spared_s for j in build.left_out}
+    for name, verdict in verdicts.items():
+        job, stage = build.tasks[name].job, build.tasks[name].stage.name
+        found[job, stage] = max(found.get((job, stage), "fresh"), verdict.state, key=worst.index)
+        spared_s[job] += (build.earlier_s(name) or 0.0) if verdict.state == "fresh" else 0.0
+    for job in build.shelf:
+        row = [marks[found[job, stage]] if (job, stage) in found else "" for stage in build.pipeline.stages]
+        if any(row):
+            table.add_row(job, *row, duration(spared_s[job]))
+    console.print(table)
+    for name, verdict in verdicts.items():
+        if verdict.state in ("stale", "failed"):
+            said = [verdict.message] if verdict.message else []
+            console.print(f"{name}: {'; '.join([*said, *map(str, verdict.reasons)])}", markup=False)

@@ -1,0 +1,65 @@
+"""What became of a task: built, restored, copied; and what its program said of itself.
+
+Not here: how it came to that (`executor`, `restorer`, `programs`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mediabuild.store.manifest import Manifest
+
+
+@dataclass
+class Ran:
+    """What a stage's program says of itself; of its units: how many, how many of them were kept from earlier
+    runs, and how long those took then, in seconds."""
+
+    returned: dict[str, list[str]] | None = None
+    device_used: str | None = None
+    tools: dict[str, str] = field(default_factory=dict)
+    peak_memory_bytes: int | None = None
+    units: int = 0
+    units_reused: int = 0
+    units_spared_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """What a run may do with units: take up what was kept, keep what it makes."""
+
+    reuse: bool = True
+    keep: bool = True
+
+
+@dataclass
+class Restored:
+    """What came back: its manifest; the task, or the copies, that it was copied from; edited files, moved aside."""
+
+    manifest: Manifest
+    source: str = ""
+    kept: list[Path] = field(default_factory=list)
+
+
+@dataclass
+class Outcome:
+    """What became of a task.
+
+    Args:
+        built: the stage ran and was published; False if somebody else had built it meanwhile.
+        restored: the manifest of the output set that came back instead. source: the task, or the copies, that it
+            was copied from; empty for the task's own earlier outputs.
+        seconds: how long it ran now. ran: what its program says of itself, if it ran.
+        kept: files that a person had edited, moved beside the stage's directory.
+        delivered: copies that were made, relative to the pipeline's folder.
+    """
+
+    built: bool = False
+    restored: Manifest | None = None
+    source: str = ""
+    seconds: float = 0.0
+    outputs: int = 0
+    ran: Ran = field(default_factory=Ran)
+    kept: list[Path] = field(default_factory=list)
+    delivered: list[str] = field(default_factory=list)

@@ -1,0 +1,191 @@
+"""Running a stage's program: a command as a plain child, a Python stage in a worker. Both write to a log.
+
+Not here: when to run it and what becomes of its outputs (`executor`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mediabuild.errors import DiskFull, Interrupted, StageError
+from mediabuild.execution.outcome import Keeping, Ran
+from mediabuild.execution.worker import Request
+from mediabuild.execution.workers import Workers, worker_key
+from mediabuild.freshness.observation import Observation
+from mediabuild.machine.processes import Processes
+from mediabuild.media.ffmpeg import ffmpeg_path
+from mediabuild.pipeline.model import Task
+from mediabuild.pipeline.placeholders import PLACEHOLDER
+from mediabuild.reporting.events import Event, ModelLoading, StageProgress, StageWarning
+from mediabuild.store.generations import units_file
+
+LOG_TAIL_LINES = 12
+FULL_DISK_BYTES = 65_536
+
+
+class Programs:
+    """Runs stages' programs.
+
+    Args:
+        processes: what is started ends with the run.
+        root: the pipeline's folder, where commands run. checksum: the pipeline's.
+        emit: receives what Python stages report.
+    """
+
+    def __init__(self, processes: Processes, root: Path, checksum: str, emit: Callable[[Event], None]) -> None:
+        self.processes = processes
+        self.checksum = checksum
+        self.root = root
+        self.workers = Workers(processes, root)
+        self.emit = emit
+
+    def run(self, task: Task, observation: Observation, out: Path, gpus: tuple[int, ...], keeping: Keeping) -> Ran:
+        """Run a task's program, its outputs to `out`.
+
+        Raises:
+            StageError: it failed or took too long; the message ends with its log's last lines.
+            Interrupted: the run is stopping.
+        """
+        device = observation.device
+        if device == "cuda" and gpus:
+            device = f"cuda:{gpus[0]}"  # which of several is no reason to run again: `cuda` is what is recorded
+        log = _log(task)
+        try:
+            if task.stage.declaration is None:
+                return self._run_command(task, observation, out, log, device)
+            return self._run_python(task, observation, out, log, device, keeping)
+        except StageError as error:
+            tail = _tail(log)
+            if _is_full(log):  # then the log may not even say so
+                raise DiskFull(f"{error.message}: No space left on device\n{tail}".rstrip(), "df -h .") from None
+            raise StageError(error.message + (f"\n{tail}" if tail else ""), error.hint or f"less {log}") from None
+
+    def _run_command(self, task: Task, observation: Observation, out: Path, log: Path, device: str) -> Ran:
+        argv = self._argv(task, observation, out, device)
+        for path in task.stage.outputs.values():
+            (out / path).parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as output:
+            child = self.processes.start(argv, cwd=self.root, output=output)
+        with self.processes.time_limit(child, task.stage.timeout_s):
+            status = self.processes.finish(child)
+        if self.processes.stopping.is_set():
+            raise Interrupted("interrupted")
+        if child.timed_out:
+            raise StageError(
+                f"took longer than {task.stage.timeout_s:g} s and was stopped", "timeout_s in pipeline.toml"
+            )
+        if status != 0:
+            ending = f"was killed by signal {-status}" if status < 0 else f"failed with exit {status}"
+            raise StageError(f"{Path(argv[0]).name} {ending}")
+        uses_ffmpeg = any("{ffmpeg}" in item for item in task.stage.command)
+        tools = {"ffmpeg": Path(ffmpeg_path()).name} if uses_ffmpeg else {}
+        return Ran(tools=tools, peak_memory_bytes=child.peak_memory_bytes)
+
+    def _argv(self, task: Task, observation: Observation, out: Path, device: str) -> list[str]:
+        """The command with its placeholders filled in; paths relative to the project where they can be."""
+
+        def shown(path: Path) -> str:
+            relative = os.path.relpath(path, self.root)
+            absolute = relative.startswith("..")
+            return str(path) if absolute else f"./{relative}" if relative.startswith("-") else relative
+
+        def values(group: str, name: str) -> list[str] | None:
+            if group == "inputs.":
+                return [shown(path) for path in observation.handed[name].values()]
+            if group == "outputs.":
+                return [shown(out / task.stage.outputs[name])]
+            if group == "params.":
+                return [_text(task.params[name])]
+            plain = {"device": device, "job": task.job, "ffmpeg": None}
+            if name not in plain:
+                return None
+            return [plain[name] or ffmpeg_path()]
+
+        argv: list[str] = []
+        for item in task.stage.command:
+            whole = PLACEHOLDER.fullmatch(item)
+            several = values(whole[1] or "", whole[2]) if whole else None
+            if several is not None:
+                argv += several
+            else:
+                argv.append(PLACEHOLDER.sub(lambda m: " ".join(values(m[1] or "", m[2]) or [m[0]]), item))
+        return argv
+
+    def _run_python(
+        self, task: Task, observation: Observation, out: Path, log: Path, device: str, keeping: Keeping
+    ) -> Ran:
+        spec = task.stage
+        log.write_bytes(b"")
+        request = Request(
+            task=task.name,
+            stage=spec.name,
+            job=task.job,
+            file=str(spec.file),
+            code=msgspec.json.encode(observation.code).decode(),
+            params=dict(task.params),
+            out=str(out),
+            sources={n: {k: str(p) for k, p in files.items()} for n, files in observation.handed.items()},
+            outputs=dict(spec.outputs),
+            device=device,
+            project_dir=str(self.root),
+            models={name: str(model.path) if model.path else None for name, model in observation.models.items()},
+            model_digests=observation.model_digests,
+            threads=spec.resources.cpu,
+            log=str(log),
+            units=str(units_file(task)),
+            reuse_units=keeping.reuse,
+            keep_units=keeping.keep,
+            checksum=self.checksum,
+        )
+
+        def report(kind: str, fields: dict[str, Any]) -> None:
+            if kind == "progress":
+                self.emit(StageProgress(task=task.name, done=fields["done"], total=fields["total"]))
+            elif kind == "warning":
+                self.emit(StageWarning(task=task.name, message=fields["message"]))
+            elif kind == "model_loading":
+                self.emit(ModelLoading(task=task.name, model=fields["model"], worker=fields["worker"]))
+
+        key = worker_key(spec.python, spec.heavy, device, spec.resources.cpu)
+        fields = self.workers.run(key, request, spec.timeout_s, report)
+        used = fields["device_used"] or (device if device != observation.device else None)
+        counts = {name: fields[name] for name in ("units", "units_reused", "units_spared_s")}
+        return Ran(fields["returned"], used, fields["tools"], fields["peak_memory_bytes"], **counts)
+
+    def close(self) -> None:
+        """End the workers."""
+        if not self.processes.stopping.is_set():
+            self.workers.close()
+
+
+def _log(task: Task) -> Path:
+    log = task.state_dir / "logs" / f"{task.key}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    return log
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _is_full(log: Path) -> bool:
+    """Whether the disk of the jobs directory has no room left."""
+    with contextlib.suppress(OSError):
+        disk = os.statvfs(log.parent)
+        return disk.f_bavail * disk.f_frsize < FULL_DISK_BYTES
+    return False
+
+
+def _tail(log: Path) -> str:
+    with contextlib.suppress(OSError):
+        lines = log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
+        return "\n".join(f"    {line}" for line in lines if line.strip())
+    return ""

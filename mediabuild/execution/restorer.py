@@ -1,0 +1,117 @@
+"""Bringing back the output set that was made from the present facts, wherever it is kept.
+
+In this order: the task's own earlier outputs, by rename; what is left of its present ones, with good copies for the
+rest; what another task made of the same, by copies. All digests are verified on the way.
+
+Not here: what is kept (`generations`, `traces`), and whether a task may be restored at all (`executor`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from mediabuild.execution.outcome import Ran, Restored
+from mediabuild.execution.recorder import Recorder
+from mediabuild.machine.reflink import copy
+from mediabuild.pipeline.deliveries import deliveries
+from mediabuild.pipeline.model import Task
+from mediabuild.store import generations
+from mediabuild.store.facts import manifest_trace
+from mediabuild.store.manifest import Manifest, find_manifest, read_manifest, write_manifest
+from mediabuild.store.traces import Traces
+
+
+class Restorer:
+    """Brings results back."""
+
+    def __init__(self, recorder: Recorder, traces: Traces) -> None:
+        self.recorder = recorder
+        self.rebuilder = recorder.rebuilder
+        self.digests = recorder.digests
+        self.traces = traces
+
+    def bring_back(self, task: Task) -> Restored | None:
+        """Bring back what was made from the present facts, if there is one anywhere; the task's lock is held."""
+        facts = self._facts(task)
+        if facts is None:
+            return None
+        return self._come_back(task, facts) or self._repair(task, facts) or self._borrow(task, facts)
+
+    def comes_back(self, task: Task) -> bool:
+        """Whether outputs of the present facts are kept, whole, of the task itself: nothing is read for them."""
+        facts = self._facts(task)
+        return facts is not None and generations.find(task, manifest_trace(facts), self.digests) is not None
+
+    def _facts(self, task: Task) -> Manifest | None:
+        """The present facts as a manifest without outputs; None where some can't be told."""
+        now = self.rebuilder.observe(task)
+        return None if now.troubles else self.recorder.manifest(task, now, {}, Ran(), 0.0)
+
+    def _come_back(self, task: Task, facts: Manifest) -> Restored | None:
+        """From the task's own generations, by rename."""
+        found = generations.find(task, manifest_trace(facts), self.digests)
+        if found is None:
+            return None
+        with self.recorder.temporary(task) as out:
+            out.rmdir()
+            found.rename(out)
+            manifest = read_manifest(out)
+            self.digests.adopt((found / path, out / path) for path in manifest.output_files())
+            kept = self.recorder.publish(task, out, manifest.outputs)
+        return Restored(manifest, kept=kept)
+
+    def _repair(self, task: Task, facts: Manifest) -> Restored | None:
+        """From what is left of the task's outputs, and good copies of the others where `deliver` put them."""
+        current = find_manifest(task.directory)
+        if current is None or manifest_trace(current) != manifest_trace(facts):
+            return None
+        copies = {
+            output: self.rebuilder.pipeline.root / copy
+            for copy, output in deliveries(self.rebuilder.pipeline, task, current.output_files()).items()
+        }
+        files: dict[str, Path] = {}
+        for path, digest in current.output_files().items():
+            good = (f for f in (task.directory / path, copies.get(path)) if f and self.digests.holds(f, digest))
+            file = task.directory / path if path.endswith("/") else next(good, None)
+            if file is None:
+                return None
+            files[path] = file
+        return self._assemble(task, current, files, "delivered copies")
+
+    def _borrow(self, task: Task, facts: Manifest) -> Restored | None:
+        """From another task that was given the same, by copies."""
+        for directory, theirs in self.traces.find(task, facts):
+            ours = msgspec.structs.replace(
+                theirs,
+                task=task.name,
+                inputs=facts.inputs,
+                inputs_checksum=facts.inputs_checksum,
+                overrides=facts.overrides,
+            )
+            files = {path: directory / path for path in theirs.output_files()}
+            found = self._assemble(task, ours, files, theirs.task)
+            if found is not None:
+                return found
+        return None
+
+    def _assemble(self, task: Task, manifest: Manifest, files: Mapping[str, Path], source: str) -> Restored | None:
+        """Publish copies of files as a task's outputs, if they are what the manifest records."""
+        with self.recorder.temporary(task) as out:
+            try:
+                for path, file in files.items():
+                    if path.endswith("/"):
+                        (out / path).mkdir(parents=True, exist_ok=True)
+                        continue
+                    (out / path).parent.mkdir(parents=True, exist_ok=True)
+                    copy(file, out / path)
+            except OSError:  # its owner runs at this moment, or the disk is full: no reason to fail
+                return None
+            self.digests.settle(out / path for path in files)
+            if not generations.is_whole(out, manifest, self.digests):
+                return None
+            write_manifest(out, manifest)
+            kept = self.recorder.publish(task, out, manifest.outputs)
+        return Restored(manifest, source, kept)

@@ -1,0 +1,244 @@
+"""The process that runs Python stages, job after job: `python -m mediabuild.execution.worker REQUESTS REPLIES`.
+
+It speaks JSON lines over two pipes of its own, so that nothing a stage prints can confuse it: stdout
+and stderr go to the log file that each request names. When the pipe of requests closes, the run is
+over or dead, and the worker ends itself and all that it started.
+
+Not here: starting and choosing workers (`workers`), publishing what a stage made (`executor`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import os
+import queue
+import resource
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+
+from mediabuild.errors import MediabuildError
+from mediabuild.machine.interpreter import site_packages
+from mediabuild.pipeline.loading import load_stage
+from mediabuild.stage import Context, Lookup, ModelRef, Stage
+from mediabuild.units import Units, look
+
+PROTOCOL = 2
+PROGRESS_EVERY_S = 0.5
+
+
+class Request(msgspec.Struct):
+    """Run one stage: everything that its context needs, as plain values."""
+
+    task: str
+    stage: str
+    job: str
+    file: str
+    code: str
+    params: dict[str, Any]
+    out: str
+    sources: dict[str, dict[str, str]]
+    outputs: dict[str, str]
+    device: str
+    project_dir: str
+    models: dict[str, str | None]
+    model_digests: dict[str, str]
+    threads: int
+    log: str
+    units: str
+    reuse_units: bool
+    keep_units: bool
+    checksum: str
+    protocol: int = PROTOCOL
+
+
+class Reply(msgspec.Struct, omit_defaults=True):
+    """A message (`progress`, `warning`, `model_loading`) or the end of a request (`done`, `failed`)."""
+
+    kind: str
+    fields: dict[str, Any] = {}
+
+
+class Worker:
+    """Runs requests one after another and keeps what they loaded."""
+
+    def __init__(self, replies: IO[bytes]) -> None:
+        self.replies = replies
+        self.stages: dict[tuple[str, str], Stage] = {}
+        self.caches: dict[str, tuple[str, dict[str, Any]]] = {}
+        self._last_progress = 0.0
+
+    def send(self, kind: str, fields: dict[str, Any]) -> None:
+        """Send a reply; progress at most twice a second."""
+        if kind == "progress":
+            if time.monotonic() - self._last_progress < PROGRESS_EVERY_S:
+                return
+            self._last_progress = time.monotonic()
+        self.replies.write(msgspec.json.encode(Reply(kind, fields)) + b"\n")
+        self.replies.flush()
+
+    def serve(self, request: Request) -> None:
+        """Run one request and reply, whatever the stage does."""
+        _redirect_output(Path(request.log))
+        try:
+            if request.protocol != PROTOCOL:
+                raise MediabuildError(
+                    f"worker: protocol {request.protocol}, expected {PROTOCOL}", "reinstall mediabuild"
+                )
+            self.send("done", self._run(request))
+        except MediabuildError as error:
+            self.send("failed", {"message": error.message, "hint": error.hint})
+        except Exception as error:  # the stage's own bug: its traceback goes to the log
+            traceback.print_exc()
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{Path(place.filename).name}:{place.lineno}"
+            self.send("failed", {"message": f"{where}: {type(error).__name__}: {error}", "hint": "", "crash": True})
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+
+    def _run(self, request: Request) -> dict[str, Any]:
+        declared = self._stage(request)
+        params = msgspec.convert(request.params, declared.params)
+        tools = _versions(declared.tools)
+        given = [Path(path) for files in request.sources.values() for path in files.values()]
+        seen = look(given)
+        kept = Units(
+            Path(request.units),
+            lambda: _scope(request, declared, tools),
+            reuse=request.reuse_units,
+            keep=request.keep_units,
+            holds=lambda: look(given) == seen,
+        )
+        context = Context(
+            stage=request.stage,
+            job=request.job,
+            out=Path(request.out),
+            sources={name: {k: Path(p) for k, p in files.items()} for name, files in request.sources.items()},
+            outputs=request.outputs,
+            device=request.device,
+            project_dir=Path(request.project_dir),
+            stage_dir=Path(request.file).parent,
+            models={name: ModelRef(name, Path(path) if path else None) for name, path in request.models.items()},
+            threads=request.threads,
+            cache=self._cache(request),
+            kept=kept,
+            report=self.send,
+        )
+        assert declared.run is not None
+        try:
+            returned = declared.run(context, params)
+            kept.complete()
+        finally:
+            kept.close()
+        usage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return {
+            "returned": _names(returned),
+            "device_used": context.device_used,
+            "tools": tools,
+            "peak_memory_bytes": usage * (1 if sys.platform == "darwin" else 1024),
+            "units": kept.made + kept.reused,
+            "units_reused": kept.reused,
+            "units_spared_s": round(kept.spared_s, 3),
+        }
+
+    def _stage(self, request: Request) -> Stage:
+        key = (request.file, request.code)
+        if key not in self.stages:
+            self.stages[key] = load_stage(Path(request.file))
+        return self.stages[key]
+
+    def _cache(self, request: Request) -> dict[str, Any]:
+        """What the stage keeps between jobs; dropped when its code or its models changed."""
+        facts = f"{request.code} {request.device} {sorted(request.model_digests.items())}"
+        known = self.caches.get(request.file)
+        if known is None or known[0] != facts:
+            self.caches[request.file] = (facts, {})
+        return self.caches[request.file][1]
+
+
+def _scope(request: Request, declared: Stage, tools: dict[str, str]) -> list[Any] | None:
+    """What all units of a request follow from; which of several GPUs it is makes no difference.
+
+    Versions of packages and the number of threads are no reason to run a stage again, but they may change the last
+    bits of a result: what is put together of units is of one kind.
+
+    Returns:
+        None where a model's bytes aren't known.
+    """
+    models: dict[str, str] | None = request.model_digests
+    if models and not all(models.values()):  # a hub's model, which the stage has fetched by now
+        models = _digests_now(request, declared)
+    if models is None or not all(models.values()):
+        return None
+    device = request.device.partition(":")[0]
+    return [request.stage, request.code, request.params, device, models, tools, request.threads]
+
+
+def _digests_now(request: Request, declared: Stage) -> dict[str, str] | None:
+    """The digests of the models that are there now; None where they can't be had."""
+    try:
+        from mediabuild.store.digest import Digests  # another interpreter may lack blake3
+
+        root = Path(request.project_dir)
+        lookup = Lookup(Path(request.file).parent, root, site_packages(None))
+        found = declared.models(msgspec.convert(request.params, declared.params), lookup) if declared.models else {}
+        return {n: Digests(root).whole(m.path, request.checksum) if m.path else "" for n, m in found.items()}
+    except (ImportError, OSError, MediabuildError):
+        return None
+
+
+def _names(returned: Any) -> dict[str, list[str]] | None:
+    """A stage's own account of its outputs: name → files, relative to its directory."""
+    if returned is None:
+        return None
+    return {
+        name: [str(f) for f in (files if isinstance(files, (list, tuple)) else [files])]
+        for name, files in returned.items()
+    }
+
+
+def _versions(packages: tuple[str, ...]) -> dict[str, str]:
+    found = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for package in packages:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
+
+
+def _redirect_output(log: Path) -> None:
+    """From here on, whatever is printed (by native libraries too) goes to this file."""
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+
+
+def _read_requests(source: IO[bytes], requests: queue.Queue[Request]) -> None:
+    """Queue requests; when the run is gone, end this process group, in the middle of whatever it does."""
+    for line in source:
+        requests.put(msgspec.json.decode(line, type=Request))
+    os.killpg(os.getpgid(0), signal.SIGKILL)
+
+
+def main() -> None:
+    """Serve requests until the run closes its end."""
+    source = os.fdopen(int(sys.argv[1]), "rb")
+    worker = Worker(os.fdopen(int(sys.argv[2]), "wb"))
+    for number in (1, 2):
+        os.set_inheritable(int(sys.argv[number]), False)
+    requests: queue.Queue[Request] = queue.Queue()
+    threading.Thread(target=_read_requests, args=(source, requests), daemon=True).start()
+    while True:
+        worker.serve(requests.get())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""What must stay as it is for a fresh job to be fresh still: the files and folders that the index watches.
+
+Not here: the index's file (`store.index`), when it is asked (`bulk`).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import msgspec
+
+from mediabuild.freshness.observation import models_of
+from mediabuild.freshness.rebuilder import Rebuilder
+from mediabuild.pipeline.deliveries import deliveries
+from mediabuild.pipeline.model import Given, Task
+from mediabuild.pipeline.paths import WILDCARDS, fixed_part, paths_of
+from mediabuild.pipeline.reserved import MANIFEST_NAME
+from mediabuild.store.manifest import DAY_S, Manifest, find_manifest, known_stats
+from mediabuild.store.stats import ABSENT, Stats, is_still, stats_or_absent
+
+MOST_FOLDERS = 1000  # below one glob or directory: above, looking costs more than the long way
+
+
+class Unsettled(Exception):
+    """Something that a job depends on can't be vouched for by its stats."""
+
+
+class Look:
+    """What the rebuilder looks at for the tasks of one job, which are all fresh.
+
+    Args:
+        watched: path → stats. models: as in the index. names: of the tasks.
+
+    Raises:
+        Unsettled: a task is stale, or a file could have changed without its stats showing it.
+        OSError: a file can't be looked at.
+    """
+
+    def __init__(self, rebuilder: Rebuilder, tasks: list[Task]) -> None:
+        self.rebuilder = rebuilder
+        self.root = rebuilder.pipeline.root
+        self.since = time.time()
+        self.names = [task.name for task in tasks]
+        self.watched: dict[str, Stats] = {}
+        self.models: list[tuple[str, str, str]] = []
+        self.due_ts, self.spared_s = float("inf"), 0.0
+        for folder in ("marks", "tmp", "swap"):
+            self._add(tasks[0].state_dir / folder)
+        for task in tasks:
+            if rebuilder.reasons(task) or rebuilder.left_out(task):
+                raise Unsettled(task.name)
+            self._add_task(task)
+
+    def _add_task(self, task: Task) -> None:
+        manifest = self._add_outputs(task)
+        refreshed = manifest.last_checked_ts != manifest.timestamp
+        self.due_ts = min(self.due_ts, manifest.last_checked_ts + DAY_S if refreshed else 0.0)
+        self.spared_s += manifest.duration_s
+        for copy in deliveries(self.rebuilder.pipeline, task, manifest.output_files()):
+            self._add(self.root / copy)
+        for reference in (reference for references in task.inputs.values() for reference in references):
+            if isinstance(reference, Given):
+                self._add_given(reference)
+            elif self.rebuilder.tasks[reference.task].job != task.job:
+                self._add_outputs(self.rebuilder.tasks[reference.task])
+                self._add(self.rebuilder.tasks[reference.task].state_dir / "marks")
+        if task.stage.declaration is not None and task.stage.declaration.models is not None:
+            params = _text(task.params)
+            self.models.append((task.stage.name, params, _models(self.rebuilder, task.stage.name, params)))
+            for model in models_of(self.rebuilder.pipeline, task.stage, task.params).values():
+                if model.path is not None:
+                    self._add(model.path)
+
+    def _add_outputs(self, task: Task) -> Manifest:
+        manifest, stats = find_manifest(task.directory), known_stats(task.directory)
+        if manifest is None or stats is None:
+            raise Unsettled(task.name)
+        self.watched[_name(self.root, task.directory / MANIFEST_NAME)] = stats
+        for path in manifest.output_files():
+            self._add(task.directory / path)
+        for pattern in task.stage.outputs.values():
+            if "*" not in pattern:
+                self._add(task.directory / pattern)
+        return manifest
+
+    def _add_given(self, given: Given) -> None:
+        self._add(self.root / given.pattern)
+        for choice in given.globs:
+            if WILDCARDS.search(choice):
+                for folder in _listed(self.root, choice):
+                    self._add_folder(self.root / folder)
+            else:
+                self._add(self.root / choice)
+        for path in paths_of(given, self.root):
+            self._add(self.root / path)
+
+    def _add(self, path: Path) -> None:
+        """A file, a directory with all it holds, or what isn't there."""
+        if path.is_dir():
+            for folder in _folders(path):
+                self._add_folder(folder)
+                for name in os.listdir(folder):
+                    if not (folder / name).is_dir():
+                        self._add_file(folder / name)
+        else:
+            self._add_file(path)
+
+    def _add_file(self, path: Path) -> None:
+        known = self.rebuilder.digests.known(path) if os.path.lexists(path) else (ABSENT, {})
+        if known is None:
+            raise Unsettled(str(path))
+        self.watched[_name(self.root, path)] = known[0]
+
+    def _add_folder(self, folder: Path) -> None:
+        stats = stats_or_absent(folder)
+        if stats != ABSENT and not is_still(stats, self.since):
+            raise Unsettled(str(folder))
+        self.watched[_name(self.root, folder)] = stats
+
+
+def _name(root: Path, path: Path) -> str:
+    """A path as the index has it: relative to the pipeline's folder where it lies below."""
+    return os.fspath(path).removeprefix(os.path.join(root, ""))
+
+
+def _models(rebuilder: Rebuilder, stage: str, params: str) -> str:
+    """What a stage would load with these params (JSON), as text; why not, if it can't be told."""
+    spec = rebuilder.pipeline.stages[stage]
+    try:
+        found = models_of(rebuilder.pipeline, spec, msgspec.json.decode(params))
+    except Exception as error:  # a stage's own function may raise anything
+        return f"{type(error).__name__}: {error}"
+    return _text({name: [model.name, os.fspath(model.path) if model.path else None] for name, model in found.items()})
+
+
+def _text(value: object) -> str:
+    return msgspec.json.encode(value, order="sorted").decode()
+
+
+def _listed(root: Path, pattern: str) -> list[str]:
+    """The folders that a glob lists; what stands before its first wildcard, if that isn't there.
+
+    Raises:
+        Unsettled: they are too many.
+    """
+    fixed = fixed_part(pattern)
+    if not WILDCARDS.search(pattern) or not (root / fixed).is_dir():
+        return [fixed or "."] if WILDCARDS.search(pattern) else [pattern]
+    deep = pattern.count("/") > fixed.count("/") + bool(fixed)
+    return [_name(root, folder) for folder in _folders(root / fixed)] if deep else [fixed or "."]
+
+
+def _folders(folder: Path) -> list[Path]:
+    """A folder and all below it; links are followed, loops cut.
+
+    Raises:
+        Unsettled: they are too many.
+    """
+    found, waiting, seen = [], [folder], set()
+    while waiting:
+        folder = waiting.pop()
+        real = os.path.realpath(folder)
+        if real in seen:
+            continue
+        seen.add(real)
+        found.append(folder)
+        if len(found) > MOST_FOLDERS:
+            raise Unsettled(f"{folder}: more than {MOST_FOLDERS} folders")
+        with os.scandir(folder) as entries:
+            waiting += [Path(entry.path) for entry in entries if entry.is_dir()]
+    return found

@@ -1,0 +1,224 @@
+"""Reading `pipeline.toml`: every mistake at once, each with its table and key and the nearest name.
+
+Not here: jobs and tasks (`graph`). The tables below are also where the editor's schema comes from.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mediabuild.errors import PipelineError
+from mediabuild.pipeline.loading import load_stage, stage_files
+from mediabuild.pipeline.mistakes import Mistakes, nearest
+from mediabuild.pipeline.model import Pipeline, Resources, StageSpec
+from mediabuild.pipeline.params import _matrix, _stage_params, check_params
+from mediabuild.pipeline.placeholders import _check_command
+from mediabuild.pipeline.references import _check_references, canonical_order
+from mediabuild.pipeline.tables import TABLES, CacheTable, JobTable, PipelineTable, ResourcesTable, StageTable
+from mediabuild.stage import Stage
+
+STAGE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
+
+
+def load_pipeline(file: Path, *, commands: tuple[str, ...] = ()) -> Pipeline:
+    """Read and check a pipeline file.
+
+    Args:
+        file: the `pipeline.toml`.
+        commands: words that no stage may be called, since they are commands.
+
+    Raises:
+        PipelineError: with all mistakes, each *table.key: what*, and the nearest name that exists.
+    """
+    document = _parse(file)
+    mistakes = Mistakes(file.name)
+    for key in document.keys() - set(TABLES):
+        mistakes.add(key, "unknown table", nearest(key, TABLES))
+    table = document.get("pipeline", {})
+    values = mistakes.fields("pipeline", table, PipelineTable)
+    if isinstance(table, dict) and "sources" not in table:
+        mistakes.add("pipeline.sources", "missing", 'sources = ["media/*.mp4"]')
+    root = file.parent.absolute()
+    stages = _stages(root, document.get("stages", {}), mistakes, commands)
+    _check_references(stages, mistakes)
+    job_params = _job_params(document.get("jobs", {}), stages, mistakes)
+    order = canonical_order(stages, mistakes)
+    cache = mistakes.fields("cache", document.get("cache", {}), CacheTable)
+    mistakes.raise_if_any()
+    sources = values["sources"]
+    return Pipeline(
+        root=root,
+        file=file,
+        sources=tuple([sources] if isinstance(sources, str) else sources),
+        jobs_dir=root / values.get("jobs_dir", "jobs"),
+        device=values.get("device", "auto"),
+        checksum=values.get("checksum", "blake3"),
+        stages={name: stages[name] for name in order},
+        job_params=job_params,
+        resources=_amounts(values.get("resources")),
+        cache_bytes=CacheTable(**cache).max_gb * 1e9,
+    )
+
+
+def _parse(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PipelineError(f"{file.name}: not found in {file.parent.absolute()}", "mediabuild init") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise PipelineError(f"{file.name}: {error}") from None
+
+
+def _amounts(table: ResourcesTable | None) -> dict[str, float]:
+    if table is None:
+        return {}
+    return {key: value for key, value in msgspec.structs.asdict(table).items() if value is not None}
+
+
+def _stages(root: Path, tables: Any, mistakes: Mistakes, commands: tuple[str, ...]) -> dict[str, StageSpec]:
+    if not isinstance(tables, dict) or not tables:
+        mistakes.add("stages", "no stage is declared", "[stages.demux]")
+        return {}
+    files, specs = stage_files(root), {}
+    for name, table in tables.items():
+        where = f"stages.{name}"
+        if not STAGE_NAME.match(name):
+            mistakes.add(where, "a stage's name is letters, digits, _ and -")
+            continue
+        if name in commands:
+            mistakes.add(
+                where, f"{name!r} is a command; name the stage otherwise", f'[stages.my_{name}] uses = "{name}"'
+            )
+            continue
+        spec = _stage(root, name, mistakes.fields(where, table, StageTable), files, mistakes)
+        if spec is not None:
+            specs[name] = spec
+    return specs
+
+
+def _stage(
+    root: Path, name: str, table: dict[str, Any], files: Mapping[str, Path], mistakes: Mistakes
+) -> StageSpec | None:
+    where = f"stages.{name}"
+    command, uses = table.get("command"), table.get("uses") or name
+    declaration, file = None, None
+    if command is None:
+        if uses not in files:
+            mistakes.add(where, f"there is no stage {uses!r}", nearest(uses, files))
+            return None
+        file = files[uses]
+        try:
+            declaration = load_stage(file)
+        except PipelineError as error:
+            mistakes.add(where, str(error))
+            return None
+        if table.get("outputs"):
+            mistakes.add(f"{where}.outputs", f"the stage {uses!r} declares its own outputs")
+        _check_inputs(where, table.get("inputs", {}), declaration, mistakes)
+    elif table.get("uses"):
+        mistakes.add(f"{where}.uses", "a stage has either a command or a file")
+    outputs = dict(declaration.outputs) if declaration else table.get("outputs", {})
+    _check_outputs(where, outputs, mistakes)
+    outputs = {name: os.path.normpath(path) for name, path in outputs.items()}
+    matrix = _matrix(where, table.get("matrix", {}), mistakes)
+    params = _stage_params(where, table.get("params", {}), matrix, declaration, mistakes)
+    if table.get("temp") and table.get("deliver"):
+        mistakes.add(f"{where}.temp", "what is delivered must stay", "remove temp or deliver")
+    if command is not None:
+        _check_command(where, command, table.get("inputs", {}), outputs, {**params, **matrix}, mistakes)
+    return StageSpec(
+        name=name,
+        inputs=table.get("inputs", {}),
+        outputs=outputs,
+        params=params,
+        matrix=matrix,
+        command=tuple(command or ()),
+        file=file,
+        own=file is not None and file.parent == root / "stages",
+        declaration=declaration,
+        python=_interpreter(where, root, table.get("python"), declaration, mistakes),
+        resources=_resources(where, table.get("resources"), mistakes),
+        deliver=_deliver(where, table.get("deliver"), mistakes),
+        timeout_s=table.get("timeout_s"),
+        collect=table.get("collect", False),
+        temp=table.get("temp", False),
+    )
+
+
+def _check_inputs(where: str, given: Mapping[str, str], declaration: Stage, mistakes: Mistakes) -> None:
+    known = {**declaration.inputs, **declaration.optional}
+    for name in given.keys() - known.keys():
+        mistakes.add(f"{where}.inputs.{name}", "the stage has no such input", nearest(name, known))
+    for name in declaration.inputs.keys() - given.keys():
+        mistakes.add(f"{where}.inputs.{name}", f"missing: {declaration.inputs[name]}")
+
+
+def _check_outputs(where: str, outputs: Mapping[str, str], mistakes: Mistakes) -> None:
+    for name, path in outputs.items():
+        parts = path.split("/")
+        if path.startswith(("/", "~")) or ".." in parts or not path.strip("./") or "\x00" in path:
+            mistakes.add(f"{where}.outputs.{name}", f"{path!r} leads outside the stage's directory")
+        elif parts[0] == "manifest.json":
+            mistakes.add(f"{where}.outputs.{name}", "manifest.json is the manifest's name")
+    taken: dict[str, str] = {}
+    for name, path in ((name, os.path.normpath(path)) for name, path in outputs.items()):
+        clash = next(
+            (n for n, p in taken.items() if (path + "/").startswith(p + "/") or (p + "/").startswith(path + "/")), None
+        )
+        if clash:
+            mistakes.add(f"{where}.outputs.{name}", f"{path!r} overlaps the output {clash!r}")
+        taken[name] = path
+
+
+def _interpreter(
+    where: str, root: Path, given: str | None, declaration: Stage | None, mistakes: Mistakes
+) -> Path | None:
+    if given is None:
+        return None
+    path = root / Path(given).expanduser()
+    python = path / "bin" / "python" if path.is_dir() else path
+    if not python.is_file():
+        separates = declaration is not None and "demucs" in declaration.tools
+        made_by = f"{sys.executable} -m mediabuild.machine.install separator" if separates else "python3 -m venv"
+        mistakes.add(f"{where}.python", f"no interpreter at {given}", f"{made_by} {given}")
+    return python
+
+
+def _resources(where: str, table: ResourcesTable | None, mistakes: Mistakes) -> Resources:
+    amounts = _amounts(table)
+    for key, value in amounts.items():
+        if value < 0:
+            mistakes.add(f"{where}.resources.{key}", "must not be negative")
+    return Resources(**amounts)  # type: ignore[arg-type]
+
+
+def _deliver(where: str, prefix: str | None, mistakes: Mistakes) -> str | None:
+    if prefix is not None and (prefix.startswith(("/", "~")) or ".." in prefix.split("/")):
+        mistakes.add(f"{where}.deliver", f"{prefix!r} leads outside the project")
+    return prefix
+
+
+def _job_params(
+    tables: Any, stages: Mapping[str, StageSpec], mistakes: Mistakes
+) -> dict[str, dict[str, dict[str, Any]]]:
+    jobs: dict[str, dict[str, dict[str, Any]]] = {}
+    for job, table in tables.items() if isinstance(tables, dict) else ():
+        where = f'jobs."{job}"'
+        jobs[job] = {}
+        for stage, params in mistakes.fields(where, table, JobTable).get("params", {}).items():
+            if stage not in stages:
+                mistakes.add(f"{where}.params.{stage}", "there is no such stage", nearest(stage, stages))
+                continue
+            if stages[stage].collect:
+                mistakes.add(f"{where}.params.{stage}", "a collect stage is of no single job", f"[stages.{stage}]")
+                continue
+            jobs[job][stage] = check_params(f"{where}.params.{stage}", params, stages[stage], mistakes)
+    return jobs

@@ -1,0 +1,77 @@
+"""Mistakes of a user: collected, so that all are said at once, each with the nearest name that exists.
+
+Not here: what is right (`config`, `references`, `params` …).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from mediabuild.errors import PipelineError
+
+NAMES_SHOWN = 20
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`did you mean 'demux'?`, or the list of what there is (the first of them), or nothing."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    shown = ", ".join(names[:NAMES_SHOWN]) + (" …" if len(names) > NAMES_SHOWN else "")
+    return f"there is: {shown}" if names else ""
+
+
+class Mistakes:
+    """Collects what is wrong, so that all of it can be said at once."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.found: list[str] = []
+
+    def add(self, where: str, what: str, hint: str = "") -> None:
+        """Note a mistake: `where` is its table and key."""
+        self.found.append(f"{where}: {what}" + (f" ({hint})" if hint else ""))
+
+    def raise_if_any(self) -> None:
+        """Raise them all as one PipelineError."""
+        if not self.found:
+            return
+        if len(self.found) == 1:
+            raise PipelineError(f"{self.file}: {self.found[0]}")
+        lines = "\n".join(f"  {line}" for line in self.found)
+        raise PipelineError(f"{self.file}: {len(self.found)} mistakes\n{lines}")
+
+    def fields(self, where: str, table: Any, kind: type[msgspec.Struct]) -> dict[str, Any]:
+        """The table's good values, after noting its unknown keys and wrong values one by one."""
+        if not isinstance(table, dict):
+            self.add(where, f"expected a table, got {toml_type(table)}")
+            return {}
+        known = {f.encode_name: f for f in msgspec.structs.fields(kind)}
+        good = {}
+        for key, value in table.items():
+            if key not in known:
+                self.add(f"{where}.{key}", "unknown key", nearest(key, known))
+                continue
+            try:
+                good[key] = msgspec.convert(value, known[key].type)
+            except msgspec.ValidationError as error:
+                self.add(f"{where}.{key}", sentence(error))
+        return good
+
+
+def sentence(error: msgspec.ValidationError) -> str:
+    """msgspec's message in the words of a TOML file."""
+    text = str(error).replace(" - at `$`", "").replace("`object`", "a table").replace("`null`", "nothing")
+    return re.sub(r" - at `\$\.?(.*)`", r" at \1", text)[:1].lower() + re.sub(r" - at `\$\.?(.*)`", r" at \1", text)[1:]
+
+
+def toml_type(value: Any) -> str:
+    """The TOML word for a value's type."""
+    names = {dict: "a table", list: "a list", str: "a string", bool: "a boolean", int: "an integer", float: "a float"}
+    return names.get(type(value), type(value).__name__)

@@ -1,0 +1,196 @@
+"""The words of the project as plain data: pipeline, stage, job, task, reason.
+
+Not here: anything that touches a file. `config` reads the pipeline, `graph` makes tasks of it,
+`rebuilder` finds reasons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from mediabuild.pipeline.reserved import STATE_DIR
+from mediabuild.stage import Stage
+
+ReasonKind = Literal["never_run", "stage", "params", "device", "inputs", "model", "outputs", "forced"]
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """One fact that makes a stage stale.
+
+    Args:
+        kind: one of the kinds of docs/DESIGN.md.
+        name: the field or the file: `beam_size`, `terms: glossary/main.csv`; may be empty.
+        was: the recorded value, as text; None where there was none.
+        now: the present value, as text; None where there is none.
+    """
+
+    kind: ReasonKind
+    name: str = ""
+    was: str | None = None
+    now: str | None = None
+
+    def __str__(self) -> str:
+        subject = f"{self.kind}.{self.name}" if self.name else self.kind
+        if self.kind in ("inputs", "outputs"):  # files: the digests are for machines
+            return f"{subject} {'changed' if self.was else self.now or ''}".rstrip()
+        if self.was is None:
+            return f"{subject}: {self.now}" if self.now is not None else subject
+        return f"{subject}: {self.was} → {self.now if self.now is not None else '(removed)'}"
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a stage needs of the machine while it runs; a thread budget follows from `cpu`."""
+
+    cpu: int = 1
+    gpu: int = 0
+    memory_gb: float = 0.0
+
+
+@dataclass(frozen=True)
+class StageSpec:
+    """A stage of the pipeline: its table in `pipeline.toml` and its declaration, resolved.
+
+    Args:
+        name: its name in `pipeline.toml`.
+        inputs: input name → reference (`source`, `demux.audio`, `?./glossary/*.csv`).
+        outputs: output name → file name, `*` for any number of files.
+        params: effective params for every job, before the job's table and the command line.
+        matrix: key → values; one task for each combination.
+        command: argv with placeholders, for a command stage; empty for a Python stage.
+        file: the stage's Python file; None for a command stage.
+        own: the file lies in `stages/` beside the pipeline: judged by its digest, not its version.
+        declaration: what the file declares; None for a command stage.
+        python: the interpreter of its worker; None for mediabuild's own.
+        deliver: where copies of the outputs go, a prefix below the project; None for nowhere.
+        timeout_s: seconds after which a run is stopped; None for never.
+        collect: one task over all jobs, instead of one for each.
+        temp: its outputs are deleted once all that read them are up to date.
+    """
+
+    name: str
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+    params: Mapping[str, Any]
+    matrix: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    command: tuple[str, ...] = ()
+    file: Path | None = None
+    own: bool = False
+    declaration: Stage | None = None
+    python: Path | None = None
+    resources: Resources = Resources()
+    deliver: str | None = None
+    timeout_s: float | None = None
+    collect: bool = False
+    temp: bool = False
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The accelerators it can use; not empty means that its device is compared."""
+        return self.declaration.devices if self.declaration else ()
+
+    @property
+    def heavy(self) -> bool:
+        """Whether it wants a worker of its own kind."""
+        return bool(self.declaration and self.declaration.heavy)
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """`pipeline.toml`, checked, in the canonical order of its stages.
+
+    Args:
+        root: the folder of the file; paths in it are relative to here.
+        sources: globs, `!` in front of an exclusion.
+        job_params: job → stage → params of that job's table.
+        cache_bytes: how much the kept generations may take.
+    """
+
+    root: Path
+    file: Path
+    sources: tuple[str, ...]
+    jobs_dir: Path
+    device: str
+    checksum: str
+    stages: Mapping[str, StageSpec]
+    job_params: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    resources: Mapping[str, float]
+    cache_bytes: float
+
+
+@dataclass(frozen=True)
+class Produced:
+    """An input that another task makes: its task, the output's name (None: all of them), the task's job."""
+
+    task: str
+    output: str | None
+    job: str
+    key: str = ""  # the job and matrix value under which a fan-in hands it over; empty otherwise
+
+
+@dataclass(frozen=True)
+class Given:
+    """An input that is there: a path or glob below `root`, or the job's source.
+
+    Args:
+        pattern: relative to the pipeline's folder, or absolute, as the user reads it.
+        globs: the pattern with its brace sets expanded; empty when it is the path itself.
+        optional: it may match nothing.
+        label: what stands for it in manifests when it lies outside the pipeline's folder.
+    """
+
+    pattern: str
+    globs: tuple[str, ...] = ()
+    optional: bool = False
+    label: str = ""
+
+
+Reference = Produced | Given
+
+
+@dataclass(frozen=True, repr=False)
+class Task:
+    """One stage of one job, and of one matrix value.
+
+    Args:
+        name: `translate:ep01:es`, doit's name for it too.
+        job: the job's name; `.all` for the task of a `collect` stage.
+        directory: where its outputs and its manifest live.
+        job_dir: the job's directory.
+        inputs: input name → what it refers to.
+        params: the effective params, plain values.
+        overrides: the part of `params` that came from the command line.
+        value: the matrix value(s), joined with `-`; empty without a matrix.
+        device: the device that the pipeline or `--device` asks for: `auto`, `cpu`, `cuda:1` …
+        needs: names of the tasks that make its inputs, as far as they are brought along.
+    """
+
+    name: str
+    stage: StageSpec
+    job: str
+    directory: Path
+    job_dir: Path
+    inputs: Mapping[str, tuple[Reference, ...]]
+    params: Mapping[str, Any]
+    overrides: Mapping[str, Any]
+    value: str
+    device: str
+    needs: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"Task({self.name!r})"
+
+    @property
+    def key(self) -> str:
+        """A file name for what belongs to this task under the job's `.mediabuild`."""
+        return f"{self.stage.name}@{self.directory.name}" if self.value else self.stage.name
+
+    @property
+    def state_dir(self) -> Path:
+        """The job's directory for everything that is no output."""
+        return self.job_dir / STATE_DIR

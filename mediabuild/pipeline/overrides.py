@@ -1,0 +1,103 @@
+"""NAME=VALUE on the command line: which stage's param is meant, and what its text says.
+
+Not here: doit's own variables; it hands them over as a dict.
+"""
+
+from __future__ import annotations
+
+import tomllib
+import typing
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from mediabuild.pipeline.mistakes import Mistakes, nearest, sentence
+from mediabuild.pipeline.model import Pipeline, StageSpec
+from mediabuild.pipeline.params import matrix_values
+
+
+def with_matrix_overrides(pipeline: Pipeline, variables: Mapping[str, str]) -> tuple[Pipeline, dict[str, str]]:
+    """The pipeline with the matrices that the command line names, and the variables that are left.
+
+    `translate.language=es,fr` (or `language=es,fr`) replaces a matrix's values for this run; nothing
+    after the `=` leaves the stage without tasks.
+    """
+    stages, left = dict(pipeline.stages), {}
+    mistakes = Mistakes("command line")
+    for variable, text in variables.items():
+        stage, _, key = variable.rpartition(".")
+        owners = [spec for spec in stages.values() if key in spec.matrix and stage in ("", spec.name)]
+        if not owners:
+            left[variable] = text
+        values = matrix_values(variable, [word.strip() for word in text.split(",") if word.strip()], mistakes)
+        for spec in owners:
+            stages[spec.name] = replace(spec, matrix={**spec.matrix, key: values})
+    mistakes.raise_if_any()
+    return replace(pipeline, stages=stages), left
+
+
+def stage_overrides(
+    pipeline: Pipeline, variables: Mapping[str, str], *, allow_unknown: bool = False
+) -> dict[str, dict[str, Any]]:
+    """Stage → param → value.
+
+    Args:
+        variables: `transcribe.beam_size` or, where one stage alone has it, `beam_size` → text.
+        allow_unknown: leave out names that no stage has; the dodo file may read them.
+
+    Raises:
+        PipelineError: an unknown or ambiguous name, a value of the wrong type; all at once.
+    """
+    mistakes = Mistakes("command line")
+    found: dict[str, dict[str, Any]] = {}
+    params = {spec.name: _param_names(spec) for spec in pipeline.stages.values()}
+    dotted = [f"{stage}.{name}" for stage, names in params.items() for name in names]
+    for variable, text in variables.items():
+        stage, dot, name = variable.rpartition(".")
+        owners = [stage] if dot and name in params.get(stage, ()) else []
+        if not dot:
+            owners = [owner for owner, names in params.items() if name in names]
+        if len(owners) > 1:
+            mistakes.add(variable, "several stages have it", ", ".join(f"{owner}.{name}" for owner in owners))
+        elif owners:
+            spec = pipeline.stages[owners[0]]
+            found.setdefault(spec.name, {})[name] = _value(variable, text, spec, name, mistakes)
+        elif not allow_unknown:
+            mistakes.add(variable, "no stage has such a param", nearest(variable, dotted if dot else _bare(params)))
+    mistakes.raise_if_any()
+    return found
+
+
+def _bare(params: Mapping[str, list[str]]) -> list[str]:
+    return sorted({name for names in params.values() for name in names})
+
+
+def _param_names(spec: StageSpec) -> list[str]:
+    return [name for name in spec.params if name not in spec.matrix]
+
+
+def _value(variable: str, text: str, spec: StageSpec, name: str, mistakes: Mistakes) -> Any:
+    """The text as the param's type wants it; lists and tables as in TOML."""
+    kind = _type_of(spec, name)
+    for candidate in (text, _toml(text)):
+        try:
+            return msgspec.convert(candidate, kind, strict=False)
+        except msgspec.ValidationError as error:
+            problem = sentence(error)
+    mistakes.add(variable, problem)
+    return None
+
+
+def _type_of(spec: StageSpec, name: str) -> Any:
+    if spec.declaration is None:
+        return type(spec.params[name])
+    return typing.get_type_hints(spec.declaration.params, include_extras=True)[name]
+
+
+def _toml(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

@@ -1,0 +1,86 @@
+"""Paths and globs as the pipeline writes them: braces, wildcards, what they match now, names on disk.
+
+Not here: which recordings are jobs (`sources`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import itertools
+import os
+import re
+from pathlib import Path
+
+from mediabuild.pipeline.mistakes import Mistakes
+from mediabuild.pipeline.model import Given, Pipeline
+
+RESERVED = re.compile(r"[%:=*\x00-\x1f\x7f]")
+WILDCARDS = re.compile(r"[*?\[{]")
+
+
+def encode_name(text: str) -> str:
+    """A job's or value's name for doit and for the disk: `% : = *` and control characters become `%XX`.
+
+    The mapping is one to one, since `%` itself is encoded.
+    """
+    return RESERVED.sub(lambda match: f"%{ord(match[0]):02X}", text)
+
+
+def expand_braces(pattern: str) -> list[str]:
+    """`a.{mp4,mkv}` → `a.mp4`, `a.mkv`; several sets multiply, nothing nests, `{job}` is no set."""
+    parts = re.split(r"\{([^{}]*,[^{}]*)\}", pattern)
+    choices = [part.split(",") if index % 2 else [part] for index, part in enumerate(parts)]
+    return ["".join(chosen) for chosen in itertools.product(*choices)]
+
+
+def fixed_part(pattern: str) -> str:
+    """The leading folders of a glob that hold no wildcard: `media/**/*.mp4` → `media`."""
+    folders = pattern.split("/")[:-1]
+    fixed = itertools.takewhile(lambda folder: not WILDCARDS.search(folder), folders)
+    return "/".join(fixed)
+
+
+def _given(text: str, job: str, optional: bool, root: Path) -> Given:
+    path = os.path.normpath(text.replace("{job}", job))
+    if not WILDCARDS.search(text.replace("{job}", "")) or os.path.exists(root / path):
+        return Given(pattern=path, optional=optional)
+    # braces before the job's name goes in, which may hold braces of its own
+    choices = (os.path.normpath(choice.replace("{job}", glob.escape(job))) for choice in expand_braces(text))
+    return Given(pattern=path, globs=tuple(choices), optional=optional)
+
+
+def _check_apart(where: str, given: Given, pipeline: Pipeline, mistakes: Mistakes) -> None:
+    """A path may neither hold the jobs directory, which every run changes, nor lie in it."""
+    path, jobs = (os.path.normpath(p) for p in (pipeline.root / given.pattern, pipeline.jobs_dir))
+    if given.globs:
+        path = os.path.normpath(pipeline.root / fixed_part(given.pattern))
+        holds = False
+    else:
+        holds = (jobs + "/").startswith(path.rstrip("/") + "/")
+    if holds or (path + "/").startswith(jobs + "/"):
+        mistakes.add(where, f"{given.pattern} and the jobs directory overlap", "read a stage's output as STAGE.OUTPUT")
+
+
+def _is_there(given: Given, root: Path) -> bool:
+    """Whether something matches, or may: what can't be looked at is reported when its stage is."""
+    try:
+        return bool(paths_of(given, root))
+    except OSError:
+        return True
+
+
+def paths_of(given: Given, root: Path) -> list[str]:
+    """What a path or glob matches now, sorted; relative to `root` unless it is absolute.
+
+    Raises:
+        OSError: the glob's folder can't be listed, which isn't the same as empty.
+    """
+    if not given.globs:
+        return [given.pattern] if os.path.lexists(root / given.pattern) else []
+    found = (glob.glob(choice, root_dir=root, recursive=True) for choice in given.globs)
+    paths = sorted({os.path.normpath(path) for paths in found for path in paths})
+    for choice in given.globs if not paths else ():
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            os.listdir(root / fixed_part(choice))
+    return paths

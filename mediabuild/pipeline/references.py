@@ -1,0 +1,78 @@
+"""References between stages: `STAGE.OUTPUT`, `STAGE`, `source`, a path; and the order that follows from them.
+
+Not here: the tasks that a reference stands for (`tasks`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mediabuild.pipeline.mistakes import Mistakes, nearest
+from mediabuild.pipeline.model import StageSpec
+
+
+def split_reference(text: str) -> tuple[str, str | None]:
+    """`demux.audio` → (`demux`, `audio`); `demux` → (`demux`, None)."""
+    stage, _, output = text.partition(".")
+    return stage, output or None
+
+
+def is_path(reference: str) -> bool:
+    """Whether an input's reference is a path or glob; those have a `/`."""
+    return "/" in reference
+
+
+def needed_stages(spec: StageSpec) -> list[str]:
+    """The stages whose outputs a stage reads, as its table names them."""
+    references = [text.removeprefix("?") for text in spec.inputs.values()]
+    return [split_reference(text)[0] for text in references if not is_path(text) and text != "source"]
+
+
+def _check_references(stages: Mapping[str, StageSpec], mistakes: Mistakes) -> None:
+    for spec in stages.values():
+        if spec.collect:
+            _check_collect(spec, mistakes)
+        for name, reference in spec.inputs.items():
+            text = reference.removeprefix("?")
+            where = f"stages.{spec.name}.inputs.{name}"
+            if text == "source" or is_path(text):
+                continue
+            producer, output = split_reference(text)
+            if producer not in stages:
+                hint = nearest(producer, [*stages, "source"])
+                mistakes.add(where, f"no stage makes {text!r}", hint + "; a path needs a /, such as ./" + text)
+            elif output is not None and output not in stages[producer].outputs:
+                mistakes.add(where, f"{producer!r} has no output {output!r}", nearest(output, stages[producer].outputs))
+
+
+def _check_collect(spec: StageSpec, mistakes: Mistakes) -> None:
+    """What belongs to one job can't stand in a stage over all of them."""
+    where = f"stages.{spec.name}"
+    for name, reference in spec.inputs.items():
+        if reference.removeprefix("?") == "source":
+            mistakes.add(f"{where}.inputs.{name}", "a collect stage has no source of its own", "read STAGE.OUTPUT")
+    texts = {f"inputs.{name}": text for name, text in spec.inputs.items()} | {"deliver": spec.deliver or ""}
+    for key, text in {**texts, "command": " ".join(spec.command)}.items():
+        if "{job}" in text:
+            mistakes.add(f"{where}.{key}", "a collect stage is of no single job: {job} can't stand here")
+
+
+def canonical_order(stages: Mapping[str, StageSpec], mistakes: Mistakes) -> list[str]:
+    """Topological, ties in the order of the file; a cycle is noted as a mistake."""
+    waiting = {name: {n for n in needed_stages(spec) if n in stages} for name, spec in stages.items()}
+    order: list[str] = []
+    while waiting:
+        ready = next((name for name, needs in waiting.items() if not needs - set(order)), None)
+        if ready is None:
+            mistakes.add("stages", f"a cycle: {_cycle(waiting, set(order))}")
+            return [*order, *waiting]
+        order.append(ready)
+        del waiting[ready]
+    return order
+
+
+def _cycle(waiting: Mapping[str, set[str]], done: set[str]) -> str:
+    path = [next(iter(waiting))]
+    while len(set(path)) == len(path):
+        path.append(sorted(waiting[path[-1]] - done)[0])
+    return " → ".join(reversed(path[path.index(path[-1]) :]))

@@ -1,0 +1,108 @@
+"""Sources: which recordings the globs match, and the jobs that are named after them.
+
+Not here: the tasks of a job (`tasks`), jobs whose recording is gone (`freshness.orphans`).
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from mediabuild.pipeline.mistakes import Mistakes, nearest
+from mediabuild.pipeline.model import Given, Pipeline
+from mediabuild.pipeline.paths import WILDCARDS, encode_name, expand_braces, fixed_part
+from mediabuild.pipeline.reserved import ALL_JOBS, STATE_DIR
+
+RESERVED_JOBS = (STATE_DIR, ALL_JOBS)
+
+
+def find_sources(
+    pipeline: Pipeline, given: Iterable[str] = (), known: Mapping[str, Given] | None = None
+) -> dict[str, Given]:
+    """Job name → its source, sorted by name.
+
+    Args:
+        given: files named on the command line, instead of the pipeline's globs.
+        known: jobs that are there though their recordings may not be; no recording is missed then.
+
+    Raises:
+        PipelineError: nothing matches, two sources have one name, or a job would lie in another's stage.
+    """
+    mistakes = Mistakes(pipeline.file.name)
+    found = _matches(pipeline, tuple(given), mistakes if known is None else Mistakes(""))
+    jobs: dict[str, Given] = {}
+    for path, base in sorted(found.items()):
+        job = _job_name(path, base)
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            mistakes.add("pipeline.sources", f"the name of {os.fsencode(path)!r} is not UTF-8", "rename it")
+            continue
+        label = os.path.relpath(path, base) if os.path.isabs(path) else path
+        if job in jobs:
+            mistakes.add("pipeline.sources", f"two sources are called {job!r}: {jobs[job].pattern} and {path}")
+        jobs[job] = Given(pattern=path, label=label)
+    jobs = {**(known or {}), **jobs}
+    _check_nesting(jobs, pipeline, mistakes)
+    if not jobs and not mistakes.found:
+        mistakes.add("pipeline.sources", f"no recording matches {', '.join(pipeline.sources)}", "put one there")
+    for job in pipeline.job_params.keys() - jobs.keys():
+        if not tuple(given):
+            mistakes.add(f'jobs."{job}"', "no source has this name", nearest(job, jobs))
+    mistakes.raise_if_any()
+    return dict(sorted(jobs.items()))
+
+
+def _matches(pipeline: Pipeline, given: tuple[str, ...], mistakes: Mistakes) -> dict[str, str]:
+    """Path of every source → the folder that its name is relative to."""
+    root, found = str(pipeline.root), {}
+    for path in given:
+        relative = os.path.relpath(Path(path).absolute(), root)
+        path_here = str(Path(path).absolute()) if relative.startswith("..") else relative
+        if not (pipeline.root / path_here).is_file():
+            mistakes.add("--source", f"no such file: {path}")
+        found[path_here] = os.path.dirname(path_here)
+    if given:
+        return found
+    excluded = {p for pattern in pipeline.sources if pattern[0] == "!" for p in matching(pipeline, pattern[1:])}
+    for pattern in (p for p in pipeline.sources if not p.startswith("!")):
+        if not WILDCARDS.search(pattern) or (pipeline.root / pattern).is_file():
+            if not (pipeline.root / pattern).is_file():
+                mistakes.add("pipeline.sources", f"no such file: {pattern}")
+            else:
+                found[os.path.normpath(pattern)] = os.path.dirname(os.path.normpath(pattern))
+            continue
+        base = os.path.normpath(fixed_part(pattern)) if fixed_part(pattern) else ""
+        for path in matching(pipeline, pattern):
+            if path not in excluded and os.path.isfile(os.path.join(root, path)):
+                found[os.path.normpath(path)] = base
+    return found
+
+
+def matching(pipeline: Pipeline, pattern: str) -> list[str]:
+    """All that a glob of `sources` matches now, as it stands there."""
+    choices = expand_braces(pattern)
+    return [p for choice in choices for p in glob.glob(choice, root_dir=pipeline.root, recursive=True)]
+
+
+def _job_name(path: str, base: str) -> str:
+    inside = base and path.startswith(base + "/")  # as nearly always; `relpath` takes its time
+    relative = path[len(base) + 1 :] if inside else os.path.relpath(path, base) if base else path
+    return encode_name(os.path.splitext(relative)[0].replace("../", ""))
+
+
+def _check_nesting(jobs: Mapping[str, Given], pipeline: Pipeline, mistakes: Mistakes) -> None:
+    for job in jobs:
+        parts = job.split("/")
+        if any(part in RESERVED_JOBS for part in parts):
+            mistakes.add(
+                "pipeline.sources", f"the job {job!r} has a name that mediabuild keeps for itself", "rename it"
+            )
+        for count in range(1, len(parts)):
+            parent, child = "/".join(parts[:count]), parts[count].removesuffix(".edited")
+            if parent in jobs and child in pipeline.stages:
+                mistakes.add(
+                    "pipeline.sources", f"the job {job!r} would lie in the stage {child!r} of the job {parent!r}"
+                )

@@ -1,0 +1,70 @@
+"""The tables of `pipeline.toml`, typed and bounded; the editor's schema is made of them.
+
+Not here: checks that need more than one value (`config`, `references`, `params`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+DEVICE = r"^(auto|cpu|mps|cuda(:[0-9]+)?)$"
+TABLES = ("pipeline", "stages", "jobs", "cache")
+Scalar = str | int | float | bool
+
+
+def described(text: str, **bounds: Any) -> msgspec.Meta:
+    """Bounds and a description, which the editor shows."""
+    return msgspec.Meta(description=text, **bounds)
+
+
+class ResourcesTable(msgspec.Struct, forbid_unknown_fields=True):
+    """What a stage needs while it runs, or what the machine has."""
+
+    cpu: Annotated[int | None, described("CPU cores, and so the stage's threads")] = None
+    gpu: Annotated[int | None, described("GPUs")] = None
+    memory_gb: Annotated[float | None, described("memory in GB")] = None
+
+
+class PipelineTable(msgspec.Struct, forbid_unknown_fields=True):
+    """`[pipeline]`"""
+
+    sources: Annotated[list[str] | str, described("Globs of recordings, one job each; `!` excludes")]
+    jobs_dir: Annotated[str, described("Where jobs are kept", min_length=1)] = "jobs"
+    device: Annotated[str, described("auto, cpu, cuda, mps, cuda:1", pattern=DEVICE)] = "auto"
+    checksum: Annotated[Literal["blake3", "sha256"], described("Digest of each file")] = "blake3"
+    resources: Annotated[ResourcesTable | None, described("What the machine has; found out if left out")] = None
+
+
+class StageTable(msgspec.Struct, forbid_unknown_fields=True):
+    """`[stages.NAME]`"""
+
+    uses: Annotated[str | None, described("The stage's file, stages/USES.py; its own name if left out")] = None
+    command: Annotated[list[str] | None, described("An argv list with {inputs.NAME}, {outputs.NAME} …")] = None
+    inputs: Annotated[dict[str, str], described("name → source, STAGE.OUTPUT, STAGE, or a path with a /")] = {}
+    outputs: Annotated[dict[str, str], described("A command's outputs: name → file in the stage's directory")] = {}
+    params: Annotated[dict[str, Any], described("Params of the stage")] = {}
+    matrix: Annotated[dict[str, list[Scalar]], described("One task for each value: param → values")] = {}
+    python: Annotated[str | None, described("The venv or interpreter of the stage's worker")] = None
+    resources: Annotated[ResourcesTable | None, described("What it needs while it runs")] = None
+    timeout_s: Annotated[
+        Annotated[float, msgspec.Meta(gt=0)] | None, described("Seconds after which it is stopped")
+    ] = None
+    deliver: Annotated[Annotated[str, msgspec.Meta(min_length=1)] | None, described("Prefix for copies: out/{job}")] = (
+        None
+    )
+    collect: Annotated[bool, described("One task over all jobs that succeeded, instead of one for each")] = False
+    temp: Annotated[bool, described("Delete its outputs once all that read them are up to date")] = False
+
+
+class CacheTable(msgspec.Struct, forbid_unknown_fields=True):
+    """`[cache]`"""
+
+    max_gb: Annotated[float, described("How much earlier outputs may take, in GB; 0 keeps none", ge=0)] = 20.0
+
+
+class JobTable(msgspec.Struct, forbid_unknown_fields=True):
+    """`[jobs."NAME"]`"""
+
+    params: Annotated[dict[str, dict[str, Any]], described("stage → params of this job alone")] = {}

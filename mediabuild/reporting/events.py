@@ -1,0 +1,147 @@
+"""What happens, as JSON lines for programs: the typed events.
+
+One object a line, compact, `event` first.
+
+Not here: where they are written (`eventlog`), what people read (`report`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+import msgspec
+
+from mediabuild.pipeline.model import Reason
+
+
+class Event(msgspec.Struct, kw_only=True, tag_field="event", omit_defaults=True):
+    """What all events have: seconds since 1970, and the run they belong to."""
+
+    ts: float = 0.0
+    run: str = ""
+
+
+class RunStarted(Event, tag="run_started"):
+    """A run begins: how many tasks were selected."""
+
+    version: str
+    tasks: int
+
+
+class StageSkipped(Event, tag="stage_skipped"):
+    """The task is up to date."""
+
+    task: str
+
+
+class StageCacheMiss(Event, tag="stage_cache_miss"):
+    """The task is stale: every reason."""
+
+    task: str
+    reasons: list[Reason]
+
+
+class StageRunning(Event, tag="stage_running"):
+    """The task's program starts."""
+
+    task: str
+    device: str
+
+
+class StageProgress(Event, tag="stage_progress"):
+    """How far it is, in the stage's own unit; throttled."""
+
+    task: str
+    done: float
+    total: float
+
+
+class StageWarning(Event, tag="stage_warning"):
+    """Something the user should know and that is no failure."""
+
+    task: str
+    message: str
+
+
+class ModelLoading(Event, tag="model_loading"):
+    """A worker (its process id) loads a model."""
+
+    task: str
+    model: str
+    worker: int
+
+
+class StageCompleted(Event, tag="stage_completed"):
+    """The task ran and was published; of its units, some may have been kept from earlier runs, and spared that time."""
+
+    task: str
+    seconds: float
+    outputs: int
+    units: int = 0
+    units_reused: int = 0
+    spared_s: float = 0.0
+
+
+class StageRestored(Event, tag="stage_restored"):
+    """An output set came back: when it had been made, how long that took; from where, if not from the task itself."""
+
+    task: str
+    made_ts: float
+    spared_s: float
+    source: str = ""
+
+
+class StageDelivered(Event, tag="stage_delivered"):
+    """Copies of an up-to-date task's outputs were made where people look."""
+
+    task: str
+    files: list[str]
+
+
+class StageFailed(Event, tag="stage_failed"):
+    """The task failed, or could not run because `blocked_by` did."""
+
+    task: str
+    message: str
+    hint: str = ""
+    log: str = ""
+    blocked_by: list[str] = []
+
+
+class RunFinished(Event, tag="run_finished"):
+    """The run ends: exit status, counts, and the seconds of work that were not done again."""
+
+    status: int
+    built: int
+    restored: int
+    skipped: int
+    failed: int
+    seconds: float
+    spared_s: float = 0.0
+
+
+AnyEvent = (
+    RunStarted
+    | StageSkipped
+    | StageCacheMiss
+    | StageRunning
+    | StageProgress
+    | StageWarning
+    | ModelLoading
+    | StageCompleted
+    | StageRestored
+    | StageDelivered
+    | StageFailed
+    | RunFinished
+)
+
+
+def encode(events: Iterable[Event], run: str) -> bytes:
+    """Stamp events with the time and their run, and encode each as a line."""
+    now = round(time.time(), 6)
+    lines = []
+    for event in events:
+        event.ts, event.run = now, run
+        lines.append(msgspec.json.encode(event))
+    return b"".join(line + b"\n" for line in lines)

@@ -1,0 +1,50 @@
+"""doit's view of what is recorded: for the pipeline's tasks, marks beside the manifests.
+
+Not here: doit's own file for the user's own tasks (`state`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from doit.dependency import Dependency
+from doit.task import Task as DoitTask
+
+from mediabuild.schedule.state import is_group, pipeline_task
+from mediabuild.store.marks import ignored_mark, set_mark
+
+
+class Records(Dependency):  # type: ignore[misc]
+    """doit's view of what is recorded: for the pipeline's tasks that is marks beside the manifests."""
+
+    def status_is_ignore(self, task: DoitTask) -> bool:
+        """Whether the task was marked by `doit ignore`."""
+        ours = pipeline_task(task)
+        return ignored_mark(ours).exists() if ours else bool(super().status_is_ignore(task))
+
+    def get_status(self, task: DoitTask, tasks_dict: dict[str, DoitTask], get_log: bool = False) -> Any:
+        """doit's, except that targets which are temporary may be missing."""
+        ours = pipeline_task(task)
+        targets, task.targets = task.targets, [] if ours is not None and ours.stage.temp else task.targets
+        try:
+            return super().get_status(task, tasks_dict, get_log)
+        finally:
+            task.targets = targets
+
+    def ignore(self, task: DoitTask) -> None:
+        """Mark a task."""
+        ours = pipeline_task(task)
+        if ours:
+            set_mark(ignored_mark(ours))
+        elif not is_group(task):
+            super().ignore(task)
+
+    def save_success(self, task: DoitTask, result_hash: str | None = None) -> None:
+        """Record a success; the pipeline's tasks have their manifests."""
+        if not (pipeline_task(task) or is_group(task)):
+            super().save_success(task, result_hash)
+
+    def remove_success(self, task: DoitTask) -> None:
+        """Forget a success: called for each failed or blocked task too, so it never touches a manifest."""
+        if not (pipeline_task(task) or is_group(task)):
+            super().remove_success(task)

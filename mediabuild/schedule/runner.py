@@ -1,0 +1,271 @@
+"""doit's Runner with threads that run stages, slots that they must fit into, and signals.
+
+doit's dispatcher says what is ready; this starts what fits. A waiting task never blocks one that
+could run. The user's own Python tasks run one at a time in the main thread, since doit's Python
+actions swap `sys.stdout`, which threads share.
+
+Not here: making doit's tasks (`doit_plugin`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from doit.action import PythonAction
+from doit.exceptions import BaseFail, UnmetDependency
+from doit.runner import ERROR, FAILURE, Runner
+from doit.task import Task as DoitTask
+
+from mediabuild.errors import Interrupted
+from mediabuild.execution.delivery import is_delivery
+from mediabuild.execution.executor import Executor
+from mediabuild.pipeline.model import Reason, Task
+from mediabuild.reporting.report import Report
+from mediabuild.schedule.crew import Crew
+from mediabuild.schedule.signals import STOP
+from mediabuild.schedule.slots import Held, Slots
+from mediabuild.schedule.state import is_collect, is_group, is_remake, pipeline_task
+from mediabuild.store.marks import failed_mark, set_mark
+
+POLL_S = 0.05  # how often slots that another run holds are tried again
+LOOK_S = 0.25  # how often the loop looks whether it was asked to stop
+AHEAD = 2  # how many tasks may wait for slots, for each that can run
+
+
+class PipelineRunner(Runner):  # type: ignore[misc]
+    """Runs what doit's dispatcher hands out.
+
+    Args:
+        executor: runs the pipeline's tasks.
+        slots: what tasks that run at once share.
+        threads: how many tasks run at once at most.
+        left_s: task → seconds to the end of the work that waits for it.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        executor: Executor,
+        report: Report,
+        slots: Slots,
+        threads: int,
+        left_s: Mapping[str, float] | None = None,
+    ) -> None:
+        super().__init__(*args)
+        self.executor = executor
+        self.report = report
+        self.slots = slots
+        self.threads = max(1, threads)
+        self.left_s = left_s or {}
+        self.touched: set[str] = set()
+        self.final_result: int
+        self.interrupted = False
+        self._held: dict[str, Held] = {}
+        self._begun: set[str] = set()  # jobs
+        self._settled: set[str] = set()  # tasks that are up to date now, where outputs are temporary
+        self._roots: dict[str, list[str]] = {}  # blocked task → the failed ones behind it
+
+    def run_tasks(self, task_dispatcher: Any) -> None:
+        """Pull ready tasks from doit, start what fits, report back what is done; until nothing is left."""
+        crew = Crew(self.threads, self.execute_task)
+        try:
+            self._schedule(task_dispatcher, crew)
+            self._drop_temporary()
+        except (Interrupted, KeyboardInterrupt):
+            STOP.cleaning_up = True
+            self.interrupted = True
+            self.executor.processes.stop_all()
+        finally:
+            crew.close()
+            for held in self._held.values():
+                held.give_back()
+
+    def _schedule(self, dispatcher: Any, crew: Crew) -> None:
+        inbox: deque[Any] = deque([None])  # what doit is to hear of: finished nodes, or None to ask for more
+        ready: list[Any] = []
+        while True:
+            STOP.check()
+            if self._stop_running:
+                inbox.clear()
+                ready.clear()
+            if crew.free and (node := self._fitting(ready)) is not None:
+                ready.remove(node)
+                if self._in_main_thread(node.task):
+                    self.process_task_result(node, self.execute_task(node.task))
+                    inbox.append(node)
+                else:
+                    crew.start(node)
+            elif crew.free and inbox and not self._crowded(inbox, ready):
+                self._pull(dispatcher, inbox, ready)
+            elif crew.running or ready:
+                ended = crew.finished(POLL_S if ready and crew.free else LOOK_S)
+                if ended is not None:
+                    self.process_task_result(*ended)
+                    inbox.appendleft(ended[0])
+            else:
+                return
+
+    def _pull(self, dispatcher: Any, inbox: deque[Any], ready: list[Any]) -> None:
+        """Tell doit of one finished node, and take the next ready one that it hands out."""
+        try:
+            node = dispatcher.generator.send(inbox.popleft())
+        except StopIteration:
+            inbox.clear()
+            return
+        if node == "hold on":
+            return
+        if self.select_task(node, dispatcher.tasks):
+            ready.append(node)
+            inbox.append(None)
+        elif node.run_status == "run":  # its setup tasks come first; doit has seen that by itself
+            inbox.append(None)
+        else:
+            inbox.append(node)
+
+    def _crowded(self, inbox: deque[Any], ready: list[Any]) -> bool:
+        """Whether enough tasks wait for slots: more jobs begun would only fill memory and disk."""
+        return inbox[0] is None and len(ready) >= AHEAD * self.threads
+
+    def _in_order(self, ready: list[Any]) -> list[Any]:
+        """The ready tasks, those of jobs that are begun first, then those with the most work behind them."""
+        if self.threads == 1:
+            return ready
+        return sorted(ready, key=lambda node: self._rank(pipeline_task(node.task)))
+
+    def _rank(self, task: Task | None) -> tuple[bool, float]:
+        if task is None:
+            return False, 0.0
+        return task.job not in self._begun, -self.left_s.get(task.name, 0.0)
+
+    def _fitting(self, ready: list[Any]) -> Any | None:
+        """The first ready task whose slots are free; they are taken."""
+        for node in self._in_order(ready):
+            task = pipeline_task(node.task)
+            try:
+                held = self.slots.take(task.stage.resources) if task else Held()
+            except OSError:  # a read-only disk: the task itself fails by name
+                held = Held()
+            if held is not None:
+                self._held[node.task.name] = held
+                if task is not None:
+                    self._begun.add(task.job)
+                return node
+        return None
+
+    def _in_main_thread(self, task: DoitTask) -> bool:
+        return pipeline_task(task) is None and any(isinstance(action, PythonAction) for action in task.actions)
+
+    def select_task(self, node: Any, tasks_dict: Any) -> bool:
+        """Whether the task is to run; in a fresh one's manifest it is noted that it was looked at."""
+        task = pipeline_task(node.task)
+        if task is not None and task.stage.collect and self.executor.rebuilder.producers(task):
+            node.bad_deps = [bad for bad in node.bad_deps if is_collect(bad.task)]  # jobs that failed are left out
+            node.ignored_deps = [ignored for ignored in node.ignored_deps if is_collect(ignored.task)]
+        if node.run_status == "run" and node.bad_deps:  # what it needs could not be made again
+            self._handle_task_error(node, UnmetDependency(" ".join(dep.task.name for dep in node.bad_deps)))
+            return False
+        chosen = bool(super().select_task(node, tasks_dict))
+        if task is not None and node.run_status == "run" and not chosen:
+            if self._reads_nothing(node.task, task):
+                node.task.setup_tasks = []
+                return True
+            for name in node.task.setup_tasks:
+                tasks_dict[name].uptodate[0][0].wanted_by = task.name
+        if task is not None and node.run_status == "up-to-date" and not is_remake(node.task):
+            self.report.spared_s += self.executor.refresh(task)
+            self._settle(task)
+        return chosen
+
+    def _reads_nothing(self, doit_task: DoitTask, task: Task) -> bool:
+        """Whether a task that is about to run only copies, or brings its own earlier outputs back."""
+        reasons = doit_task.uptodate[0][0].found
+        if self.always_execute or not reasons or any(reason.kind == "forced" for reason in reasons):
+            return False
+        return all(is_delivery(task, reason) for reason in reasons) or self.executor.restorer.comes_back(task)
+
+    def _settle(self, task: Task) -> None:
+        """A task is up to date: temporary outputs that it was the last to read can go."""
+        temporary = self.executor.temporary
+        if not any(spec.temp for spec in self.executor.rebuilder.pipeline.stages.values()):
+            return
+        self._settled.add(task.name)
+        done: dict[str, bool] = {}
+        unneeded = []
+        for producer in self.executor.rebuilder.producers(task):
+            readers = temporary.readers(producer)
+            if readers and all(self._is_done_with(reader, done) for reader in readers):
+                unneeded.append(producer)
+        self.executor.drop_unneeded(unneeded)
+
+    def _is_done_with(self, reader: Task, known: dict[str, bool]) -> bool:
+        """Whether it won't read any more in this run; a temp task may have to, until all that read it are done."""
+        if reader.name not in known:
+            known[reader.name] = reader.name in self._settled and (
+                not self.executor.rebuilder.gone(reader)
+                or all(self._is_done_with(other, known) for other in self.executor.temporary.readers(reader))
+            )
+        return known[reader.name]
+
+    def _drop_temporary(self) -> None:
+        """At the end of a run: what was read by tasks that this run didn't look at."""
+        rebuilder = self.executor.rebuilder
+        if any(spec.temp for spec in rebuilder.pipeline.stages.values()):
+            temporary = (task for task in rebuilder.tasks.values() if task.stage.temp)
+            self.executor.drop_unneeded(task for task in temporary if not rebuilder.gone(task))
+
+    def execute_task(self, task: DoitTask) -> BaseFail | None:
+        """Run a task's actions, on whichever thread."""
+        ours = pipeline_task(task)
+        if ours is None:
+            return super().execute_task(task)
+        self.report.stale(ours, task.uptodate[0][0].found or [Reason("forced", now="doit -a")])
+        action = task.actions[0]
+        action.gpus = self._held[task.name].gpus
+        action.executor, action.always = self.executor, self.always_execute
+        return action.execute()
+
+    def process_task_result(self, node: Any, base_fail: BaseFail | None) -> None:
+        """Note what became of a task, for the console, the events and the next run."""
+        self._held.pop(node.task.name, Held()).give_back()
+        super().process_task_result(node, base_fail)
+        task = pipeline_task(node.task)
+        if task is not None and base_fail is None:
+            outcome = node.task.actions[0].outcome
+            if outcome.built or outcome.restored:
+                self.touched.add(task.job)
+            with contextlib.suppress(OSError):
+                failed_mark(task).unlink(missing_ok=True)
+            self.report.finished(task, outcome)
+            if not is_remake(node.task):
+                self._settle(task)
+
+    def _handle_task_error(self, node: Any, base_fail: BaseFail) -> None:
+        task = pipeline_task(node.task)
+        if is_group(node.task):
+            node.run_status = "failure"  # its tasks have said why
+            return
+        if task is None:
+            super()._handle_task_error(node, base_fail)
+            return
+        node.run_status = "failure"
+        busy = getattr(base_fail, "busy", False)
+        self.final_result = max(self.final_result, ERROR if busy else FAILURE)
+        if isinstance(base_fail, UnmetDependency):
+            bad = [dep.task.name.removeprefix("_") for dep in node.bad_deps]
+            self._roots[task.name] = list(dict.fromkeys(root for name in bad for root in self._roots.get(name, [name])))
+            self.report.blocked(task, self._roots[task.name])
+            return
+        if self.executor.processes.stopping.is_set():
+            return
+        if not busy:
+            with contextlib.suppress(OSError):
+                set_mark(failed_mark(task))
+                failed_mark(task).write_text(base_fail.message.splitlines()[0])
+        self.touched.add(task.job)
+        log = task.state_dir / "logs" / f"{task.key}.log"
+        self.report.failed(task, base_fail.message, getattr(base_fail, "hint", ""), str(log) if log.exists() else "")
+        if not self.continue_:
+            self._stop_running = True

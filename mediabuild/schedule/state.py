@@ -1,0 +1,82 @@
+"""What is the user's own in doit: the state file for their tasks, and how the pipeline's are told from them.
+
+doit imports it whatever it does, so nothing heavy is imported.
+
+Not here: the pipeline's tasks (`doit_plugin`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from doit.dependency import JsonDB
+
+if TYPE_CHECKING:
+    from doit.task import Task as DoitTask
+
+    from mediabuild.pipeline.model import Task
+
+
+class StateFile(JsonDB):  # type: ignore[misc]
+    """doit's own state, for the user's own tasks: one file, read at the start, replaced whole at the end.
+
+    A damaged file counts as empty. Nothing of the pipeline is in it.
+    """
+
+    desc = "a JSON file that is replaced whole"
+
+    def __init__(self, name: str, codec: Any, *, module_name: str | None = None) -> None:
+        self._changed = False
+        super().__init__(name, codec)
+
+    def _load(self) -> dict[str, Any]:
+        try:
+            content = self.codec.decode(Path(self.name).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        entries = content.items() if isinstance(content, dict) else ()
+        return {task: record for task, record in entries if isinstance(record, dict)}
+
+    def set(self, task_id: str, dependency: str, value: Any) -> None:
+        """Store a value."""
+        self._changed = True
+        super().set(task_id, dependency, value)
+
+    def remove(self, task_id: str) -> None:
+        """Forget a task."""
+        self._changed = self._changed or task_id in self._db
+        super().remove(task_id)
+
+    def remove_all(self) -> None:
+        """Forget all tasks."""
+        self._changed = True
+        super().remove_all()
+
+    def dump(self) -> None:
+        """Save, if anything changed."""
+        if self._changed:
+            from mediabuild.machine.files import write_atomically
+
+            write_atomically(Path(self.name), self.codec.encode(self._db).encode())
+
+
+def pipeline_task(task: DoitTask) -> Task | None:
+    """The pipeline's task behind doit's, if it is one."""
+    return (task.meta or {}).get("mediabuild")
+
+
+def is_group(task: DoitTask) -> bool:
+    """Whether it is the group of a stage's tasks."""
+    return bool((task.meta or {}).get("mediabuild_group"))
+
+
+def is_remake(task: DoitTask) -> bool:
+    """Whether it makes the deleted outputs of a temp task again, for another that is about to run."""
+    return bool((task.meta or {}).get("mediabuild_remake"))
+
+
+def is_collect(task: DoitTask) -> bool:
+    """Whether it is a task over all jobs."""
+    ours = pipeline_task(task)
+    return ours is not None and ours.stage.collect

@@ -1,0 +1,144 @@
+"""What the pipeline is for doit: its tasks, their records, what runs them.
+
+doit schedules; whether a task is up to date is asked of the `Rebuilder`, so a task has `task_dep`,
+`targets` and one `uptodate` callable, and never a `file_dep`. docs/DESIGN.md lists what was probed.
+
+Not here: what is loaded and when (`doit_loader`), doit's commands (`run`, `commands`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import IO, Any
+
+from doit.action import BaseAction
+from doit.exceptions import TaskFailed
+from doit.task import Task as DoitTask
+
+from mediabuild.build import Build
+from mediabuild.errors import Interrupted, LockBusy, MediabuildError
+from mediabuild.execution.executor import Executor
+from mediabuild.execution.outcome import Outcome
+from mediabuild.pipeline.model import Reason, Task
+from mediabuild.store.manifest import find_manifest
+
+
+class UpToDate:
+    """The `uptodate` callable of a task: the rebuilder. Never raises; `doit info` prints its `repr`."""
+
+    def __init__(self, build: Build, task: Task) -> None:
+        self.build = build
+        self.task = task
+        self.found: list[Reason] = []
+
+    def __call__(self) -> bool:
+        self.found = self.build.rebuilder.reasons(self.task)
+        return not self.found
+
+    def __repr__(self) -> str:
+        return "; ".join(map(str, self.found)) or "up to date"
+
+
+class NothingGone(UpToDate):
+    """The `uptodate` callable of the task that makes a temp task's outputs again."""
+
+    wanted_by = ""
+
+    def __call__(self) -> bool:
+        gone = self.build.rebuilder.gone(self.task)
+        self.found = [Reason("outputs", path, now=f"needed by {self.wanted_by}") for path in gone]
+        return not gone
+
+
+class StageAction(BaseAction):  # type: ignore[misc]
+    """Runs a pipeline task through the executor that the Runner set up."""
+
+    def __init__(self, task: Task, *, remake: bool = False) -> None:
+        self.pipeline_task = task
+        self.remake = remake
+        self.executor: Executor | None = None
+        self.always = False
+        self.gpus: tuple[int, ...] = ()
+        self.outcome = Outcome()
+        self.out = self.err = self.result = None
+        self.values: dict[str, Any] = {}
+
+    def execute(self, out: IO[str] | None = None, err: IO[str] | None = None) -> TaskFailed | None:
+        """Run it; a failure is returned, as doit wants it, and has no traceback."""
+        assert self.executor is not None
+        try:
+            self.outcome = self.executor.run(
+                self.pipeline_task, always=self.always and not self.remake, remake=self.remake, gpus=self.gpus
+            )
+        except Interrupted:
+            return StageFailure("interrupted", "")
+        except MediabuildError as error:
+            return StageFailure(error.message, error.hint, busy=isinstance(error, LockBusy))
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            return StageFailure(f"{where}{error.strerror or error}", "df -h ." if error.errno == 28 else "")
+        return None
+
+    def __str__(self) -> str:
+        return f"stage {self.pipeline_task.stage.name}"
+
+
+class StageFailure(TaskFailed):  # type: ignore[misc]
+    """A stage's failure: message and hint; `busy` when another run holds it, which is no failure of the stage."""
+
+    def __init__(self, message: str, hint: str, *, busy: bool = False) -> None:
+        super().__init__(message)
+        self.hint = hint
+        self.busy = busy
+
+
+def make_doit_tasks(build: Build) -> Iterator[DoitTask]:
+    """A group for each stage, and its tasks."""
+    members: dict[str, list[str]] = {name: [] for name in build.pipeline.stages}
+    for task in build.tasks.values():
+        members[task.stage.name].append(task.name)
+    for name, spec in build.pipeline.stages.items():
+        doc = spec.declaration.summary if spec.declaration else f"run {spec.command[0]}"
+        meta = {"mediabuild_group": name}
+        yield DoitTask(name, None, task_dep=members[name], has_subtask=True, doc=doc, meta=meta)
+    for task in build.tasks.values():
+        yield DoitTask(
+            task.name,
+            [StageAction(task)],
+            task_dep=list(task.needs),
+            targets=target_paths(build, task),
+            uptodate=[UpToDate(build, task)],
+            subtask_of=task.stage.name,
+            doc=f"{task.stage.name} of {'all jobs' if task.stage.collect else task.job}",
+            setup=_remakes(build, task),
+            meta={"mediabuild": task},
+        )
+    yield from (_remake(build, task) for task in build.tasks.values() if task.stage.temp)
+
+
+def _remakes(build: Build, task: Task) -> list[str]:
+    """doit's setup tasks: they run before the task, if it is about to run."""
+    return [f"_{need}" for need in task.needs if build.tasks[need].stage.temp]
+
+
+def _remake(build: Build, task: Task) -> DoitTask:
+    return DoitTask(
+        f"_{task.name}",
+        [StageAction(task, remake=True)],
+        task_dep=[task.name],
+        uptodate=[NothingGone(build, task)],
+        setup=_remakes(build, task),
+        doc=f"{task.name} again, for a task that needs its outputs",
+        meta={"mediabuild": task, "mediabuild_remake": True},
+    )
+
+
+def target_paths(build: Build, task: Task) -> list[str]:
+    """The files that the task makes, relative to the pipeline: as declared; globs and directories as recorded."""
+    declared = [path for path in task.stage.outputs.values() if "*" not in path]
+    many = len(declared) < len(task.stage.outputs) or any(path.endswith("/") for path in declared)
+    manifest = find_manifest(task.directory) if many else None
+    recorded = [path for path in manifest.output_files() if not path.endswith("/")] if manifest else []
+    folder = os.path.relpath(task.directory, build.pipeline.root)
+    return [os.path.join(folder, path) for path in dict.fromkeys([*declared, *recorded])]

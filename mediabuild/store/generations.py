@@ -1,0 +1,153 @@
+"""Earlier outputs of a stage, kept so that they can come back: a constructive trace behind the verifying one.
+
+When a stage re-runs with other facts, its earlier directory moves aside by rename, under the digest of
+its trace; when the facts come back, so does the directory. Nothing is copied. What is kept is bounded
+by `[cache] max_gb`, the least recently used first, and is the first to go when the disk is full; the units
+of tasks (`units`) count, too.
+
+Not here: the current outputs; those are never collected.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mediabuild import units
+from mediabuild.pipeline.model import Task
+from mediabuild.pipeline.reserved import MANIFEST_NAME, STATE_DIR
+from mediabuild.store.digest import Digests
+from mediabuild.store.facts import manifest_trace
+from mediabuild.store.manifest import Manifest, find_manifest
+
+FOLDER = "generations"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One kept output set, or all units of a task: where, how large in bytes, when last used, in seconds since 1970."""
+
+    path: Path
+    is_units: bool
+    size_bytes: int
+    used_ts: float
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """Of an output set, where it can be read."""
+        return None if self.is_units else find_manifest(self.path)
+
+    def delete(self) -> None:
+        """Delete it."""
+        if self.is_units:
+            self.path.unlink(missing_ok=True)
+        else:
+            shutil.rmtree(self.path, ignore_errors=True)
+
+
+def keep(task: Task, earlier: Path, digests: Digests) -> None:
+    """Move a stage's earlier directory aside under its trace.
+
+    One that is not whole, or was made from the same facts as the current one, is deleted. The caller
+    holds the task's lock.
+    """
+    manifest, current = find_manifest(earlier), find_manifest(task.directory)
+    same = manifest and current and manifest_trace(manifest) == manifest_trace(current)
+    if manifest is None or same or not is_whole(earlier, manifest, digests):
+        shutil.rmtree(earlier, ignore_errors=True)
+        return
+    target = task.state_dir / FOLDER / task.key / manifest_trace(manifest)
+    try:
+        shutil.rmtree(target, ignore_errors=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        earlier.rename(target)
+        os.utime(target)
+    except OSError:  # a full disk: a cache is no reason to fail
+        shutil.rmtree(earlier, ignore_errors=True)
+        return
+    digests.adopt((earlier / path, target / path) for path in manifest.output_files())
+
+
+def find(task: Task, trace: str, digests: Digests) -> Path | None:
+    """The kept output set of a trace, its digests verified; a damaged one is dropped."""
+    path = task.state_dir / FOLDER / task.key / trace
+    manifest = find_manifest(path)
+    if manifest is None:
+        return None
+    if manifest_trace(manifest) != trace or not is_whole(path, manifest, digests):
+        shutil.rmtree(path, ignore_errors=True)
+        return None
+    return path
+
+
+def is_whole(directory: Path, manifest: Manifest, digests: Digests) -> bool:
+    """Whether every output is there as it was recorded, and nothing else is."""
+    recorded = manifest.output_files()
+    sound = all(
+        (directory / path).is_dir() if path.endswith("/") else digests.holds(directory / path, digest)
+        for path, digest in recorded.items()
+    )
+    files = {os.path.relpath(os.path.join(f, n), directory) for f, _, names in os.walk(directory) for n in names}
+    return sound and files - {MANIFEST_NAME} == {path for path in recorded if not path.endswith("/")}
+
+
+def forget(task: Task) -> None:
+    """Delete what is kept of a task."""
+    shutil.rmtree(task.state_dir / FOLDER / task.key, ignore_errors=True)
+    units_file(task).unlink(missing_ok=True)
+
+
+def units_file(task: Task) -> Path:
+    """Where a task's units are kept."""
+    return task.state_dir / units.FOLDER / task.key
+
+
+def kept(job_dirs: Iterable[Path]) -> list[Kept]:
+    """What is kept in these jobs, least recently used first."""
+    found = []
+    for state_dir in (os.path.join(job_dir, STATE_DIR) for job_dir in job_dirs):
+        for path in _below(f"{state_dir}/{units.FOLDER}"):
+            with contextlib.suppress(OSError):
+                stats = os.stat(path)
+                found.append(Kept(Path(path), True, stats.st_size, stats.st_mtime))
+        for path in (path for task in _below(f"{state_dir}/{FOLDER}") for path in _below(task)):
+            with contextlib.suppress(OSError):
+                found.append(Kept(Path(path), False, _size_bytes(path), os.stat(path).st_mtime))
+    return sorted(found, key=lambda one: one.used_ts)
+
+
+def _below(folder: str) -> list[str]:
+    """What lies in a folder; most jobs keep nothing, and are asked by one call."""
+    try:
+        return [f"{folder}/{name}" for name in os.listdir(folder)]
+    except OSError:
+        return []
+
+
+def _size_bytes(folder: str) -> int:
+    with os.scandir(folder) as entries:
+        return sum(_size_bytes(e.path) if e.is_dir(follow_symlinks=False) else e.stat().st_size for e in entries)
+
+
+def collect(
+    job_dirs: Iterable[Path], max_bytes: float, wanted: Callable[[Kept], bool] = lambda kept: True
+) -> list[Kept]:
+    """Delete the least recently used until what is left fits; returns what went.
+
+    Args:
+        wanted: which of all that is kept may go; the rest doesn't count.
+    """
+    found = [one for one in kept(job_dirs) if wanted(one)]
+    total = sum(one.size_bytes for one in found)
+    gone = []
+    for one in found:
+        if total <= max_bytes:
+            break
+        one.delete()
+        total -= one.size_bytes
+        gone.append(one)
+    return gone

@@ -1,0 +1,210 @@
+"""The derived index: which jobs were fresh, and the stats of all that this followed from.
+
+For each job whose tasks were all up to date, the index holds every file and directory that was looked at
+(source, inputs, outputs, manifests, delivered copies, marks, folders of globs) with its stats, and what must
+not be there. While each is as it was, so is the decision, and a no-op costs one stat a file; any difference, and
+the job goes the long way. It is derived: it may be deleted, a damaged one or one of another version counts as
+empty, and it is never asked what a manifest says.
+
+The file: a seal (blake3), the length of a JSON header, the header, the stats as 64-bit integers.
+
+Not here: what belongs to a job (`bulk`). Reading must cost less than it saves: nothing heavy is imported.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from array import array
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import blake3
+
+from mediabuild.store.stats import Stats
+
+VERSION = f"2 {sys.byteorder}"
+NAME = "fresh.index"
+SEAL_BYTES, LENGTH_BYTES = 32, 8
+FIELDS = 4
+
+
+@dataclass
+class Watched:
+    """Paths, relative to the pipeline's folder or absolute, and their stats: four numbers each, in one row."""
+
+    paths: list[str] = field(default_factory=list)
+    stats: array[int] = field(default_factory=lambda: array("q"))
+
+    @classmethod
+    def of(cls, found: Mapping[str, Stats]) -> Watched:
+        """From path → stats.
+
+        Raises:
+            OverflowError: a number that doesn't fit.
+        """
+        return cls(list(found), array("q", [number for stats in found.values() for number in stats]))
+
+    def changed(self) -> bool:
+        """Look at each path: is any other than it was?"""
+        numbers, stat = iter(self.stats), os.stat
+        for path, size, mtime_ns, ctime_ns, inode in zip(self.paths, numbers, numbers, numbers, numbers, strict=True):
+            try:
+                now = stat(path)
+            except (FileNotFoundError, NotADirectoryError):
+                if size != -1:
+                    return True
+                continue
+            except OSError:
+                return True
+            if now.st_ino != inode or now.st_ctime_ns != ctime_ns or now.st_mtime_ns != mtime_ns or now.st_size != size:
+                return True
+        return False
+
+
+@dataclass
+class Entry:
+    """A job whose tasks were all fresh.
+
+    Args:
+        source: as its task would read it. tasks: their names, in canonical order.
+        models: numbers of the index's `models` that its stages would load.
+        due_ts: when a manifest of the job is to be refreshed, in seconds since 1970.
+        spared_s: how long its stages took, in seconds.
+    """
+
+    source: str
+    tasks: list[str]
+    models: list[int]
+    due_ts: float
+    spared_s: float
+    watched: Watched
+
+
+@dataclass
+class Index:
+    """What was found fresh, under which circumstances.
+
+    Args:
+        code: of the mediabuild that wrote it. version: for its events.
+        alone: nothing but stats need be looked at: no device, no model, no tasks of the user's own.
+        devices: stage → device, of the stages that use one.
+        models: (stage, params as JSON, what it would load as JSON), each once.
+        shared: what more than one job depends on, and what the tasks themselves were made of.
+        listing: the folders in which sources were looked for.
+        others: the jobs that were not fresh. orphans: those whose recording was gone.
+    """
+
+    code: str = ""
+    version: str = ""
+    alone: bool = False
+    devices: dict[str, str] = field(default_factory=dict)
+    models: list[tuple[str, str, str]] = field(default_factory=list)
+    shared: Watched = field(default_factory=Watched)
+    listing: Watched = field(default_factory=Watched)
+    others: list[str] = field(default_factory=list)
+    orphans: list[str] = field(default_factory=list)
+    jobs: dict[str, Entry] = field(default_factory=dict)
+
+    def unchanged(self, now: float) -> Iterable[str]:
+        """The jobs of which nothing that was looked at has changed, and no manifest is to be refreshed."""
+        if self.shared.changed():
+            return []
+        return [name for name, entry in self.jobs.items() if now < entry.due_ts and not entry.watched.changed()]
+
+    def encode(self) -> bytes:
+        """The file's bytes."""
+        watched = [self.shared, self.listing, *(entry.watched for entry in self.jobs.values())]
+        entries = [
+            (name, e.source, e.tasks, e.models, e.due_ts, e.spared_s, len(e.watched.paths))
+            for name, e in self.jobs.items()
+        ]
+        header = {
+            "code": self.code,
+            "version": self.version,
+            "alone": self.alone,
+            "devices": self.devices,
+            "models": self.models,
+            "shared": len(self.shared.paths),
+            "listing": len(self.listing.paths),
+            "others": self.others,
+            "orphans": self.orphans,
+            "jobs": entries,
+            "paths": [path for w in watched for path in w.paths],
+        }
+        text = json.dumps([VERSION, header], separators=(",", ":")).encode()
+        body = len(text).to_bytes(LENGTH_BYTES, "little") + text + b"".join(w.stats.tobytes() for w in watched)
+        return blake3.blake3(body).digest() + body
+
+
+def load(file: str | os.PathLike[str]) -> Index:
+    """The index of a file; an empty one where it is missing, damaged or of another version."""
+    try:
+        with open(file, "rb") as stream:
+            content = stream.read()
+    except OSError:
+        return Index()
+    seal, body = content[:SEAL_BYTES], memoryview(content)[SEAL_BYTES:]
+    if blake3.blake3(body).digest() != seal:
+        return Index()
+    start = LENGTH_BYTES + int.from_bytes(body[:LENGTH_BYTES], "little")
+    try:
+        version, header = json.loads(bytes(body[LENGTH_BYTES:start]))
+        return _decoded(header, array("q", bytes(body[start:]))) if version == VERSION else Index()
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return Index()
+
+
+def _decoded(header: dict[str, Any], stats: array[int]) -> Index:
+    paths: list[str] = header.pop("paths")
+    place = 0
+
+    def take(count: int) -> Watched:
+        nonlocal place
+        start, place = place, place + count
+        return Watched(paths[start:place], stats[start * FIELDS : place * FIELDS])
+
+    shared, listing, entries = (header.pop(name) for name in ("shared", "listing", "jobs"))
+    index = Index(**header, shared=take(shared), listing=take(listing))
+    for name, source, tasks, models, due_ts, spared_s, count in entries:
+        index.jobs[name] = Entry(source, tasks, models, due_ts, spared_s, take(count))
+    return index
+
+
+def code_stamp() -> str:
+    """What tells this mediabuild from another: the names, sizes and times of its files."""
+    found, waiting = [], [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                if entry.name.endswith(".py"):
+                    found.append((entry.path, entry.stat().st_size, entry.stat().st_mtime_ns))
+                elif entry.is_dir(follow_symlinks=False) and not entry.name.startswith("__"):
+                    waiting.append(entry.path)
+    return blake3.blake3(repr(sorted(found)).encode()).hexdigest()
+
+
+RECENT_S = 1.0
+
+
+class Glance:
+    """What was found at an index that could not answer, so that the long way need not look again at once.
+
+    Args:
+        file: the index's. index: what it holds. unchanged: its jobs that are as they were.
+    """
+
+    latest: Glance | None = None  # of this process
+
+    def __init__(self, file: str, found: Index, unchanged: list[str]) -> None:
+        self.file, self.index, self.unchanged = file, found, unchanged
+        self.at = time.monotonic()
+
+    @classmethod
+    def recent(cls, file: str) -> Glance | None:
+        """The latest one at this file, if it was a moment ago."""
+        glance = cls.latest
+        return glance if glance and glance.file == file and time.monotonic() - glance.at < RECENT_S else None

@@ -1,0 +1,183 @@
+"""Putting a finished directory in the place of the earlier one, in one step, and keeping what a person wrote.
+
+A run that is killed at any instruction leaves the earlier directory or the new one, whole. Where the
+file system can't exchange two directories, two renames do, and `recover` completes or undoes them.
+There is no fsync: what a power cut damages, the digests find.
+
+Not here: when to publish (`executor`).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import functools
+import glob
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from mediabuild.errors import StageError
+from mediabuild.machine.files import PART
+from mediabuild.machine.reflink import copy
+from mediabuild.pipeline.reserved import MANIFEST_NAME
+from mediabuild.store.digest import Digests
+from mediabuild.store.manifest import find_manifest
+
+AT_FDCWD = -100
+RENAME_EXCHANGE = 2  # linux/fs.h
+RENAME_SWAP = 2  # macOS, sys/stdio.h
+UNSUPPORTED = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP}
+
+
+@functools.cache
+def _exchange_call() -> Callable[[bytes, bytes], int] | None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if sys.platform == "darwin" and hasattr(libc, "renamex_np"):
+        return lambda a, b: int(libc.renamex_np(a, b, RENAME_SWAP))
+    if hasattr(libc, "renameat2"):
+        return lambda a, b: int(libc.renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE))
+    return None
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Exchange two directories in one step; False where the file system can't.
+
+    Raises:
+        OSError: it can, but did not.
+    """
+    call = None if os.environ.get("MEDIABUILD_NO_EXCHANGE") else _exchange_call()
+    if call is None:
+        return False
+    if call(os.fsencode(one), os.fsencode(other)) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in UNSUPPORTED:
+        return False
+    raise OSError(number, os.strerror(number), str(other))
+
+
+def publish(new: Path, current: Path, swap: Path) -> Path | None:
+    """Put `new` where `current` is.
+
+    Args:
+        new: the finished directory, its manifest written; it is gone afterwards.
+        current: the stage's directory; may be absent.
+        swap: a path on the same file system for the two-step way; `recover` looks there.
+
+    Returns:
+        Where the earlier directory is now, for the caller to delete or keep; None if there was none.
+
+    Raises:
+        StageError: `current` is a link. OSError: as the file system says; `current` is untouched.
+    """
+    if current.is_symlink():
+        raise StageError(f"{current}: is a link; a stage's directory must be a directory", f"rm {current}")
+    current.parent.mkdir(parents=True, exist_ok=True)
+    if not current.exists():
+        new.rename(current)
+        return None
+    if exchange(new, current):
+        return new
+    swap.parent.mkdir(parents=True, exist_ok=True)
+    coming, going = swap.with_name(swap.name + ".new"), swap.with_name(swap.name + ".old")
+    new.rename(coming)
+    current.rename(going)
+    coming.rename(current)
+    return going
+
+
+def recover(current: Path, swap: Path) -> None:
+    """Complete or undo a two-step publication that was cut short; the caller holds the stage's lock."""
+    coming, going = swap.with_name(swap.name + ".new"), swap.with_name(swap.name + ".old")
+    if not current.exists() and going.exists():
+        (coming if (coming / MANIFEST_NAME).exists() else going).rename(current)
+    for leftover in (coming, going):
+        if leftover.exists():
+            shutil.rmtree(leftover)
+
+
+def keep_edits(current: Path, coming: Mapping[str, str], digests: Digests) -> list[Path]:
+    """Move everything that no manifest vouches for out of a stage's directory, beside it.
+
+    An output that was edited and a file that somebody put there go to `STAGE.edited/`, under their own
+    names, numbered where one is taken. A file that is the same in the new directory is no loss.
+
+    Args:
+        current: the stage's directory.
+        coming: path → digest of the outputs that are about to take its place.
+
+    Returns:
+        Where they are now.
+    """
+    kept = []
+    vouched = _vouched_for(current)
+    for folder, folders, files in os.walk(current):
+        folders.sort()
+        for name in sorted(files):
+            file = Path(folder, name)
+            known = (vouched.get(file), coming.get(str(file.relative_to(current))))
+            if known[0] == "" or any(digest and digests.holds(file, digest) for digest in known):
+                continue
+            target = _unused(current.with_name(current.name + ".edited") / file.relative_to(current))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            file.rename(target)
+            kept.append(target)
+    return kept
+
+
+def _vouched_for(directory: Path) -> dict[Path, str]:
+    """File → digest, of every manifest in or below the directory (a matrix may have come or gone)."""
+    known: dict[Path, str] = {}
+    for manifest_file in sorted(directory.rglob(MANIFEST_NAME)):
+        manifest = find_manifest(manifest_file.parent)
+        if manifest is not None:
+            known[manifest_file] = ""
+            made = {p: digest for p, digest in manifest.output_files().items() if p not in manifest.adopted}
+            known |= {manifest_file.parent / path: digest for path, digest in made.items()}
+    known.setdefault(directory / MANIFEST_NAME, "")  # a damaged one is no one's writing
+    return known
+
+
+def _unused(path: Path) -> Path:
+    number, candidate = 2, path
+    while os.path.lexists(candidate):
+        candidate = path.with_name(f"{path.stem}.{number}{path.suffix}")
+        number += 1
+    return candidate
+
+
+def check_inside(directory: Path) -> None:
+    """Refuse links that lead out of a finished output directory, and files that are no files.
+
+    Raises:
+        StageError: names the first one.
+    """
+    root = os.path.realpath(directory)
+    for folder, folders, files in os.walk(directory):
+        for name in [*folders, *files]:
+            path = Path(folder, name)
+            if path.is_symlink() and not os.path.realpath(path).startswith(root + os.sep):
+                raise StageError(f"output {path.relative_to(directory)}: is a link that leads outside the directory")
+            if not path.is_symlink() and name in files and not path.is_file():
+                raise StageError(f"output {path.relative_to(directory)}: is no regular file")
+
+
+def deliver(source: Path, target: Path) -> None:
+    """Copy an output to where people look, whole or not at all.
+
+    Raises:
+        OSError: it could not be written; nothing is left over.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in target.parent.glob(f".{glob.escape(target.name)}.*{PART}"):
+        leftover.unlink()  # of a run that was killed: the caller holds the task's lock
+    temporary = target.with_name(f".{target.name}.{os.getpid()}{PART}")
+    try:
+        copy(source, temporary)
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

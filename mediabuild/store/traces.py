@@ -1,0 +1,121 @@
+"""Which tasks of any job hold, or held, the output set of a trace: the same recording twice is heard once.
+
+A trace here says nothing of the job: the source counts with its content and its suffix, not with its name. So it is
+only kept for Python stages, which are handed content; a command is handed paths, and may write them down.
+
+A file for each trace, under `jobs/.mediabuild/traces/`, with a line for each task. It is derived: what a
+line says is verified whenever it is used, and it may be damaged or deleted at any time.
+
+Not here: a task's own earlier outputs (`generations`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mediabuild.pipeline.model import Given, Task
+from mediabuild.pipeline.reserved import STATE_DIR
+from mediabuild.store import facts, generations
+from mediabuild.store.manifest import Manifest, find_manifest
+
+FOLDER = "traces"
+MOST_LINES = 20
+
+
+class Holder(msgspec.Struct, array_like=True):
+    """A task that made the outputs: its directory and its job's, relative to the jobs directory, and its key."""
+
+    directory: str
+    job_dir: str
+    key: str
+
+
+class Traces:
+    """The traces of a jobs directory.
+
+    Args:
+        jobs_dir: nothing outside of it is ever read.
+    """
+
+    def __init__(self, jobs_dir: Path) -> None:
+        self.jobs_dir = jobs_dir
+        self.folder = jobs_dir / STATE_DIR / FOLDER
+
+    def add(self, task: Task, manifest: Manifest) -> None:
+        """Note who holds an output set; trouble is no failure."""
+        if task.stage.declaration is None or manifest.adopted:
+            return
+        file, line = self._file(trace_of(task, manifest)), self._line(task)
+        with contextlib.suppress(OSError, ValueError):
+            if line in _lines(file):
+                return
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with open(file, "ab") as stream:
+                stream.write(line + b"\n")
+
+    def find(self, task: Task, facts: Manifest) -> Iterator[tuple[Path, Manifest]]:
+        """Directories of other tasks whose manifests record the same facts, the newest word first.
+
+        Args:
+            facts: of the task as it is now. What the files hold is for the caller to verify.
+        """
+        if task.stage.declaration is None:
+            return
+        trace = trace_of(task, facts)
+        for line in reversed(_lines(self._file(trace))):
+            for directory in self._places(line):
+                manifest = find_manifest(directory) if directory != task.directory else None
+                if manifest is not None and not manifest.adopted and trace_of(task, manifest) == trace:
+                    yield directory, manifest
+
+    def prune(self) -> None:
+        """Forget traces that nobody holds any more."""
+        for file in self.folder.glob("*/*"):
+            with contextlib.suppress(OSError):
+                if not any(place.is_dir() for line in _lines(file) for place in self._places(line)):
+                    file.unlink()
+
+    def _file(self, trace: str) -> Path:
+        return self.folder / trace[:2] / trace[2:]
+
+    def _line(self, task: Task) -> bytes:
+        places = [os.path.relpath(path, self.jobs_dir) for path in (task.directory, task.job_dir)]
+        return msgspec.json.encode(Holder(places[0], places[1], task.key))
+
+    def _places(self, line: bytes) -> Iterator[Path]:
+        """A task's directory and its generations, where they lie below the jobs directory."""
+        try:
+            holder = msgspec.json.decode(line, type=Holder)
+            root = os.path.realpath(self.jobs_dir)
+            kept = self.jobs_dir / holder.job_dir / STATE_DIR / generations.FOLDER / holder.key
+            for path in (self.jobs_dir / holder.directory, *sorted(kept.glob("*"))):
+                if os.path.realpath(path).startswith(root + os.sep):
+                    yield path
+        except (msgspec.DecodeError, UnicodeDecodeError, ValueError, OSError):
+            return  # damaged
+
+
+def trace_of(task: Task, manifest: Manifest) -> str:
+    """The digest of a manifest's facts, of which job whatever: as hex."""
+    names = {n for n, refs in task.inputs.items() if any(isinstance(r, Given) and r.label for r in refs)}
+    inputs = {name: _nameless(files) if name in names else files for name, files in manifest.inputs.items()}
+    m = manifest
+    return facts.trace_of(m.stage, m.code, m.params, m.device, inputs, m.models)
+
+
+def _nameless(files: Mapping[str, str]) -> dict[str, Any]:
+    """A source without its name: suffix → digest."""
+    return {os.path.splitext(path)[1].lower(): digest for path, digest in files.items()}
+
+
+def _lines(file: Path) -> list[bytes]:
+    try:
+        return file.read_bytes().splitlines()[-MOST_LINES:]
+    except OSError:
+        return []
