@@ -1,38 +1,34 @@
-"""Everything that one command works with: the pipeline, its tasks, and what looks at and runs them.
+"""A pipeline, opened for one command: its tasks, and what looks at them.
 
-Not here: doit (`doit_plugin`) and what is printed (`report`, `commands`).
+Not here: doit (`schedule`), running tasks (`execution`), and what is printed (`commands`, `reporting`).
 """
 
 from __future__ import annotations
 
 import os
 from collections import ChainMap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import tomli_w
 
 from mediabuild.freshness.bulk import Bulk
+from mediabuild.freshness.look import Freshness
 from mediabuild.freshness.orphans import Orphan, find_orphans
-from mediabuild.freshness.rebuilder import Rebuilder
-from mediabuild.freshness.verdicts import Verdict, _is_upstream
+from mediabuild.freshness.verdicts import Verdict, verdicts
 from mediabuild.machine.device import Devices
-from mediabuild.machine.files import write_atomically
 from mediabuild.pipeline.config import load_pipeline
 from mediabuild.pipeline.mistakes import Mistakes
-from mediabuild.pipeline.model import Given, Reason, Task
+from mediabuild.pipeline.model import Given, Task
 from mediabuild.pipeline.options import Options
 from mediabuild.pipeline.overrides import stage_overrides, with_matrix_overrides
-from mediabuild.pipeline.reserved import ALL_JOBS, STATE_DIR
+from mediabuild.pipeline.reserved import ALL_JOBS
 from mediabuild.pipeline.separator import separator_venv, with_separator
 from mediabuild.pipeline.sources import find_sources
 from mediabuild.pipeline.tasks import make_tasks
+from mediabuild.store import places
 from mediabuild.store.digest import Digests
 from mediabuild.store.manifest import find_manifest
-from mediabuild.store.marks import failure_of, ignored_mark
-from mediabuild.store.summaries import _json, _without_none, recorded_sources
+from mediabuild.store.summaries import recorded_sources, write_summaries
 
 PIPELINE_NAME = "pipeline.toml"
 
@@ -49,27 +45,21 @@ class Build:
     """
 
     def __init__(self, root: Path, options: Options, *, commands: tuple[str, ...] = ()) -> None:
+        self.options = options
         self.bulk = Bulk(root)
         loaded = load_pipeline(root / PIPELINE_NAME, commands=commands)
         loaded = with_separator(loaded, separator_venv(root, options.demucs_venv))
         self.pipeline, variables = with_matrix_overrides(loaded, options.variables)
-        self.options = options
         overrides = stage_overrides(self.pipeline, variables, allow_unknown=options.allow_unknown)
-        known = recorded_sources(self.pipeline) if options.manifests_only else None
-        self.jobs: dict[str, Given] = find_sources(self.pipeline, options.sources, known)
+        recorded = recorded_sources(self.pipeline) if options.manifests_only else None
+        self.jobs: dict[str, Given] = find_sources(self.pipeline, options.sources, recorded)
         job_dir = self._job_dir(options.job_dir)
         self.job_dirs = [job_dir or self.pipeline.jobs_dir / job for job in self.shelf]
-        self.state_dir = self.pipeline.jobs_dir / STATE_DIR
-        self.digests = Digests(self.pipeline.root, self.state_dir / "stats.cache")
-        self.devices = Devices(self.state_dir / "devices.json")
+        self.digests = Digests(self.pipeline.root, places.stat_cache(self.pipeline.jobs_dir))
+        self.devices = Devices(places.devices_file(self.pipeline.jobs_dir))
         self.check_devices()
-        self.tasks: dict[str, Task] = {}
-        self.used: dict[str, Task] = {}  # tasks over all jobs that are used as they are
-        tasks = ChainMap(self.tasks, self.used)
-        self.rebuilder = Rebuilder(self.pipeline, tasks, self.digests, self.devices)
-        if options.as_written:
-            self.rebuilder.fresh = self.bulk.fresh(self.rebuilder, self.shelf)
-        self.left_out = self._narrowed() if options.narrow else set()
+        known = self.bulk.fresh(self.pipeline, self.devices, self.shelf) if options.as_written else set()
+        self.left_out = self._narrowed(known) if options.narrow else set()
         made = make_tasks(
             self.pipeline,
             {job: source for job, source in self.jobs.items() if job not in self.left_out},
@@ -78,16 +68,26 @@ class Build:
             job_dir=job_dir,
             brought=self._brought(),
         )
-        self.used |= {name: task for name, task in made.items() if task.stage.collect and options.one_job}
+        # Tasks over all jobs are used as they are where one job is built.
+        used = {name: task for name, task in made.items() if task.stage.collect and options.one_job}
+        self.tasks: dict[str, Task] = {}
         for name, task in made.items():
-            if name not in self.used:
-                self.tasks[name] = replace(task, needs=tuple(n for n in task.needs if n not in self.used))
+            if name not in used:
+                self.tasks[name] = replace(task, needs=tuple(n for n in task.needs if n not in used))
+        self.freshness = Freshness(
+            self.pipeline,
+            ChainMap(self.tasks, used),
+            self.digests,
+            self.devices,
+            known=known,
+            media_present=not options.manifests_only,
+        )
 
     def _brought(self) -> set[str]:
         """The jobs that a task over all jobs brings along."""
         jobs = self.options.selection.jobs(self.jobs)
         if self.options.only_failed:
-            jobs = {job for job in jobs if any((self.pipeline.jobs_dir / job).glob(f"{STATE_DIR}/marks/*.failed"))}
+            jobs = {job for job in jobs if places.failed_marks(self.pipeline.jobs_dir / job)}
         return jobs
 
     @property
@@ -96,11 +96,12 @@ class Build:
         collects = any(spec.collect for spec in self.pipeline.stages.values())
         return self.jobs | ({ALL_JOBS: Given("")} if collects else {})
 
-    def _narrowed(self) -> set[str]:
+    def _narrowed(self, known: set[str]) -> set[str]:
         """The jobs that need no tasks; a stage over all jobs needs the tasks of all of them."""
-        fresh, shelf = self.rebuilder.fresh.copy(), self.shelf
-        known = self.bulk.same_jobs(shelf)  # else jobs may be in each other's way
-        return fresh if known and (ALL_JOBS not in shelf or fresh == shelf.keys()) else set()
+        shelf = self.shelf
+        if not self.bulk.same_jobs(shelf):  # jobs may be in each other's way
+            return set()
+        return known.copy() if ALL_JOBS not in shelf or known == shelf.keys() else set()
 
     def orphans(self) -> list[Orphan]:
         """The jobs whose recording is gone; none where the command line says what the recordings are."""
@@ -140,8 +141,8 @@ class Build:
     def record_fresh(self, *, alone: bool, orphans: list[str]) -> None:
         """Let the index know of the jobs that are fresh now; `alone`: the user has no tasks of their own."""
         if self.options.as_written:
-            looked_at = [job for job in self.shelf if job not in self.rebuilder.fresh]
-            self.bulk.record(self.rebuilder, self.shelf, looked_at, alone=alone, orphans=orphans)
+            looked_at = [job for job in self.shelf if job not in self.freshness.known]
+            self.bulk.record(self.freshness, self.shelf, looked_at, alone=alone, orphans=orphans)
 
     @property
     def capacity(self) -> dict[str, float]:
@@ -158,76 +159,12 @@ class Build:
 
     def verdicts(self, names: Iterable[str]) -> dict[str, Verdict]:
         """What a run of these tasks would do, in canonical order; they bring no others."""
-        wanted = set(names)
-        self.rebuilder.warm(self.tasks[name] for name in wanted)
-        found: dict[str, Verdict] = {}
-        for task in self.tasks.values():
-            if task.name in wanted:
-                found[task.name] = self._verdict(task, found)
-        for name in reversed(found):
-            self._add_remakes(name, found)
-        return found
-
-    def _add_remakes(self, name: str, found: dict[str, Verdict]) -> None:
-        """Temporary outputs that were deleted are made again for a task that would run."""
-        would_run = found[name].state in ("stale", "failed", "follows")
-        for need in self.tasks[name].needs if would_run else ():
-            if need in found and found[need].state == "fresh":
-                gone = self.rebuilder.gone(self.tasks[need])
-                reasons = tuple(Reason("outputs", path, now=f"needed by {name}") for path in gone)
-                if gone:
-                    found[need] = Verdict("follows" if found[name].state == "follows" else "stale", reasons)
-
-    def _verdict(self, task: Task, earlier: Mapping[str, Verdict]) -> Verdict:
-        upstream = [earlier[name] for name in task.needs if name in earlier]
-        if ignored_mark(task).exists() or any(v.state == "ignored" and not task.stage.collect for v in upstream):
-            return Verdict("ignored")
-        reasons = tuple(self.rebuilder.reasons(task))
-        failure = failure_of(task)
-        stopped = [v.state in ("failed", "blocked") for v in upstream]
-        if any(stopped) and not (task.stage.collect and self.rebuilder.producers(task)):
-            return Verdict("blocked", reasons)
-        if any(stopped) or any(v.state in ("stale", "follows") for v in upstream):
-            own = tuple(reason for reason in reasons if not _is_upstream(task, reason))
-            return Verdict("stale" if own else "follows", own or reasons)
-        if reasons and failure:
-            return Verdict("failed", reasons, failure)
-        return Verdict("stale" if reasons else "fresh", reasons)
+        return verdicts(self.freshness, self.tasks, names)
 
     def write_summaries(self, jobs: Iterable[str]) -> None:
-        """Write each job's `manifest.json` (its stages at a glance) and `job.toml` (as it was resolved)."""
-        wanted = set(jobs)
-        by_job: dict[str, list[Task]] = {}
-        for task in self.tasks.values():
-            if task.job in wanted and task.job != ALL_JOBS:
-                by_job.setdefault(task.job, []).append(task)
-        for job, tasks in by_job.items():
-            directory = tasks[0].job_dir
-            write_atomically(directory / "manifest.json", _json(self._summary(job, tasks)))
-            write_atomically(directory / "job.toml", tomli_w.dumps(self._resolved(job, tasks)).encode())
+        """Write the summaries of these jobs.
 
-    def _summary(self, job: str, tasks: list[Task]) -> dict[str, Any]:
-        stages = {}
-        for task in tasks:
-            manifest = find_manifest(task.directory)
-            if manifest is not None:
-                stages[task.name] = {
-                    "timestamp": manifest.timestamp,
-                    "duration_s": manifest.duration_s,
-                    "inputs_checksum": manifest.inputs_checksum,
-                    "outputs": sorted(manifest.output_files()),
-                }
-        source = self.jobs[job]
-        where = {"source_path": source.pattern} if os.path.isabs(source.pattern) else {}
-        return {"job": job, "source": source.label, **where, "schema_version": 1, "stages": stages}
-
-    def _resolved(self, job: str, tasks: list[Task]) -> dict[str, Any]:
-        stages: dict[str, Any] = {}
-        for task in tasks:
-            table = stages.setdefault(task.stage.name, {"inputs": dict(task.stage.inputs)})
-            table["params"] = _without_none(task.params)
-            if task.overrides:
-                table["overrides"] = _without_none(task.overrides)
-            if task.stage.matrix:
-                table["matrix"] = {key: list(values) for key, values in task.stage.matrix.items()}
-        return {"job": job, "source": self.jobs[job].label, "device": tasks[0].device, "stages": stages}
+        Raises:
+            OSError: they can't be written.
+        """
+        write_summaries(self.pipeline, self.tasks.values(), self.jobs, jobs)

@@ -257,14 +257,18 @@ class Context:
         wanted = list(facts)
         missing = [number for number, known in enumerate(wanted) if not self.kept.has(known)]
         started = time.monotonic()
-        made, waiting = iter(make(missing) if missing else ()), set(missing)
-        share_s = (time.monotonic() - started) / max(1, len(missing))  # of what was made in one call
+        coming = iter(make(missing)) if missing else iter(())
+        share_s = (time.monotonic() - started) / max(1, len(missing))  # a `make` that is no generator works here
+        waiting = set(missing)
         for number, known in enumerate(wanted):
             result = None if number in waiting else self.kept.take(known)
-            if result is None:
-                started = time.monotonic()
-                result = next(made if number in waiting else iter(make([number])))  # the latter: damaged meanwhile
-                self.kept.keep(known, result, share_s + time.monotonic() - started)
+            if result is not None:
+                yield result
+                continue
+            started = time.monotonic()
+            maker = coming if number in waiting else iter(make([number]))  # the latter: what was kept is damaged
+            result = next(maker)
+            self.kept.keep(known, result, share_s + time.monotonic() - started)
             yield result
 
     def unit(self, facts: Any, make: Callable[[], bytes]) -> bytes:

@@ -26,7 +26,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-FOLDER = "units"
 HEAD = struct.Struct("<32sQd")
 CHECK_BYTES = 8
 DIGEST_BYTES = 32
@@ -44,6 +43,7 @@ class Units:
         reuse: False finds none, and keeps what is made all the same.
         keep: False only finds.
         holds: asked before a result is kept: is what it was made from still what it was?
+        part: what the name of a temporary file begins with, on the same file system; None: units are never dropped.
 
     Attributes:
         made, reused: how many there were. spared_s: how long the reused ones took when they were made, in seconds.
@@ -57,12 +57,14 @@ class Units:
         reuse: bool = True,
         keep: bool = True,
         holds: Callable[[], bool] = lambda: True,
+        part: Path | None = None,
     ) -> None:
         self.file = file
         self.scope = scope
         self.reuse = reuse
         self.may_keep = keep
         self.holds = holds
+        self.part = part
         self.made = self.reused = 0
         self.spared_s = 0.0
         self._places: dict[bytes, tuple[int, int, float]] = {}  # key → where its result begins, its length, seconds
@@ -70,8 +72,8 @@ class Units:
         self._descriptor: int | None = None
 
     def has(self, facts: Any) -> bool:
-        """Whether a whole result was kept for these facts."""
-        return self._found(facts) is not None
+        """Whether a result was kept for these facts; whether it is whole shows when it is taken."""
+        return self.reuse and self._opened() is not None and self._key(facts) in self._places
 
     def take(self, facts: Any) -> bytes | None:
         """The result that was kept for these facts, if it is whole; counts as reused."""
@@ -110,8 +112,9 @@ class Units:
         """The stage did all its work: drop the oldest units that it didn't use, where they are too many."""
         if self._descriptor is not None and self.file is not None and self.may_keep:
             with contextlib.suppress(OSError):
-                os.utime(self.file)  # when they were used last
-                self._shrink(self._descriptor, self.file)
+                os.utime(self._descriptor)  # when they were used last
+                if self.part is not None:
+                    self._shrink(self._descriptor, self.file, self.part)
         self.close()
 
     def close(self) -> None:
@@ -170,7 +173,7 @@ class Units:
         if place < size:
             os.ftruncate(descriptor, place)
 
-    def _shrink(self, descriptor: int, file: Path) -> None:
+    def _shrink(self, descriptor: int, file: Path, part: Path) -> None:
         used_bytes = sum(self._places[key][1] for key in self._used)
         room = (1 + SPARE) * used_bytes
         if os.fstat(descriptor).st_size <= room + len(self._places) * FRAME_BYTES:
@@ -181,7 +184,7 @@ class Units:
             if key not in staying and self._places[key][1] <= room:
                 room -= self._places[key][1]
                 staying.add(key)
-        number, name = tempfile.mkstemp(prefix=f"{file.name}.", suffix=".part", dir=file.parents[1] / "tmp")
+        number, name = tempfile.mkstemp(prefix=f"{part.name}.", suffix=".part", dir=part.parent)
         try:
             with open(number, "wb") as new:
                 for key in (key for key in self._places if key in staying):

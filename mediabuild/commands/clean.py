@@ -26,9 +26,9 @@ from mediabuild.pipeline.model import Task
 from mediabuild.pipeline.reserved import MANIFEST_NAME
 from mediabuild.schedule.loader import option
 from mediabuild.schedule.state import is_group, is_remake, pipeline_task
-from mediabuild.store import generations
+from mediabuild.store import generations, marks, places
 from mediabuild.store.manifest import Manifest, find_manifest
-from mediabuild.store.marks import failed_mark, forgotten_mark
+from mediabuild.store.summaries import remove_summaries
 
 
 class Clean(PipelineCommand, DoitClean):  # type: ignore[misc]
@@ -55,7 +55,7 @@ class Clean(PipelineCommand, DoitClean):  # type: ignore[misc]
         chosen = self.named_tasks([] if cleanall else (pos_args or []))
         if cleandep:
             chosen = with_dependencies(chosen, tasks)
-        executor = Executor(self.build.rebuilder, Processes(), lambda event: None, self.build.job_dirs)
+        executor = Executor(self.build.freshness, Processes(), lambda event: None, self.build.job_dirs)
         for task in reversed(chosen):
             ours = pipeline_task(task)
             if ours is None:
@@ -89,7 +89,7 @@ class Clean(PipelineCommand, DoitClean):  # type: ignore[misc]
     def _clean(self, task: Task, dryrun: bool, executor: Executor) -> None:
         manifest = find_manifest(task.directory)
         if manifest is None:
-            if not dryrun and generations.units_file(task).exists():  # of a first run that was cut short
+            if not dryrun and places.units(task).exists():  # of a first run that was cut short
                 with executor.holding(task):
                     generations.forget(task)
             return
@@ -103,12 +103,11 @@ class Clean(PipelineCommand, DoitClean):  # type: ignore[misc]
                 return
             generations.forget(task)
             (task.directory / MANIFEST_NAME).unlink(missing_ok=True)
-            for mark in (forgotten_mark(task), failed_mark(task), task.state_dir / "delivered" / f"{task.key}.json"):
-                mark.unlink(missing_ok=True)
+            marks.clear(task, "forgotten", "failed")
+            places.delivered(task).unlink(missing_ok=True)
             remove_empty(task.directory)
             if not any(folder.is_dir() for folder in (task.job_dir / name for name in self.build.pipeline.stages)):
-                for name in ("manifest.json", "job.toml"):
-                    (task.job_dir / name).unlink(missing_ok=True)
+                remove_summaries(task.job_dir)
 
     def _made(self, task: Task, manifest: Manifest) -> list[Path]:
         """The files that are still what the stage made; edited ones are named and left."""

@@ -28,9 +28,9 @@ from mediabuild.media.ffmpeg import ffmpeg_path
 from mediabuild.media.languages import to_container
 from mediabuild.pipeline.config import load_pipeline
 from mediabuild.pipeline.model import Pipeline, StageSpec
-from mediabuild.pipeline.reserved import STATE_DIR
 from mediabuild.pipeline.separator import install_hint, lacking_demucs, separator_venv, with_separator
 from mediabuild.stage import Lookup
+from mediabuild.store import places
 from mediabuild.store.digest import Digests
 
 ACCELERATORS = ("cuda", "mps")
@@ -142,7 +142,7 @@ def _font() -> str:
 
 
 def _find_devices(found: Findings, pipeline: Pipeline, asked: str) -> None:
-    devices = Devices(pipeline.jobs_dir / STATE_DIR / "devices.json")
+    devices = Devices(places.devices_file(pipeline.jobs_dir))
     for spec in pipeline.stages.values():
         try:
             found.devices[spec.name] = devices.resolve(asked, spec.devices, spec.python)
@@ -194,7 +194,7 @@ def _requirement(module: str) -> str:
 
 
 def _find_models(found: Findings, pipeline: Pipeline) -> None:
-    digests = Digests(pipeline.root, pipeline.jobs_dir / STATE_DIR / "stats.cache")
+    digests = Digests(pipeline.root, places.stat_cache(pipeline.jobs_dir))
     for spec in _python_stages(pipeline):
         for params in _all_params(pipeline, spec):
             for model in _models(found, pipeline, spec, params, digests):

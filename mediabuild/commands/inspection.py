@@ -16,7 +16,7 @@ from mediabuild.errors import PipelineError
 from mediabuild.pipeline.references import needed_stages
 from mediabuild.pipeline.reserved import MANIFEST_NAME
 from mediabuild.schedule.loader import option
-from mediabuild.store import generations
+from mediabuild.store import generations, places
 from mediabuild.store.generations import Kept
 from mediabuild.store.manifest import Manifest, find_manifest, problems
 from mediabuild.store.traces import Traces
@@ -49,7 +49,7 @@ class Validate(PipelineCommand):
             if manifest.task != task.name:
                 found.append(f"{shown}: is the manifest of {manifest.task}")
             if not manifests_only:
-                found += [f"{shown}: {reason}" for reason in self.build.rebuilder.output_reasons(task, manifest)]
+                found += [f"{shown}: {reason}" for reason in self.build.freshness.output_reasons(task, manifest)]
         for line in found:
             self.outstream.write(line + "\n")
         self.outstream.write(f"{self.build.pipeline.file.name} and {count} manifests: {len(found) or 'no'} problems\n")
@@ -103,7 +103,7 @@ class Cache(PipelineCommand):
 
     def _execute(self, pos_args: list[str]) -> int:
         found = generations.kept(self.build.job_dirs)
-        owners = {generations.units_file(task): task.name for task in self.build.tasks.values()}
+        owners = {places.units(task): task.name for task in self.build.tasks.values()}
         for one in reversed(found):
             self.outstream.write(f"{self._described(one, owners)}\n")
         total = sum(one.size_bytes for one in found)

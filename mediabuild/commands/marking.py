@@ -14,10 +14,11 @@ from doit.task import Task as DoitTask
 from mediabuild.commands.base import PipelineCommand
 from mediabuild.commands.clean import with_dependencies
 from mediabuild.errors import MediabuildError
+from mediabuild.execution.adoption import adopt
 from mediabuild.execution.executor import Executor
 from mediabuild.machine.processes import Processes
 from mediabuild.schedule.state import pipeline_task
-from mediabuild.store.marks import failed_mark, forgotten_mark, ignored_mark, set_mark
+from mediabuild.store import marks
 
 
 class Forget(PipelineCommand, DoitForget):  # type: ignore[misc]
@@ -45,10 +46,9 @@ class Forget(PipelineCommand, DoitForget):  # type: ignore[misc]
         if ours is None:
             self.dep_manager.remove(task.name)
         else:
-            ignored_mark(ours).unlink(missing_ok=True)
-            failed_mark(ours).unlink(missing_ok=True)
+            marks.clear(ours, "ignored", "failed")
             if ours.directory.exists():
-                set_mark(forgotten_mark(ours))
+                marks.put(ours, "forgotten")
         self.outstream.write(f"forgetting {task.name}\n")
 
 
@@ -75,22 +75,21 @@ class ResetDep(PipelineCommand, DoitResetDep):  # type: ignore[misc]
 
     def _execute(self, pos_args: list[str] | None = None) -> int:
         chosen = self.named_tasks(pos_args or [])
-        executor = Executor(self.build.rebuilder, Processes(), lambda event: None, self.build.job_dirs)
+        executor = Executor(self.build.freshness, Processes(), lambda event: None, self.build.job_dirs)
         status = 0
         for task in chosen:
             ours = pipeline_task(task)
             if ours is None:
                 continue
-            if not self.build.rebuilder.reasons(ours):
+            if not self.build.freshness.reasons(ours):
                 self.outstream.write(f"skip {task.name}\n")
                 continue
             try:
-                adopted = executor.adopt(ours)
+                adopted = adopt(executor, ours)
             except MediabuildError as error:
                 self.outstream.write(f"failed {task.name} ({error.message})\n")
                 status = 1
                 continue
-            failed_mark(ours).unlink(missing_ok=True)
             self.outstream.write(f"processed {task.name} ({', '.join(adopted)})\n")
         executor.close()
         own = [task.name for task in chosen if pipeline_task(task) is None]

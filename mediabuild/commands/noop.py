@@ -17,11 +17,9 @@ import tomllib
 
 from mediabuild.reporting.console import SKIPS_SHOWN, colour_wanted, ending, shown
 from mediabuild.reporting.eventlog import EventLog
-from mediabuild.store import index
-from mediabuild.store.index import Glance
+from mediabuild.store import index, places
 
 PIPELINE = "pipeline.toml"
-STATE_DIR = ".mediabuild"
 
 
 def noop(events_to: str | None = None) -> bool:
@@ -31,28 +29,28 @@ def noop(events_to: str | None = None) -> bool:
         events_to: a file that gets the events too; `-` is stdout.
     """
     started = time.monotonic()
-    state_dir = _state_dir()
-    file = os.path.join(state_dir, index.NAME)
-    if Glance.recent(os.path.abspath(file)):  # the program asks at its start, and `run` once more
+    jobs_dir = _jobs_dir()
+    file = places.index_file(jobs_dir)
+    if index.take_glance(os.path.abspath(file), leave=True):  # the program asks at its start, and `run` once more
         return False
-    found = index.load(file) if state_dir else index.Index()
+    found = index.load(file) if jobs_dir else index.Index()
     if not found.alone or found.others or found.code != index.code_stamp() or found.listing.changed():
         return False
     same = list(found.unchanged(time.time()))
     if len(same) < len(found.jobs):
-        Glance.latest = Glance(os.path.abspath(file), found, same)
+        index.leave_glance(index.Glance(os.path.abspath(file), found, same))
         return False
     with contextlib.suppress(OSError):
         os.utime(file)  # when the jobs were looked at last
-    _report(found, EventLog(os.path.join(state_dir, "events.jsonl"), events_to), started)
+    _report(found, EventLog(places.event_log(jobs_dir), events_to), started)
     return True
 
 
-def _state_dir() -> str:
+def _jobs_dir() -> str:
     try:
         with open(PIPELINE, "rb") as file:
             jobs_dir = tomllib.load(file)["pipeline"].get("jobs_dir", "jobs")
-        return os.path.join(jobs_dir, STATE_DIR)
+        return jobs_dir if isinstance(jobs_dir, str) else ""
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return ""  # the long way says what is wrong
 

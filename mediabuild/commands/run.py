@@ -1,29 +1,25 @@
 """`doit run`: builds what is stale; where nothing is, that is answered from the index before anything else is loaded.
 
-Not here: how tasks are started (`runner`) and run (`executor`).
+Not here: the run itself (`schedule.session`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Iterator
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from doit import doit_cmd
 from doit.cmd_run import Run as DoitRun
 from doit.exceptions import InvalidCommand
 
-from mediabuild.commands.base import INTERRUPTED, PipelineCommand, closure, expand_names
+from mediabuild.commands.base import PipelineCommand, closure, expand_names
 from mediabuild.commands.noop import noop
 from mediabuild.reporting.console import LEVELS
 from mediabuild.schedule.loader import option
-from mediabuild.schedule.state import is_group, is_remake, pipeline_task
+from mediabuild.schedule.state import pipeline_task
 
 if TYPE_CHECKING:
     from mediabuild.freshness.verdicts import Verdict
-    from mediabuild.reporting.report import Report
 
 # options of doit and ours that make no difference where nothing runs
 INDIFFERENT = {
@@ -73,13 +69,9 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
         log_level: str = "info",
         auto_install_demucs: bool = False,
     ) -> int:
-        from doit.task import Stream
-
-        from mediabuild.execution.executor import Executor
-        from mediabuild.machine.processes import Processes
         from mediabuild.schedule.order import remaining_s
-        from mediabuild.schedule.runner import PipelineRunner
-        from mediabuild.schedule.slots import Slots
+        from mediabuild.schedule.selected import control_of, failed_last_time
+        from mediabuild.schedule.session import RunOptions, Session
 
         if log_level not in LEVELS:
             raise InvalidCommand(f"--log-level: {log_level!r} is none of {', '.join(LEVELS)}")
@@ -89,80 +81,43 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
             self._provide_demucs(install=auto_install_demucs, whatever=force or always)
         names = self._select(single, whatever=force or always)
         if only_failed:
-            names = self._failed(names)
+            names = failed_last_time(self.build, {task.name for task in self.named_tasks(names or [])})
             if not names:
                 self.outstream.write("nothing selected failed last time\n")
                 return 0
         if force:
-            self.build.rebuilder.forced = frozenset(self._forced(names))
+            self.build.freshness.force(self._forced(names))
         if dry_run:
             from mediabuild.commands.status import print_plan
 
             return print_plan(self.build, self._would_run(names), sys.stdout)
         left_s = remaining_s(self.build.tasks) if num_process > 1 else {}
-        control = self._control(names, left_s, auto_delayed_regex=auto_delayed_regex)
-        with self._reporting(outfile, events_to, log_level) as report:
-            limited = single or self.build.options.selection.is_range
-            executor = Executor(
-                self.build.rebuilder,
-                Processes(),
-                report.emit,
-                self.build.job_dirs,
-                wait=not no_wait,
-                only=self._pipeline_tasks(names) if limited else None,
-            )
-            options = {"failure_verbosity": failure_verbosity, "report": report}
-            runner = PipelineRunner(
-                self.dep_manager,
-                self.reporters["mediabuild"](report.stream, options),
-                not fail_fast,
-                always,
-                Stream(verbosity, force_verbosity),
-                executor=executor,
-                report=report,
-                slots=Slots(self.build.state_dir / "slots", self.build.capacity),
-                threads=num_process or 1,
-                left_s=left_s,
-            )
-            left_out = self.build.left_out_tasks
-            report.start(version("mediabuild"), len(self.named_tasks(names or [])) + len(left_out))
-            report.skipped_all(left_out)
-            report.spared_s += self.build.left_out_s
-            status = 2
-            try:
-                executor.sweep()
-                self.build.rebuilder.warm(self.build.tasks[name] for name in self._pipeline_tasks(names))
-                status = runner.run_all(control.task_dispatcher())
-                if runner.interrupted:
-                    status = INTERRUPTED
-                    report.line("STOPPED", "interrupted", "error")
-            finally:
-                executor.close()
-                with contextlib.suppress(OSError):  # a full disk: what matters is in the manifests
-                    self.build.write_summaries(runner.touched)
-                    orphans = self.build.orphaned() if names is None else []
-                    report.orphans(orphans)
-                    if names is None and status in (0, 1):
-                        self.build.record_fresh(alone=self.loader.alone, orphans=orphans)
-                report.finish(status)
-        return status
-
-    @contextlib.contextmanager
-    def _reporting(self, outfile: Any, events_to: str | None, level: str) -> Iterator[Report]:
-        """What is said goes to a stream and the events' log, which are closed behind it."""
-        from mediabuild.reporting.eventlog import EventLog
-        from mediabuild.reporting.report import Report
-
-        with contextlib.ExitStack() as opened:
-            stream = sys.stderr if events_to == "-" else sys.stdout
-            if isinstance(outfile, str):
-                stream = opened.enter_context(open(outfile, "w", encoding="utf-8"))
-            events = opened.enter_context(
-                contextlib.closing(EventLog(self.build.state_dir / "events.jsonl", events_to))
-            )
-            total = len(self.build.tasks) + len(self.build.left_out_tasks)
-            root, earlier = self.build.pipeline.root, self.build.earlier_s
-            yield Report(stream, events, root, level=level, total=total, earlier=earlier)
+        control = control_of(self.task_list, names, self.build, left_s, auto_delayed_regex=auto_delayed_regex)
+        options = RunOptions(
+            output=outfile if isinstance(outfile, str) else None,
+            threads=num_process or 1,
+            always=always,
+            fail_fast=fail_fast,
+            wait=not no_wait,
+            log_level=log_level,
+            events_to=events_to,
+            verbosity=verbosity,
+            force_verbosity=force_verbosity,
+            failure_verbosity=failure_verbosity,
+        )
+        ours = self._pipeline_tasks(names)
+        limited = single or self.build.options.selection.is_range
+        session = Session(
+            self.build, options, dep_manager=self.dep_manager, reporter=self.reporters["mediabuild"], left_s=left_s
+        )
+        return session.run(
+            control.task_dispatcher(),
+            ours,
+            own=len(self.named_tasks(names or [])) - len(ours),
+            only=ours if limited else None,
+            whole=names is None,
+            alone=self.loader.alone,
+        )
 
     def execute(self, params: Any, args: list[str]) -> Any:
         """Load the pipeline and run."""
@@ -203,58 +158,23 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
         """Names for doit; a range prunes dependencies to what was selected."""
         from mediabuild.freshness.ranges import check_missing
         from mediabuild.reporting.report import warn
+        from mediabuild.schedule import selected
 
         selection = self.build.options.selection
         tasks = {task.name: task for task in self.task_list}
         root, commands = self.build.pipeline.root, self.loader.cmd_names
         names = expand_names(list(self.sel_tasks), tasks, root, commands) if self.sel_tasks else None
         if single and names is not None:
-            for name in names:
-                for member in [name, *(tasks[name].task_dep if tasks[name].has_subtask else [])]:
-                    if not tasks[member].has_subtask:
-                        tasks[member].task_dep = tasks[member].setup_tasks = []
+            selected.alone(names, tasks)
         if selection.is_empty:
             return names
         named = [task.name for task in self.named_tasks(names or []) if pipeline_task(task)]
         picked = selection.pick(self.build.pipeline, self.build.tasks, named, by_name=names is not None)
-        if not selection.is_range:
-            return picked
-        for message in check_missing(self.build.rebuilder, self.build.tasks, picked, whatever=whatever):
-            warn(message)
-        chosen = {*picked, *(f"_{name}" for name in picked)}
-        for task in (tasks[name] for name in chosen if name in tasks):
-            task.task_dep = [need for need in task.task_dep if need in chosen]
-            task.setup_tasks = [need for need in task.setup_tasks if need in chosen]
+        if selection.is_range:
+            for message in check_missing(self.build.freshness, self.build.tasks, picked, whatever=whatever):
+                warn(message)
+            selected.within(picked, tasks)
         return picked
-
-    def _control(self, names: list[str] | None, left_s: dict[str, float], *, auto_delayed_regex: bool) -> Any:
-        """doit's control of what runs: the user's own tasks first, then the pipeline's, job by job.
-
-        Groups come last, since a group would bring the tasks of all jobs at once.
-        """
-        from doit.control import TaskControl
-
-        from mediabuild.schedule.order import in_order
-
-        control = TaskControl(self.task_list, auto_delayed_regex=auto_delayed_regex)
-        control.process(names)
-        selected = [name for name in control.selected_tasks if not is_remake(control.tasks[name])]
-        groups = [name for name in selected if is_group(control.tasks[name])]
-        members = [member for name in groups for member in control.tasks[name].task_dep]
-        ours = in_order([*selected, *members], self.build.tasks, left_s)
-        placed = {*ours, *groups}
-        control.selected_tasks = [*(name for name in selected if name not in placed), *ours, *groups]
-        return control
-
-    def _failed(self, names: list[str] | None) -> list[str]:
-        """The selected tasks that failed last time and would run, and those that depend on them."""
-        build = self.build
-        selected = {task.name for task in self.named_tasks(names or [])}
-        found: set[str] = set()
-        for task in build.tasks.values():
-            if build.rebuilder.has_failed(task) or not found.isdisjoint(task.needs):
-                found.add(task.name)
-        return [name for name in build.tasks if name in found & selected]
 
     def _forced(self, names: list[str] | None) -> list[str]:
         if self.build.options.selection.is_range or names is None:

@@ -92,7 +92,6 @@ class Check(PipelineCommand):
         return not params["as_json"]
 
     def _execute(self, as_json: bool, manifests_only: bool, pos_args: list[str]) -> int:
-        self.build.rebuilder.media_present = not manifests_only
         verdicts = self.build.verdicts(self.picked(pos_args))
         self.build.digests.save()
         stale = {name: v for name, v in verdicts.items() if v.state not in ("fresh", "ignored")}

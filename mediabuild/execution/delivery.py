@@ -1,30 +1,40 @@
 """Copies of outputs where people look: made anew when they are missing or old, and never over an edit.
 
-Not here: the names of the copies (`rebuilder.deliveries`).
+Not here: the names of the copies (`pipeline.deliveries`).
 """
 
 from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from mediabuild.errors import StageError
-from mediabuild.freshness.rebuilder import Rebuilder
+from mediabuild.machine import regular
+from mediabuild.machine.files import unused_name
 from mediabuild.pipeline.deliveries import deliveries
-from mediabuild.pipeline.model import Given, Reason, Task
+from mediabuild.pipeline.model import Given, Pipeline, Reason, Task
+from mediabuild.store import places
+from mediabuild.store.digest import Digests
 from mediabuild.store.manifest import Manifest
 from mediabuild.store.publish import deliver
 
 
 class Delivery:
-    """Makes the copies that `deliver` asks for."""
+    """Makes the copies that `deliver` asks for.
 
-    def __init__(self, rebuilder: Rebuilder) -> None:
-        self.rebuilder = rebuilder
-        self.root = rebuilder.pipeline.root
+    Args:
+        tasks: all tasks: no copy may take the place of one of their sources.
+    """
+
+    def __init__(self, pipeline: Pipeline, tasks: Mapping[str, Task], digests: Digests) -> None:
+        self.pipeline = pipeline
+        self.tasks = tasks
+        self.digests = digests
+        self.root = pipeline.root
 
     def bring(self, task: Task, manifest: Manifest) -> tuple[list[str], list[Path]]:
         """Bring a task's copies up to date; the caller holds its lock.
@@ -35,10 +45,10 @@ class Delivery:
         Raises:
             StageError: a copy would leave the project or take a source's place. OSError: the disk is full.
         """
-        record = task.state_dir / "delivered" / f"{task.key}.json"
+        record = places.delivered(task)
         made = read_record(record)
         files = manifest.output_files()
-        wanted = deliveries(self.rebuilder.pipeline, task, files)
+        wanted = deliveries(self.pipeline, task, files)
         delivered: list[str] = []
         kept: list[Path] = []
         for copy, output in wanted.items():
@@ -77,7 +87,7 @@ class Delivery:
     @functools.cached_property
     def _sources(self) -> set[str]:
         """The real paths of all sources."""
-        given = (r for task in self.rebuilder.tasks.values() for refs in task.inputs.values() for r in refs)
+        given = (r for task in self.tasks.values() for refs in task.inputs.values() for r in refs)
         return {os.path.realpath(self.root / r.pattern) for r in given if isinstance(r, Given) and r.label}
 
     def _is_ours(self, target: Path, digest: str | None) -> bool:
@@ -86,7 +96,7 @@ class Delivery:
 
     def _digest_if_there(self, file: Path, like: str) -> str | None:
         try:
-            return self.rebuilder.digests.file(file, like.partition(":")[0])
+            return self.digests.file(file, like.partition(":")[0])
         except OSError:
             return None
 
@@ -97,10 +107,7 @@ def is_delivery(task: Task, reason: Reason) -> bool:
 
 
 def _set_aside(target: Path) -> Path:
-    number, kept = 1, target.with_name(f"{target.stem}.edited{target.suffix}")
-    while os.path.lexists(kept):
-        number += 1
-        kept = target.with_name(f"{target.stem}.edited{number}{target.suffix}")
+    kept = unused_name(target.with_name(f"{target.stem}.edited{target.suffix}"))
     target.rename(kept)
     return kept
 
@@ -108,11 +115,12 @@ def _set_aside(target: Path) -> Path:
 def read_record(record: Path) -> dict[str, str]:
     """The copies that were made, and the digest of each; none where the record is missing or damaged."""
     try:
-        return msgspec.json.decode(record.read_bytes(), type=dict[str, str])
+        return msgspec.json.decode(regular.read_bytes(record), type=dict[str, str])
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
 
 
 def _write_record(record: Path, made: dict[str, str]) -> None:
     record.parent.mkdir(parents=True, exist_ok=True)
-    record.write_bytes(msgspec.json.encode(made, order="sorted"))
+    with regular.open_file(record, "wb") as file:
+        file.write(msgspec.json.encode(made, order="sorted"))

@@ -5,9 +5,12 @@ Not here: how it came to that (`executor`, `restorer`, `programs`).
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mediabuild.reporting.events import Event, StageCompleted, StageDelivered, StageRestored, StageWarning
 from mediabuild.store.manifest import Manifest
 
 
@@ -63,3 +66,31 @@ class Outcome:
     ran: Ran = field(default_factory=Ran)
     kept: list[Path] = field(default_factory=list)
     delivered: list[str] = field(default_factory=list)
+
+    def events(self, task: str, root: Path) -> Iterator[Event]:
+        """What there is to say of it; nothing where nothing was made.
+
+        Args:
+            task: its name. root: paths are shown relative to it.
+        """
+        for kept in self.kept:
+            yield StageWarning(
+                task=task,
+                message=f"it had been edited, and is kept: {os.path.relpath(kept, root)}",
+                hint=f"to make an edit count: a file in corrections/ (text), or put it back and: doit reset-dep {task}",
+            )
+        if self.built:
+            ran = self.ran
+            yield StageCompleted(
+                task=task,
+                seconds=round(self.seconds, 3),
+                outputs=self.outputs,
+                units=ran.units,
+                units_reused=ran.units_reused,
+                spared_s=ran.units_spared_s,
+            )
+        elif self.restored is not None:
+            made_ts, spared_s = self.restored.timestamp, self.restored.duration_s
+            yield StageRestored(task=task, made_ts=made_ts, spared_s=spared_s, source=self.source)
+        if self.delivered:
+            yield StageDelivered(task=task, files=self.delivered)

@@ -11,19 +11,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from mediabuild.errors import DiskFull, Interrupted, StageError
 from mediabuild.execution.outcome import Keeping, Ran
 from mediabuild.execution.worker import Request
 from mediabuild.execution.workers import Workers, worker_key
 from mediabuild.freshness.observation import Observation
+from mediabuild.machine import regular
 from mediabuild.machine.processes import Processes
 from mediabuild.media.ffmpeg import ffmpeg_path
 from mediabuild.pipeline.model import Task
-from mediabuild.pipeline.placeholders import PLACEHOLDER
+from mediabuild.pipeline.placeholders import Values, filled_in
 from mediabuild.reporting.events import Event, ModelLoading, StageProgress, StageWarning
-from mediabuild.store.generations import units_file
+from mediabuild.store import places
 
 LOG_TAIL_LINES = 12
 FULL_DISK_BYTES = 65_536
@@ -52,10 +51,11 @@ class Programs:
             StageError: it failed or took too long; the message ends with its log's last lines.
             Interrupted: the run is stopping.
         """
-        device = observation.device
+        device = observation.facts.device
         if device == "cuda" and gpus:
             device = f"cuda:{gpus[0]}"  # which of several is no reason to run again: `cuda` is what is recorded
-        log = _log(task)
+        log = places.log(task)
+        log.parent.mkdir(parents=True, exist_ok=True)
         try:
             if task.stage.declaration is None:
                 return self._run_command(task, observation, out, log, device)
@@ -67,10 +67,17 @@ class Programs:
             raise StageError(error.message + (f"\n{tail}" if tail else ""), error.hint or f"less {log}") from None
 
     def _run_command(self, task: Task, observation: Observation, out: Path, log: Path, device: str) -> Ran:
-        argv = self._argv(task, observation, out, device)
+        values = Values(
+            inputs={name: list(files.values()) for name, files in observation.handed.items()},
+            outputs={name: out / path for name, path in task.stage.outputs.items()},
+            params=task.params,
+            device=device,
+            job=task.job,
+        )
+        argv = filled_in(task.stage.command, values, self.root)
         for path in task.stage.outputs.values():
             (out / path).parent.mkdir(parents=True, exist_ok=True)
-        with log.open("wb") as output:
+        with regular.open_file(log, "wb") as output:
             child = self.processes.start(argv, cwd=self.root, output=output)
         with self.processes.time_limit(child, task.stage.timeout_s):
             status = self.processes.finish(child)
@@ -87,58 +94,26 @@ class Programs:
         tools = {"ffmpeg": Path(ffmpeg_path()).name} if uses_ffmpeg else {}
         return Ran(tools=tools, peak_memory_bytes=child.peak_memory_bytes)
 
-    def _argv(self, task: Task, observation: Observation, out: Path, device: str) -> list[str]:
-        """The command with its placeholders filled in; paths relative to the project where they can be."""
-
-        def shown(path: Path) -> str:
-            relative = os.path.relpath(path, self.root)
-            absolute = relative.startswith("..")
-            return str(path) if absolute else f"./{relative}" if relative.startswith("-") else relative
-
-        def values(group: str, name: str) -> list[str] | None:
-            if group == "inputs.":
-                return [shown(path) for path in observation.handed[name].values()]
-            if group == "outputs.":
-                return [shown(out / task.stage.outputs[name])]
-            if group == "params.":
-                return [_text(task.params[name])]
-            plain = {"device": device, "job": task.job, "ffmpeg": None}
-            if name not in plain:
-                return None
-            return [plain[name] or ffmpeg_path()]
-
-        argv: list[str] = []
-        for item in task.stage.command:
-            whole = PLACEHOLDER.fullmatch(item)
-            several = values(whole[1] or "", whole[2]) if whole else None
-            if several is not None:
-                argv += several
-            else:
-                argv.append(PLACEHOLDER.sub(lambda m: " ".join(values(m[1] or "", m[2]) or [m[0]]), item))
-        return argv
-
     def _run_python(
         self, task: Task, observation: Observation, out: Path, log: Path, device: str, keeping: Keeping
     ) -> Ran:
         spec = task.stage
-        log.write_bytes(b"")
+        regular.open_file(log, "wb").close()
         request = Request(
             task=task.name,
-            stage=spec.name,
             job=task.job,
             file=str(spec.file),
-            code=msgspec.json.encode(observation.code).decode(),
-            params=dict(task.params),
+            facts=observation.facts,
             out=str(out),
             sources={n: {k: str(p) for k, p in files.items()} for n, files in observation.handed.items()},
             outputs=dict(spec.outputs),
             device=device,
             project_dir=str(self.root),
             models={name: str(model.path) if model.path else None for name, model in observation.models.items()},
-            model_digests=observation.model_digests,
             threads=spec.resources.cpu,
             log=str(log),
-            units=str(units_file(task)),
+            units=str(places.units(task)),
+            units_part=str(places.part(task)),
             reuse_units=keeping.reuse,
             keep_units=keeping.keep,
             checksum=self.checksum,
@@ -154,7 +129,7 @@ class Programs:
 
         key = worker_key(spec.python, spec.heavy, device, spec.resources.cpu)
         fields = self.workers.run(key, request, spec.timeout_s, report)
-        used = fields["device_used"] or (device if device != observation.device else None)
+        used = fields["device_used"] or (device if device != observation.facts.device else None)
         counts = {name: fields[name] for name in ("units", "units_reused", "units_spared_s")}
         return Ran(fields["returned"], used, fields["tools"], fields["peak_memory_bytes"], **counts)
 
@@ -162,18 +137,6 @@ class Programs:
         """End the workers."""
         if not self.processes.stopping.is_set():
             self.workers.close()
-
-
-def _log(task: Task) -> Path:
-    log = task.state_dir / "logs" / f"{task.key}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    return log
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def _is_full(log: Path) -> bool:
@@ -186,6 +149,6 @@ def _is_full(log: Path) -> bool:
 
 def _tail(log: Path) -> str:
     with contextlib.suppress(OSError):
-        lines = log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
+        lines = regular.read_bytes(log).decode(errors="replace").splitlines()[-LOG_TAIL_LINES:]
         return "\n".join(f"    {line}" for line in lines if line.strip())
     return ""

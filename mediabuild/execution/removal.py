@@ -14,11 +14,14 @@ from pathlib import Path
 from mediabuild.errors import LockBusy
 from mediabuild.execution.delivery import read_record
 from mediabuild.freshness.orphans import Orphan
+from mediabuild.machine.files import remove_empty
 from mediabuild.machine.lock import locked
 from mediabuild.pipeline.model import Pipeline
 from mediabuild.pipeline.reserved import MANIFEST_NAME, STATE_DIR
+from mediabuild.store import places
 from mediabuild.store.digest import Digests
 from mediabuild.store.manifest import find_manifest
+from mediabuild.store.summaries import remove_summaries
 
 
 class Removal:
@@ -40,31 +43,30 @@ class Removal:
 
     def remove(self, orphan: Orphan) -> None:
         """Remove a job, unless a run is busy with it."""
-        state_dir = orphan.directory / STATE_DIR
+        locks = [] if self.dry else places.lock_files(orphan.directory)
         with contextlib.ExitStack() as held:
-            for lock in sorted((state_dir / "locks").glob("*.lock")) if not self.dry else ():
+            for lock in locks:
                 try:
                     held.enter_context(locked(lock, orphan.job, wait=False))
                 except LockBusy as busy:
                     self.say(f"{orphan.job} - keeping it: {busy.message}")
                     return
-            self._remove_copies(orphan, state_dir)
+            self._remove_copies(orphan)
             self._remove_outputs(orphan)
         if self.dry:
             return
-        shutil.rmtree(state_dir, ignore_errors=True)
-        for name in (MANIFEST_NAME, "job.toml"):
-            (orphan.directory / name).unlink(missing_ok=True)
-        _remove_empty(orphan.directory)
+        shutil.rmtree(places.state_of(orphan.directory), ignore_errors=True)
+        remove_summaries(orphan.directory)
+        remove_empty(orphan.directory)
         with contextlib.suppress(OSError):
             for folder in orphan.directory.parents:
                 if folder == self.pipeline.jobs_dir:
                     break
                 folder.rmdir()
 
-    def _remove_copies(self, orphan: Orphan, state_dir: Path) -> None:
+    def _remove_copies(self, orphan: Orphan) -> None:
         root = os.path.realpath(self.pipeline.root)
-        for record in sorted((state_dir / "delivered").glob("*.json")):
+        for record in places.delivered_files(orphan.directory):
             for copy, digest in read_record(record).items():
                 path = self.pipeline.root / copy
                 inside = os.path.realpath(path).startswith(os.path.join(root, ""))
@@ -101,9 +103,3 @@ class Removal:
             self.say(f"{orphan.job} - removing file '{shown}'")
             if not self.dry:
                 file.unlink(missing_ok=True)
-
-
-def _remove_empty(directory: Path) -> None:
-    for folder, _, _ in sorted(os.walk(directory), reverse=True):
-        with contextlib.suppress(OSError):
-            Path(folder).rmdir()

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import msgspec
 
-from mediabuild.execution.outcome import Ran, Restored
+from mediabuild.execution.outcome import Restored
 from mediabuild.execution.recorder import Recorder
 from mediabuild.machine.reflink import copy
 from mediabuild.pipeline.deliveries import deliveries
-from mediabuild.pipeline.model import Task
+from mediabuild.pipeline.model import Pipeline, Task
 from mediabuild.store import generations
-from mediabuild.store.facts import manifest_trace
+from mediabuild.store.digest import Digests, compute_inputs_checksum
+from mediabuild.store.facts import Facts
 from mediabuild.store.manifest import Manifest, find_manifest, read_manifest, write_manifest
 from mediabuild.store.traces import Traces
 
@@ -27,32 +28,23 @@ from mediabuild.store.traces import Traces
 class Restorer:
     """Brings results back."""
 
-    def __init__(self, recorder: Recorder, traces: Traces) -> None:
+    def __init__(self, pipeline: Pipeline, digests: Digests, recorder: Recorder, traces: Traces) -> None:
+        self.pipeline = pipeline
+        self.digests = digests
         self.recorder = recorder
-        self.rebuilder = recorder.rebuilder
-        self.digests = recorder.digests
         self.traces = traces
 
-    def bring_back(self, task: Task) -> Restored | None:
-        """Bring back what was made from the present facts, if there is one anywhere; the task's lock is held."""
-        facts = self._facts(task)
-        if facts is None:
-            return None
+    def bring_back(self, task: Task, facts: Facts) -> Restored | None:
+        """Bring back what was made from these facts, if there is one anywhere; the task's lock is held."""
         return self._come_back(task, facts) or self._repair(task, facts) or self._borrow(task, facts)
 
-    def comes_back(self, task: Task) -> bool:
-        """Whether outputs of the present facts are kept, whole, of the task itself: nothing is read for them."""
-        facts = self._facts(task)
-        return facts is not None and generations.find(task, manifest_trace(facts), self.digests) is not None
+    def comes_back(self, task: Task, facts: Facts) -> bool:
+        """Whether outputs of these facts are kept, whole, of the task itself: nothing is read for them."""
+        return generations.find(task, facts.trace(), self.digests) is not None
 
-    def _facts(self, task: Task) -> Manifest | None:
-        """The present facts as a manifest without outputs; None where some can't be told."""
-        now = self.rebuilder.observe(task)
-        return None if now.troubles else self.recorder.manifest(task, now, {}, Ran(), 0.0)
-
-    def _come_back(self, task: Task, facts: Manifest) -> Restored | None:
+    def _come_back(self, task: Task, facts: Facts) -> Restored | None:
         """From the task's own generations, by rename."""
-        found = generations.find(task, manifest_trace(facts), self.digests)
+        found = generations.find(task, facts.trace(), self.digests)
         if found is None:
             return None
         with self.recorder.temporary(task) as out:
@@ -63,14 +55,14 @@ class Restorer:
             kept = self.recorder.publish(task, out, manifest.outputs)
         return Restored(manifest, kept=kept)
 
-    def _repair(self, task: Task, facts: Manifest) -> Restored | None:
+    def _repair(self, task: Task, facts: Facts) -> Restored | None:
         """From what is left of the task's outputs, and good copies of the others where `deliver` put them."""
         current = find_manifest(task.directory)
-        if current is None or manifest_trace(current) != manifest_trace(facts):
+        if current is None or current.trace() != facts.trace():
             return None
         copies = {
-            output: self.rebuilder.pipeline.root / copy
-            for copy, output in deliveries(self.rebuilder.pipeline, task, current.output_files()).items()
+            output: self.pipeline.root / copy
+            for copy, output in deliveries(self.pipeline, task, current.output_files()).items()
         }
         files: dict[str, Path] = {}
         for path, digest in current.output_files().items():
@@ -81,15 +73,15 @@ class Restorer:
             files[path] = file
         return self._assemble(task, current, files, "delivered copies")
 
-    def _borrow(self, task: Task, facts: Manifest) -> Restored | None:
+    def _borrow(self, task: Task, facts: Facts) -> Restored | None:
         """From another task that was given the same, by copies."""
         for directory, theirs in self.traces.find(task, facts):
             ours = msgspec.structs.replace(
                 theirs,
                 task=task.name,
                 inputs=facts.inputs,
-                inputs_checksum=facts.inputs_checksum,
-                overrides=facts.overrides,
+                inputs_checksum=compute_inputs_checksum(facts.inputs),
+                overrides=dict(task.overrides),
             )
             files = {path: directory / path for path in theirs.output_files()}
             found = self._assemble(task, ours, files, theirs.task)

@@ -28,9 +28,10 @@ from mediabuild.errors import MediabuildError
 from mediabuild.machine.interpreter import site_packages
 from mediabuild.pipeline.loading import load_stage
 from mediabuild.stage import Context, Lookup, ModelRef, Stage
+from mediabuild.store.facts import Facts
 from mediabuild.units import Units, look
 
-PROTOCOL = 2
+PROTOCOL = 3
 PROGRESS_EVERY_S = 0.5
 
 
@@ -38,25 +39,28 @@ class Request(msgspec.Struct):
     """Run one stage: everything that its context needs, as plain values."""
 
     task: str
-    stage: str
     job: str
     file: str
-    code: str
-    params: dict[str, Any]
+    facts: Facts
     out: str
     sources: dict[str, dict[str, str]]
     outputs: dict[str, str]
     device: str
     project_dir: str
     models: dict[str, str | None]
-    model_digests: dict[str, str]
     threads: int
     log: str
     units: str
+    units_part: str
     reuse_units: bool
     keep_units: bool
     checksum: str
     protocol: int = PROTOCOL
+
+    @property
+    def code(self) -> str:
+        """The facts of the stage's code, as text that equal code shares."""
+        return msgspec.json.encode(self.facts.code, order="sorted").decode()
 
 
 class Reply(msgspec.Struct, omit_defaults=True):
@@ -106,7 +110,7 @@ class Worker:
 
     def _run(self, request: Request) -> dict[str, Any]:
         declared = self._stage(request)
-        params = msgspec.convert(request.params, declared.params)
+        params = msgspec.convert(request.facts.params, declared.params)
         tools = _versions(declared.tools)
         given = [Path(path) for files in request.sources.values() for path in files.values()]
         seen = look(given)
@@ -116,9 +120,10 @@ class Worker:
             reuse=request.reuse_units,
             keep=request.keep_units,
             holds=lambda: look(given) == seen,
+            part=Path(request.units_part),
         )
         context = Context(
-            stage=request.stage,
+            stage=request.facts.stage,
             job=request.job,
             out=Path(request.out),
             sources={name: {k: Path(p) for k, p in files.items()} for name, files in request.sources.items()},
@@ -157,7 +162,7 @@ class Worker:
 
     def _cache(self, request: Request) -> dict[str, Any]:
         """What the stage keeps between jobs; dropped when its code or its models changed."""
-        facts = f"{request.code} {request.device} {sorted(request.model_digests.items())}"
+        facts = f"{request.code} {request.device} {sorted(request.facts.models.items())}"
         known = self.caches.get(request.file)
         if known is None or known[0] != facts:
             self.caches[request.file] = (facts, {})
@@ -173,13 +178,13 @@ def _scope(request: Request, declared: Stage, tools: dict[str, str]) -> list[Any
     Returns:
         None where a model's bytes aren't known.
     """
-    models: dict[str, str] | None = request.model_digests
+    models: dict[str, str] | None = request.facts.models
     if models and not all(models.values()):  # a hub's model, which the stage has fetched by now
         models = _digests_now(request, declared)
     if models is None or not all(models.values()):
         return None
     device = request.device.partition(":")[0]
-    return [request.stage, request.code, request.params, device, models, tools, request.threads]
+    return [request.facts.stage, request.code, request.facts.params, device, models, tools, request.threads]
 
 
 def _digests_now(request: Request, declared: Stage) -> dict[str, str] | None:
@@ -189,7 +194,9 @@ def _digests_now(request: Request, declared: Stage) -> dict[str, str] | None:
 
         root = Path(request.project_dir)
         lookup = Lookup(Path(request.file).parent, root, site_packages(None))
-        found = declared.models(msgspec.convert(request.params, declared.params), lookup) if declared.models else {}
+        found = (
+            declared.models(msgspec.convert(request.facts.params, declared.params), lookup) if declared.models else {}
+        )
         return {n: Digests(root).whole(m.path, request.checksum) if m.path else "" for n, m in found.items()}
     except (ImportError, OSError, MediabuildError):
         return None

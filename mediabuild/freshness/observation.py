@@ -1,10 +1,13 @@
 """The facts of a task, taken now: what a manifest would record of its inputs, code, params, device and models.
 
-Not here: comparing them with what is recorded (`rebuilder`).
+Trouble is no exception here: what can't be looked at becomes a reason.
+
+Not here: comparing the facts with what is recorded (`rebuilder`).
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,31 +15,221 @@ from typing import Any
 
 import msgspec
 
+from mediabuild.errors import MediabuildError
+from mediabuild.freshness.producers import Producers, deleted_outputs
+from mediabuild.machine.device import Devices
+from mediabuild.machine.files import files_below
 from mediabuild.machine.interpreter import site_packages
-from mediabuild.pipeline.model import Pipeline, Reason, StageSpec, Task
+from mediabuild.pipeline.deliveries import deliveries
+from mediabuild.pipeline.model import Given, Pipeline, Produced, Reason, Reference, StageSpec, Task
+from mediabuild.pipeline.paths import paths_of
 from mediabuild.stage import Lookup, ModelRef
-from mediabuild.store.manifest import Files, Manifest
+from mediabuild.store.digest import Digests
+from mediabuild.store.facts import Facts, Files
+from mediabuild.store.manifest import Manifest, find_manifest
 
 
 @dataclass
 class Observation:
-    """The facts that a manifest records, taken now.
+    """The facts of a task as they are now.
 
     Args:
-        inputs: as in the manifest.
+        facts: as a manifest records them.
         handed: input name → (key → path): what the stage is given.
-        models: name → what the stage would load. model_digests: name → digest, or empty.
+        models: name → what the stage would load.
         troubles: what could not be looked at: reason and, for the user, why.
     """
 
-    inputs: dict[str, Files] = field(default_factory=dict)
+    facts: Facts
     handed: dict[str, dict[str, Path]] = field(default_factory=dict)
-    params: Mapping[str, Any] = field(default_factory=dict)
-    device: str = "cpu"
-    code: dict[str, str] = field(default_factory=dict)
     models: dict[str, ModelRef] = field(default_factory=dict)
-    model_digests: dict[str, str] = field(default_factory=dict)
     troubles: list[Reason] = field(default_factory=list)
+
+
+@dataclass
+class Outputs:
+    """What is there of a task's outputs, and of the copies that were made of them.
+
+    Args:
+        digests: path → digest of what is there, of the outputs that the manifest records.
+        troubles: path → why it can't be read.
+        missing: recorded outputs that aren't there.
+        added: files that somebody put into an output that is a directory.
+        copies: delivered copy → digest, None where it isn't there.
+    """
+
+    digests: dict[str, str] = field(default_factory=dict)
+    troubles: dict[str, str] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+    added: list[str] = field(default_factory=list)
+    copies: dict[str, str | None] = field(default_factory=dict)
+
+
+class Observer:
+    """Takes the facts of tasks.
+
+    Args:
+        media_present: False trusts the manifests for what files hold (`check --manifests-only`).
+    """
+
+    def __init__(
+        self, pipeline: Pipeline, digests: Digests, devices: Devices, producers: Producers, *, media_present: bool
+    ) -> None:
+        self.pipeline = pipeline
+        self.digests = digests
+        self.devices = devices
+        self.producers = producers
+        self.media_present = media_present
+
+    def observe(self, task: Task, like: Facts | None = None) -> Observation:
+        """Take the facts; trouble becomes a reason.
+
+        Args:
+            like: the recorded facts: files are hashed with the algorithm that they were recorded with, so that
+                changing `checksum` re-runs nothing.
+        """
+        facts = Facts(stage=task.stage.name, code={}, params=_plain(task.params), device="cpu", inputs={}, models={})
+        now = Observation(facts)
+        for name in task.inputs:
+            self._observe_input(task, name, like.inputs.get(name, {}) if like else {}, now)
+        try:
+            facts.device = self.devices.resolve(task.device, task.stage.devices, task.stage.python)
+        except MediabuildError as error:
+            now.troubles.append(Reason("device", now=error.message))
+        self._observe_code(task, like, now)
+        self._observe_models(task, like, now)
+        return now
+
+    def outputs(self, task: Task, manifest: Manifest) -> Outputs:
+        """What is there of the outputs that a manifest records."""
+        found = Outputs()
+        for path, digest in manifest.output_files().items():
+            file = task.directory / path
+            try:
+                found.digests[path] = digest if path.endswith("/") and file.is_dir() else self._digest(file, digest)
+            except OSError as error:
+                if os.path.lexists(file):
+                    found.troubles[path] = why(error)
+                else:
+                    found.missing.append(path)
+        for name, pattern in task.stage.outputs.items():
+            found.added += _added(task.directory, pattern, manifest.outputs.get(name, {}))
+        return found
+
+    def copies(self, task: Task, manifest: Manifest) -> dict[str, str | None]:
+        """Delivered copy → its digest, None where it isn't there or can't be read."""
+        outputs = manifest.output_files()
+        found: dict[str, str | None] = {}
+        for copy, output in deliveries(self.pipeline, task, outputs).items():
+            try:
+                found[copy] = self._digest(self.pipeline.root / copy, outputs[output])
+            except OSError:
+                found[copy] = None
+        return found
+
+    def _digest(self, file: Path, like: str) -> str:
+        """The digest by the algorithm of a recorded one."""
+        return self.digests.file(file, like.partition(":")[0] or self.pipeline.checksum)
+
+    def _observe_input(self, task: Task, name: str, recorded: Files, now: Observation) -> None:
+        usual = next(iter(recorded.values()), self.pipeline.checksum)
+        files: Files = {}
+        handed: dict[str, Path] = {}
+        for reference in task.inputs[name]:
+            for label, key, path in self._resolve(task, name, reference, recorded, now):
+                handed[key] = path
+                if not self.media_present:
+                    files |= {file: digest for file, digest in recorded.items() if (file + "/").startswith(label + "/")}
+                    continue
+                try:
+                    algorithm = recorded.get(label, usual).partition(":")[0]
+                    files |= self._vouched_for(reference, label, path) or self.digests.tree(path, label, algorithm)
+                except OSError as error:
+                    now.troubles.append(Reason("inputs", f"{name}: {label}", now=why(error)))
+        if task.stage.collect and not handed and any(isinstance(r, Produced) for r in task.inputs[name]):
+            now.troubles.append(Reason("inputs", f"{name}: {task.stage.inputs[name]}", now="no job has it yet"))
+        now.facts.inputs[name] = files
+        now.handed[name] = handed
+
+    def _vouched_for(self, reference: Reference, label: str, path: Path) -> Files:
+        """What the manifest of a temp stage says of outputs that were deleted; nothing where they are there."""
+        if not isinstance(reference, Produced):
+            return {}
+        producer = self.producers.tasks[reference.task]
+        manifest = find_manifest(producer.directory) if deleted_outputs(producer) else None
+        if manifest is None:
+            return {}
+        inside, label = path.relative_to(producer.directory).as_posix(), label.rstrip("/")
+        recorded = manifest.output_files().items()
+        return {label + p[len(inside) :]: d for p, d in recorded if (p + "/").startswith(inside + "/")}
+
+    def _resolve(
+        self, task: Task, name: str, reference: Reference, recorded: Files, now: Observation
+    ) -> Iterator[tuple[str, str, Path]]:
+        """(label in the manifest, key for the stage, path) of each file or directory behind a reference."""
+        if isinstance(reference, Given):
+            yield from self._resolve_given(name, reference, recorded, now)
+            return
+        producer = self.producers.tasks[reference.task]
+        if not self.producers.takes(task, producer):
+            return
+        manifest = find_manifest(producer.directory)
+        folder = self.producers.label(task, producer)
+        if manifest is None:
+            now.troubles.append(Reason("inputs", f"{name}: {folder}", now="not built yet"))
+            return
+        paths = list(_outputs_of(producer, manifest, reference.output))
+        for path in paths:
+            alone = reference.key and reference.output and len(paths) == 1
+            key = reference.key if alone else "/".join(filter(None, (reference.key, path)))
+            yield f"{folder}/{path}", key, producer.directory / path
+
+    def _resolve_given(
+        self, name: str, given: Given, recorded: Files, now: Observation
+    ) -> Iterator[tuple[str, str, Path]]:
+        try:
+            present = paths_of(given, self.pipeline.root)
+        except OSError as error:
+            now.troubles.append(Reason("inputs", f"{name}: {given.pattern}", now=why(error)))
+            return
+        if not self.media_present and not present:
+            present = [given.pattern] if given.label else sorted(recorded)
+        if not present and not given.optional:
+            now.troubles.append(Reason("inputs", f"{name}: {given.label or given.pattern}", now="missing"))
+        for path in present:
+            yield given.label or path, path, self.pipeline.root / path
+
+    def _observe_code(self, task: Task, like: Facts | None, now: Observation) -> None:
+        spec, code = task.stage, now.facts.code
+        if spec.declaration is None:
+            code["command"] = msgspec.json.encode(spec.command).decode()
+            code["outputs"] = msgspec.json.encode(spec.outputs, order="sorted").decode()
+            if any("{job}" in item for item in spec.command):
+                code["job"] = task.job
+        elif not spec.own:
+            code["version"] = str(spec.declaration.version)
+        else:
+            assert spec.file is not None
+            recorded = like.code.get("file", "") if like else ""
+            for name, file in {"file": spec.file, **spec.declaration.shared}.items():
+                try:
+                    code[name] = self._digest(file, recorded)
+                except OSError as error:
+                    now.troubles.append(Reason("stage", name, now=why(error)))
+
+    def _observe_models(self, task: Task, like: Facts | None, now: Observation) -> None:
+        try:
+            now.models = models_of(self.pipeline, task.stage, task.params)
+            for name, model in now.models.items():
+                recorded = like.models.get(name, "") if like else ""
+                algorithm = recorded.partition(":")[0] or self.pipeline.checksum
+                now.facts.models[name] = "" if model.path is None else self.digests.whole(model.path, algorithm)
+        except MediabuildError as error:
+            now.troubles.append(Reason("model", now=error.message))
+        except OSError as error:
+            now.troubles.append(Reason("model", now=why(error)))
+        except Exception as error:  # a stage's own function may raise anything
+            now.troubles.append(Reason("model", now=f"{type(error).__name__}: {error}"))
 
 
 def models_of(pipeline: Pipeline, spec: StageSpec, params: Mapping[str, Any]) -> dict[str, ModelRef]:
@@ -48,24 +241,36 @@ def models_of(pipeline: Pipeline, spec: StageSpec, params: Mapping[str, Any]) ->
     return declaration.models(msgspec.convert(params, declaration.params), lookup)
 
 
-def _outputs_of(producer: Task, manifest: Manifest, output: str | None) -> Iterator[tuple[str, Path]]:
-    """(path, file or directory) of a producer's output, or of all of them."""
-    declared = producer.stage.outputs
-    names = [output] if output else sorted(manifest.outputs)
-    for name in names:
-        directory = declared.get(name, "")
-        if directory and (producer.directory / directory).is_dir():
-            yield directory, producer.directory / directory
-            continue
-        for path in sorted(manifest.outputs.get(name, {})):
-            yield path, producer.directory / path
-
-
-def _free(key: str, path: str, taken: Mapping[str, Path]) -> str:
-    return key if key not in taken else f"{key}/{path}"
-
-
-def _why(error: OSError) -> str:
+def why(error: OSError) -> str:
+    """Why a file can't be read, in a reason's words."""
     if isinstance(error, FileNotFoundError):
         return "missing"
     return f"can't be read: {error.strerror or error}"
+
+
+def _plain(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Params as a manifest holds them."""
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(params))
+    return plain
+
+
+def _outputs_of(producer: Task, manifest: Manifest, output: str | None) -> Iterator[str]:
+    """The path of a producer's output, a file or a directory; of all of them without a name."""
+    for name in [output] if output else sorted(manifest.outputs):
+        directory = producer.stage.outputs.get(name, "")
+        if directory and (producer.directory / directory).is_dir():
+            yield directory
+        else:
+            yield from sorted(manifest.outputs.get(name, {}))
+
+
+def _added(directory: Path, pattern: str, recorded: Mapping[str, str]) -> Iterator[str]:
+    """Files that somebody put into an output that is a directory, and is handed on with all it holds."""
+    if not any(path.startswith(pattern + "/") for path in recorded):
+        return
+    try:
+        for path, _ in files_below(directory / pattern):
+            if f"{pattern}/{path}" not in recorded:
+                yield f"{pattern}/{path}"
+    except OSError:
+        return  # what is missing is reported file by file

@@ -1,9 +1,9 @@
-"""Jobs whose recording is gone: which they are, and their removal, which only `clean --orphans` does.
+"""Jobs whose recording is gone.
 
 A recording that can't be seen isn't gone: where the folder of a glob holds nothing that matches (a drive
 that isn't mounted), or can't be read, no job is called orphaned.
 
-Not here: jobs that have their recording (`graph`).
+Not here: jobs that have their recording (`pipeline.sources`), removing the others (`execution.removal`).
 """
 
 from __future__ import annotations

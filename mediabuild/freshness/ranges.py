@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from mediabuild.freshness.rebuilder import Rebuilder
+from mediabuild.freshness.look import Freshness
+from mediabuild.freshness.producers import deleted_outputs
 from mediabuild.pipeline.mistakes import Mistakes
 from mediabuild.pipeline.model import Task
 from mediabuild.store.manifest import find_manifest
 
 
 def check_missing(
-    rebuilder: Rebuilder, tasks: Mapping[str, Task], picked: Collection[str], *, whatever: bool = False
+    freshness: Freshness, tasks: Mapping[str, Task], picked: Collection[str], *, whatever: bool = False
 ) -> list[str]:
     """Look at what a range reads and doesn't make.
 
@@ -28,13 +29,15 @@ def check_missing(
         PipelineError: some are missing or not what their stage made; says which stages to add.
     """
     chosen, mistakes, warnings = set(picked), Mistakes("selection"), []
-    outside = dict.fromkeys(p.name for name in picked for p in rebuilder.producers(tasks[name]) if p.name not in chosen)
-    temporary = [name for name in outside if rebuilder.gone(rebuilder.tasks[name])]
-    needed_again = _needed_again(rebuilder, tasks, picked, whatever) if temporary else set()
+    outside = dict.fromkeys(
+        p.name for name in picked for p in freshness.producers.of(tasks[name]) if p.name not in chosen
+    )
+    temporary = [name for name in outside if deleted_outputs(freshness.tasks[name])]
+    needed_again = _needed_again(freshness, tasks, picked, whatever) if temporary else set()
     for name in outside:
-        producer = rebuilder.tasks[name]
+        producer = freshness.tasks[name]
         manifest = find_manifest(producer.directory)
-        broken = list(rebuilder.output_reasons(producer, manifest)) if manifest else []
+        broken = freshness.output_reasons(producer, manifest) if manifest else []
         if name in needed_again:
             mistakes.add(name, "its outputs are temporary and were deleted", f"add the stage: {producer.stage.name}")
         elif manifest is None:
@@ -42,19 +45,19 @@ def check_missing(
         elif broken:
             mistakes.add(name, str(broken[0]), f"add the stage: {producer.stage.name}")
         else:
-            reasons = rebuilder.reasons(producer)
+            reasons = freshness.reasons(producer)
             warnings += [f"{name} is used as it is, though it is stale: {reasons[0]}"] if reasons else []
     mistakes.raise_if_any()
     return warnings
 
 
-def _needed_again(rebuilder: Rebuilder, tasks: Mapping[str, Task], picked: Collection[str], whatever: bool) -> set[str]:
+def _needed_again(freshness: Freshness, tasks: Mapping[str, Task], picked: Collection[str], whatever: bool) -> set[str]:
     """The temp tasks whose outputs are gone, and are read by a task of a range that may run."""
     running: set[str] = set()
     for name in picked:
-        if whatever or rebuilder.reasons(tasks[name]) or not running.isdisjoint(tasks[name].needs):
+        if whatever or freshness.reasons(tasks[name]) or not running.isdisjoint(tasks[name].needs):
             running.add(name)
     for name in reversed(list(picked)):
         if name in running:
-            running |= {producer.name for producer in rebuilder.producers(tasks[name]) if rebuilder.gone(producer)}
+            running |= {producer.name for producer in freshness.producers.of(tasks[name]) if deleted_outputs(producer)}
     return running

@@ -5,10 +5,14 @@ Not here: the reasons (`rebuilder`), the look of the tables (`commands.status`).
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from mediabuild.freshness.look import Freshness
+from mediabuild.freshness.producers import deleted_outputs
 from mediabuild.pipeline.model import Produced, Reason, Task
+from mediabuild.store import marks
 
 State = Literal["fresh", "stale", "follows", "failed", "blocked", "ignored", "orphaned"]
 
@@ -26,6 +30,46 @@ class Verdict:
     state: State
     reasons: tuple[Reason, ...] = ()
     message: str = ""
+
+
+def verdicts(freshness: Freshness, tasks: Mapping[str, Task], names: Iterable[str]) -> dict[str, Verdict]:
+    """What a run of these tasks would do, in canonical order; they bring no others."""
+    wanted = set(names)
+    freshness.warm(tasks[name] for name in wanted)
+    found: dict[str, Verdict] = {}
+    for task in tasks.values():
+        if task.name in wanted:
+            found[task.name] = _verdict(freshness, task, found)
+    for name in reversed(found):
+        _add_remakes(tasks, name, found)
+    return found
+
+
+def _verdict(freshness: Freshness, task: Task, earlier: Mapping[str, Verdict]) -> Verdict:
+    upstream = [earlier[name].state for name in task.needs if name in earlier]
+    if marks.is_set(task, "ignored") or ("ignored" in upstream and not task.stage.collect):
+        return Verdict("ignored")
+    reasons = freshness.reasons(task)
+    failure = marks.failure_of(task)
+    stopped = "failed" in upstream or "blocked" in upstream
+    if stopped and not (task.stage.collect and freshness.producers.of(task)):
+        return Verdict("blocked", reasons)
+    if stopped or "stale" in upstream or "follows" in upstream:
+        own = tuple(reason for reason in reasons if not _is_upstream(task, reason))
+        return Verdict("stale" if own else "follows", own or reasons)
+    if reasons and failure:
+        return Verdict("failed", reasons, failure)
+    return Verdict("stale" if reasons else "fresh", reasons)
+
+
+def _add_remakes(tasks: Mapping[str, Task], name: str, found: dict[str, Verdict]) -> None:
+    """Temporary outputs that were deleted are made again for a task that would run."""
+    would_run = found[name].state in ("stale", "failed", "follows")
+    for need in tasks[name].needs if would_run else ():
+        if need in found and found[need].state == "fresh":
+            reasons = tuple(Reason("outputs", path, now=f"needed by {name}") for path in deleted_outputs(tasks[need]))
+            if reasons:
+                found[need] = Verdict("follows" if found[name].state == "follows" else "stale", reasons)
 
 
 def _is_upstream(task: Task, reason: Reason) -> bool:

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import msgspec
 
+from mediabuild.freshness.look import Freshness
 from mediabuild.freshness.observation import models_of
-from mediabuild.freshness.rebuilder import Rebuilder
 from mediabuild.pipeline.deliveries import deliveries
-from mediabuild.pipeline.model import Given, Task
+from mediabuild.pipeline.model import Given, Pipeline, Task
 from mediabuild.pipeline.paths import WILDCARDS, fixed_part, paths_of
 from mediabuild.pipeline.reserved import MANIFEST_NAME
+from mediabuild.store import places
 from mediabuild.store.manifest import DAY_S, Manifest, find_manifest, known_stats
 from mediabuild.store.stats import ABSENT, Stats, is_still, stats_or_absent
 
@@ -27,8 +28,8 @@ class Unsettled(Exception):
     """Something that a job depends on can't be vouched for by its stats."""
 
 
-class Look:
-    """What the rebuilder looks at for the tasks of one job, which are all fresh.
+class Watch:
+    """What was looked at for the tasks of one job, which are all fresh.
 
     Args:
         watched: path → stats. models: as in the index. names: of the tasks.
@@ -38,18 +39,19 @@ class Look:
         OSError: a file can't be looked at.
     """
 
-    def __init__(self, rebuilder: Rebuilder, tasks: list[Task]) -> None:
-        self.rebuilder = rebuilder
-        self.root = rebuilder.pipeline.root
+    def __init__(self, freshness: Freshness, tasks: list[Task]) -> None:
+        self.freshness = freshness
+        self.pipeline = freshness.pipeline
+        self.root = self.pipeline.root
         self.since = time.time()
         self.names = [task.name for task in tasks]
         self.watched: dict[str, Stats] = {}
         self.models: list[tuple[str, str, str]] = []
         self.due_ts, self.spared_s = float("inf"), 0.0
-        for folder in ("marks", "tmp", "swap"):
-            self._add(tasks[0].state_dir / folder)
+        for folder in places.settled(tasks[0].job_dir):
+            self._add(folder)
         for task in tasks:
-            if rebuilder.reasons(task) or rebuilder.left_out(task):
+            if freshness.reasons(task) or freshness.producers.left_out(task):
                 raise Unsettled(task.name)
             self._add_task(task)
 
@@ -58,18 +60,19 @@ class Look:
         refreshed = manifest.last_checked_ts != manifest.timestamp
         self.due_ts = min(self.due_ts, manifest.last_checked_ts + DAY_S if refreshed else 0.0)
         self.spared_s += manifest.duration_s
-        for copy in deliveries(self.rebuilder.pipeline, task, manifest.output_files()):
+        for copy in deliveries(self.pipeline, task, manifest.output_files()):
             self._add(self.root / copy)
         for reference in (reference for references in task.inputs.values() for reference in references):
             if isinstance(reference, Given):
                 self._add_given(reference)
-            elif self.rebuilder.tasks[reference.task].job != task.job:
-                self._add_outputs(self.rebuilder.tasks[reference.task])
-                self._add(self.rebuilder.tasks[reference.task].state_dir / "marks")
+            elif reference.job != task.job:
+                producer = self.freshness.tasks[reference.task]
+                self._add_outputs(producer)
+                self._add(places.marks(producer.job_dir))
         if task.stage.declaration is not None and task.stage.declaration.models is not None:
             params = _text(task.params)
-            self.models.append((task.stage.name, params, _models(self.rebuilder, task.stage.name, params)))
-            for model in models_of(self.rebuilder.pipeline, task.stage, task.params).values():
+            self.models.append((task.stage.name, params, models_text(self.pipeline, task.stage.name, params)))
+            for model in models_of(self.pipeline, task.stage, task.params).values():
                 if model.path is not None:
                     self._add(model.path)
 
@@ -77,7 +80,7 @@ class Look:
         manifest, stats = find_manifest(task.directory), known_stats(task.directory)
         if manifest is None or stats is None:
             raise Unsettled(task.name)
-        self.watched[_name(self.root, task.directory / MANIFEST_NAME)] = stats
+        self.watched[name_in(self.root, task.directory / MANIFEST_NAME)] = stats
         for path in manifest.output_files():
             self._add(task.directory / path)
         for pattern in task.stage.outputs.values():
@@ -89,7 +92,7 @@ class Look:
         self._add(self.root / given.pattern)
         for choice in given.globs:
             if WILDCARDS.search(choice):
-                for folder in _listed(self.root, choice):
+                for folder in folders_listed(self.root, choice):
                     self._add_folder(self.root / folder)
             else:
                 self._add(self.root / choice)
@@ -108,28 +111,28 @@ class Look:
             self._add_file(path)
 
     def _add_file(self, path: Path) -> None:
-        known = self.rebuilder.digests.known(path) if os.path.lexists(path) else (ABSENT, {})
+        known = self.freshness.digests.known(path) if os.path.lexists(path) else (ABSENT, {})
         if known is None:
             raise Unsettled(str(path))
-        self.watched[_name(self.root, path)] = known[0]
+        self.watched[name_in(self.root, path)] = known[0]
 
     def _add_folder(self, folder: Path) -> None:
         stats = stats_or_absent(folder)
         if stats != ABSENT and not is_still(stats, self.since):
             raise Unsettled(str(folder))
-        self.watched[_name(self.root, folder)] = stats
+        self.watched[name_in(self.root, folder)] = stats
 
 
-def _name(root: Path, path: Path) -> str:
+def name_in(root: Path, path: Path) -> str:
     """A path as the index has it: relative to the pipeline's folder where it lies below."""
     return os.fspath(path).removeprefix(os.path.join(root, ""))
 
 
-def _models(rebuilder: Rebuilder, stage: str, params: str) -> str:
+def models_text(pipeline: Pipeline, stage: str, params: str) -> str:
     """What a stage would load with these params (JSON), as text; why not, if it can't be told."""
-    spec = rebuilder.pipeline.stages[stage]
+    spec = pipeline.stages[stage]
     try:
-        found = models_of(rebuilder.pipeline, spec, msgspec.json.decode(params))
+        found = models_of(pipeline, spec, msgspec.json.decode(params))
     except Exception as error:  # a stage's own function may raise anything
         return f"{type(error).__name__}: {error}"
     return _text({name: [model.name, os.fspath(model.path) if model.path else None] for name, model in found.items()})
@@ -139,7 +142,7 @@ def _text(value: object) -> str:
     return msgspec.json.encode(value, order="sorted").decode()
 
 
-def _listed(root: Path, pattern: str) -> list[str]:
+def folders_listed(root: Path, pattern: str) -> list[str]:
     """The folders that a glob lists; what stands before its first wildcard, if that isn't there.
 
     Raises:
@@ -149,7 +152,7 @@ def _listed(root: Path, pattern: str) -> list[str]:
     if not WILDCARDS.search(pattern) or not (root / fixed).is_dir():
         return [fixed or "."] if WILDCARDS.search(pattern) else [pattern]
     deep = pattern.count("/") > fixed.count("/") + bool(fixed)
-    return [_name(root, folder) for folder in _folders(root / fixed)] if deep else [fixed or "."]
+    return [name_in(root, folder) for folder in _folders(root / fixed)] if deep else [fixed or "."]
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -67,6 +67,15 @@ def _sweep_parts(part: Path) -> None:
                 leftover.unlink()
 
 
+def unused_name(path: Path) -> Path:
+    """The path, or the first free one with a number before its suffix: `text.2.srt`."""
+    number, candidate = 2, path
+    while os.path.lexists(candidate):
+        candidate = path.with_name(f"{path.stem}.{number}{path.suffix}")
+        number += 1
+    return candidate
+
+
 def remove_empty(directory: Path) -> None:
     """Remove a directory and the empty ones in it, if nothing else is there."""
     for folder, _, _ in sorted(os.walk(directory), reverse=True):

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mediabuild.errors import LockBusy
+from mediabuild.machine import regular
 
 POLL_S = 0.05
 
@@ -35,10 +36,10 @@ def locked(
 
     Raises:
         LockBusy: it is taken and `wait` is False.
-        OSError: the file can't be made.
+        OSError: the file can't be made, or is no regular file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    descriptor = regular.descriptor_of(path, os.O_RDWR | os.O_CREAT)
     try:
         while not _try(descriptor):
             owner = _owner(descriptor)

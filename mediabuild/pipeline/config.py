@@ -19,9 +19,9 @@ from mediabuild.errors import PipelineError
 from mediabuild.pipeline.loading import load_stage, stage_files
 from mediabuild.pipeline.mistakes import Mistakes, nearest
 from mediabuild.pipeline.model import Pipeline, Resources, StageSpec
-from mediabuild.pipeline.params import _matrix, _stage_params, check_params
-from mediabuild.pipeline.placeholders import _check_command
-from mediabuild.pipeline.references import _check_references, canonical_order
+from mediabuild.pipeline.params import check_params, matrix_of, stage_params
+from mediabuild.pipeline.placeholders import check_command
+from mediabuild.pipeline.references import canonical_order, check_references
 from mediabuild.pipeline.tables import TABLES, CacheTable, JobTable, PipelineTable, ResourcesTable, StageTable
 from mediabuild.stage import Stage
 
@@ -48,7 +48,7 @@ def load_pipeline(file: Path, *, commands: tuple[str, ...] = ()) -> Pipeline:
         mistakes.add("pipeline.sources", "missing", 'sources = ["media/*.mp4"]')
     root = file.parent.absolute()
     stages = _stages(root, document.get("stages", {}), mistakes, commands)
-    _check_references(stages, mistakes)
+    check_references(stages, mistakes)
     job_params = _job_params(document.get("jobs", {}), stages, mistakes)
     order = canonical_order(stages, mistakes)
     cache = mistakes.fields("cache", document.get("cache", {}), CacheTable)
@@ -128,12 +128,12 @@ def _stage(
     outputs = dict(declaration.outputs) if declaration else table.get("outputs", {})
     _check_outputs(where, outputs, mistakes)
     outputs = {name: os.path.normpath(path) for name, path in outputs.items()}
-    matrix = _matrix(where, table.get("matrix", {}), mistakes)
-    params = _stage_params(where, table.get("params", {}), matrix, declaration, mistakes)
+    matrix = matrix_of(where, table.get("matrix", {}), mistakes)
+    params = stage_params(where, table.get("params", {}), matrix, declaration, mistakes)
     if table.get("temp") and table.get("deliver"):
         mistakes.add(f"{where}.temp", "what is delivered must stay", "remove temp or deliver")
     if command is not None:
-        _check_command(where, command, table.get("inputs", {}), outputs, {**params, **matrix}, mistakes)
+        check_command(where, command, table.get("inputs", {}), outputs, {**params, **matrix}, mistakes)
     return StageSpec(
         name=name,
         inputs=table.get("inputs", {}),

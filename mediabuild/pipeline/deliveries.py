@@ -31,7 +31,7 @@ def delivery_prefix(pipeline: Pipeline, task: Task) -> str:
     return os.path.normpath(prefix)
 
 
-def _check_deliveries(
+def check_deliveries(
     pipeline: Pipeline, jobs: Mapping[str, Given], tasks: Mapping[str, Task], mistakes: Mistakes
 ) -> None:
     """No two copies may have one name, and none may stand in for a source or lie among the jobs."""

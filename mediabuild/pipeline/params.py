@@ -16,7 +16,7 @@ from mediabuild.pipeline.tables import Scalar
 from mediabuild.stage import Stage
 
 
-def _matrix(where: str, table: Mapping[str, list[Scalar]], mistakes: Mistakes) -> dict[str, tuple[str, ...]]:
+def matrix_of(where: str, table: Mapping[str, list[Scalar]], mistakes: Mistakes) -> dict[str, tuple[str, ...]]:
     return {key: matrix_values(f"{where}.matrix.{key}", [str(v) for v in vs], mistakes) for key, vs in table.items()}
 
 
@@ -30,7 +30,7 @@ def matrix_values(where: str, values: list[str], mistakes: Mistakes) -> tuple[st
     return tuple(values)
 
 
-def _stage_params(
+def stage_params(
     where: str, table: Mapping[str, Any], matrix: Mapping[str, Any], declaration: Stage | None, mistakes: Mistakes
 ) -> dict[str, Any]:
     for key in table.keys() & matrix.keys():

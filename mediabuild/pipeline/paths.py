@@ -41,7 +41,7 @@ def fixed_part(pattern: str) -> str:
     return "/".join(fixed)
 
 
-def _given(text: str, job: str, optional: bool, root: Path) -> Given:
+def given_for(text: str, job: str, optional: bool, root: Path) -> Given:
     path = os.path.normpath(text.replace("{job}", job))
     if not WILDCARDS.search(text.replace("{job}", "")) or os.path.exists(root / path):
         return Given(pattern=path, optional=optional)
@@ -50,7 +50,7 @@ def _given(text: str, job: str, optional: bool, root: Path) -> Given:
     return Given(pattern=path, globs=tuple(choices), optional=optional)
 
 
-def _check_apart(where: str, given: Given, pipeline: Pipeline, mistakes: Mistakes) -> None:
+def check_apart(where: str, given: Given, pipeline: Pipeline, mistakes: Mistakes) -> None:
     """A path may neither hold the jobs directory, which every run changes, nor lie in it."""
     path, jobs = (os.path.normpath(p) for p in (pipeline.root / given.pattern, pipeline.jobs_dir))
     if given.globs:
@@ -62,7 +62,7 @@ def _check_apart(where: str, given: Given, pipeline: Pipeline, mistakes: Mistake
         mistakes.add(where, f"{given.pattern} and the jobs directory overlap", "read a stage's output as STAGE.OUTPUT")
 
 
-def _is_there(given: Given, root: Path) -> bool:
+def may_be_there(given: Given, root: Path) -> bool:
     """Whether something matches, or may: what can't be looked at is reported when its stage is."""
     try:
         return bool(paths_of(given, root))

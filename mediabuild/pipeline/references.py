@@ -28,7 +28,7 @@ def needed_stages(spec: StageSpec) -> list[str]:
     return [split_reference(text)[0] for text in references if not is_path(text) and text != "source"]
 
 
-def _check_references(stages: Mapping[str, StageSpec], mistakes: Mistakes) -> None:
+def check_references(stages: Mapping[str, StageSpec], mistakes: Mistakes) -> None:
     for spec in stages.values():
         if spec.collect:
             _check_collect(spec, mistakes)

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mediabuild.pipeline.deliveries import _check_deliveries
+from mediabuild.pipeline.deliveries import check_deliveries
 from mediabuild.pipeline.mistakes import Mistakes
 from mediabuild.pipeline.model import Given, Pipeline, Produced, Reference, StageSpec, Task
 from mediabuild.pipeline.params import effective_params
-from mediabuild.pipeline.paths import _check_apart, _given, _is_there, encode_name
+from mediabuild.pipeline.paths import check_apart, encode_name, given_for, may_be_there
 from mediabuild.pipeline.references import is_path, needed_stages, split_reference
 from mediabuild.pipeline.reserved import ALL_JOBS
 
@@ -54,7 +54,7 @@ def make_tasks(
             if task.name in tasks:
                 mistakes.add(f"stages.{spec.name}.matrix", f"two combinations are called {task.value!r}")
             tasks[task.name] = task
-    _check_deliveries(pipeline, jobs, tasks, mistakes)
+    check_deliveries(pipeline, jobs, tasks, mistakes)
     mistakes.raise_if_any()
     return tasks
 
@@ -143,11 +143,11 @@ def _references(
     if text == "source":
         yield source
     elif is_path(text):
-        given = _given(text, job, optional, pipeline.root)
-        if not optional and not _is_there(given, pipeline.root):
+        given = given_for(text, job, optional, pipeline.root)
+        if not optional and not may_be_there(given, pipeline.root):
             where = f"stages.{spec.name}.inputs.{name}"
             mistakes.add(where, f"nothing is at {given.pattern}", f'"?{text}" if it may be absent')
-        _check_apart(f"stages.{spec.name}.inputs.{name}", given, pipeline, mistakes)
+        check_apart(f"stages.{spec.name}.inputs.{name}", given, pipeline, mistakes)
         yield given
     else:
         stage, output = split_reference(text)

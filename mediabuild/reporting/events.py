@@ -2,6 +2,8 @@
 
 One object a line, compact, `event` first.
 
+To add a listener: a class with `hear`, which `schedule.session` puts among the others.
+
 Not here: where they are written (`eventlog`), what people read (`report`).
 """
 
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from typing import Protocol
 
 import msgspec
 
@@ -30,7 +33,14 @@ class RunStarted(Event, tag="run_started"):
 
 
 class StageSkipped(Event, tag="stage_skipped"):
-    """The task is up to date."""
+    """The task is up to date: how long it took when it ran is spared."""
+
+    task: str
+    spared_s: float = 0.0
+
+
+class StageIgnored(Event, tag="stage_ignored"):
+    """The task is left out since `doit ignore` says so."""
 
     task: str
 
@@ -58,10 +68,11 @@ class StageProgress(Event, tag="stage_progress"):
 
 
 class StageWarning(Event, tag="stage_warning"):
-    """Something the user should know and that is no failure."""
+    """Something the user should know and that is no failure; the hint says what to do about it."""
 
     task: str
     message: str
+    hint: str = ""
 
 
 class ModelLoading(Event, tag="model_loading"):
@@ -109,6 +120,12 @@ class StageFailed(Event, tag="stage_failed"):
     blocked_by: list[str] = []
 
 
+class JobsOrphaned(Event, tag="jobs_orphaned"):
+    """These jobs have no recording any more."""
+
+    jobs: list[str]
+
+
 class RunFinished(Event, tag="run_finished"):
     """The run ends: exit status, counts, and the seconds of work that were not done again."""
 
@@ -124,6 +141,7 @@ class RunFinished(Event, tag="run_finished"):
 AnyEvent = (
     RunStarted
     | StageSkipped
+    | StageIgnored
     | StageCacheMiss
     | StageRunning
     | StageProgress
@@ -133,8 +151,28 @@ AnyEvent = (
     | StageRestored
     | StageDelivered
     | StageFailed
+    | JobsOrphaned
     | RunFinished
 )
+
+
+class Listener(Protocol):
+    """Hears what happens in a run; may be called from any thread."""
+
+    def hear(self, event: Event) -> None:
+        """One event."""
+
+
+class Listeners:
+    """Passes each event on to all who listen, in their order."""
+
+    def __init__(self, *listeners: Listener) -> None:
+        self._listeners = listeners
+
+    def emit(self, event: Event) -> None:
+        """Tell everybody."""
+        for listener in self._listeners:
+            listener.hear(event)
 
 
 def encode(events: Iterable[Event], run: str) -> bytes:

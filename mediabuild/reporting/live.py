@@ -9,6 +9,15 @@ import time
 from collections.abc import Callable
 from typing import IO, Any
 
+from mediabuild.reporting.events import (
+    Event,
+    RunFinished,
+    StageCompleted,
+    StageFailed,
+    StageProgress,
+    StageRunning,
+)
+
 REFRESH_HZ = 4
 SURE_FRACTION = 0.03  # below this, an earlier duration tells more about the end than the progress does
 
@@ -45,6 +54,17 @@ class LiveView:
         self._progress: Any = None
         self._bars: dict[str, Any] = {}
         self._started: dict[str, float] = {}
+
+    def hear(self, event: Event) -> None:
+        """Show what an event says."""
+        if isinstance(event, StageRunning):
+            self.start(event.task)
+        elif isinstance(event, StageProgress):
+            self.progress(event.task, event.done, event.total)
+        elif isinstance(event, (StageCompleted, StageFailed)):
+            self.stop(event.task)
+        elif isinstance(event, RunFinished):
+            self.close()
 
     def start(self, task: str) -> None:
         """A task starts."""

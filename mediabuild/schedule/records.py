@@ -11,7 +11,7 @@ from doit.dependency import Dependency
 from doit.task import Task as DoitTask
 
 from mediabuild.schedule.state import is_group, pipeline_task
-from mediabuild.store.marks import ignored_mark, set_mark
+from mediabuild.store import marks
 
 
 class Records(Dependency):  # type: ignore[misc]
@@ -20,7 +20,7 @@ class Records(Dependency):  # type: ignore[misc]
     def status_is_ignore(self, task: DoitTask) -> bool:
         """Whether the task was marked by `doit ignore`."""
         ours = pipeline_task(task)
-        return ignored_mark(ours).exists() if ours else bool(super().status_is_ignore(task))
+        return marks.is_set(ours, "ignored") if ours else bool(super().status_is_ignore(task))
 
     def get_status(self, task: DoitTask, tasks_dict: dict[str, DoitTask], get_log: bool = False) -> Any:
         """doit's, except that targets which are temporary may be missing."""
@@ -35,7 +35,7 @@ class Records(Dependency):  # type: ignore[misc]
         """Mark a task."""
         ours = pipeline_task(task)
         if ours:
-            set_mark(ignored_mark(ours))
+            marks.put(ours, "ignored")
         elif not is_group(task):
             super().ignore(task)
 

@@ -4,14 +4,14 @@ doit's dispatcher says what is ready; this starts what fits. A waiting task neve
 could run. The user's own Python tasks run one at a time in the main thread, since doit's Python
 actions swap `sys.stdout`, which threads share.
 
-Not here: making doit's tasks (`doit_plugin`).
+Not here: making doit's tasks (`tasks`), what a run consists of besides (`session`).
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from doit.action import PythonAction
@@ -19,16 +19,19 @@ from doit.exceptions import BaseFail, UnmetDependency
 from doit.runner import ERROR, FAILURE, Runner
 from doit.task import Task as DoitTask
 
-from mediabuild.errors import Interrupted
+from mediabuild.errors import Interrupted, MediabuildError
 from mediabuild.execution.delivery import is_delivery
 from mediabuild.execution.executor import Executor
+from mediabuild.execution.refresh import refresh
+from mediabuild.execution.temporary import Temporary
 from mediabuild.pipeline.model import Reason, Task
-from mediabuild.reporting.report import Report
+from mediabuild.reporting.events import Event, StageCacheMiss, StageFailed, StageIgnored, StageSkipped
 from mediabuild.schedule.crew import Crew
 from mediabuild.schedule.signals import STOP
 from mediabuild.schedule.slots import Held, Slots
 from mediabuild.schedule.state import is_collect, is_group, is_remake, pipeline_task
-from mediabuild.store.marks import failed_mark, set_mark
+from mediabuild.schedule.tasks import action_of
+from mediabuild.store import marks, places
 
 POLL_S = 0.05  # how often slots that another run holds are tried again
 LOOK_S = 0.25  # how often the loop looks whether it was asked to stop
@@ -39,7 +42,7 @@ class PipelineRunner(Runner):  # type: ignore[misc]
     """Runs what doit's dispatcher hands out.
 
     Args:
-        executor: runs the pipeline's tasks.
+        executor: runs the pipeline's tasks. emit: receives events.
         slots: what tasks that run at once share.
         threads: how many tasks run at once at most.
         left_s: task → seconds to the end of the work that waits for it.
@@ -49,14 +52,16 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         self,
         *args: Any,
         executor: Executor,
-        report: Report,
+        emit: Callable[[Event], None],
         slots: Slots,
         threads: int,
         left_s: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__(*args)
         self.executor = executor
-        self.report = report
+        self.freshness = executor.freshness
+        self.temporary = Temporary(executor.freshness)
+        self.emit = emit
         self.slots = slots
         self.threads = max(1, threads)
         self.left_s = left_s or {}
@@ -65,7 +70,7 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         self.interrupted = False
         self._held: dict[str, Held] = {}
         self._begun: set[str] = set()  # jobs
-        self._settled: set[str] = set()  # tasks that are up to date now, where outputs are temporary
+        self._unsaid: dict[str, StageSkipped] = {}  # temp tasks that are up to date, and may be made again
         self._roots: dict[str, list[str]] = {}  # blocked task → the failed ones behind it
 
     def run_tasks(self, task_dispatcher: Any) -> None:
@@ -73,13 +78,15 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         crew = Crew(self.threads, self.execute_task)
         try:
             self._schedule(task_dispatcher, crew)
-            self._drop_temporary()
+            self.temporary.close()
         except (Interrupted, KeyboardInterrupt):
             STOP.cleaning_up = True
             self.interrupted = True
             self.executor.processes.stop_all()
         finally:
             crew.close()
+            for event in self._unsaid.values():
+                self.emit(event)
             for held in self._held.values():
                 held.give_back()
 
@@ -161,68 +168,56 @@ class PipelineRunner(Runner):  # type: ignore[misc]
     def select_task(self, node: Any, tasks_dict: Any) -> bool:
         """Whether the task is to run; in a fresh one's manifest it is noted that it was looked at."""
         task = pipeline_task(node.task)
-        if task is not None and task.stage.collect and self.executor.rebuilder.producers(task):
+        if task is not None and task.stage.collect and self.freshness.producers.of(task):
             node.bad_deps = [bad for bad in node.bad_deps if is_collect(bad.task)]  # jobs that failed are left out
             node.ignored_deps = [ignored for ignored in node.ignored_deps if is_collect(ignored.task)]
         if node.run_status == "run" and node.bad_deps:  # what it needs could not be made again
             self._handle_task_error(node, UnmetDependency(" ".join(dep.task.name for dep in node.bad_deps)))
             return False
         chosen = bool(super().select_task(node, tasks_dict))
-        if task is not None and node.run_status == "run" and not chosen:
+        if task is None:
+            return chosen
+        if node.run_status == "run" and not chosen:  # its setup tasks come first, unless it can do without
             if self._reads_nothing(node.task, task):
                 node.task.setup_tasks = []
                 return True
             for name in node.task.setup_tasks:
-                tasks_dict[name].uptodate[0][0].wanted_by = task.name
-        if task is not None and node.run_status == "up-to-date" and not is_remake(node.task):
-            self.report.spared_s += self.executor.refresh(task)
-            self._settle(task)
+                action_of(tasks_dict[name]).wanted_by = task.name
+        elif node.run_status == "up-to-date" and not is_remake(node.task):
+            self._skipped(task, refresh(self.freshness, task))
+        elif node.run_status == "ignore":
+            self.emit(StageIgnored(task=task.name))
         return chosen
 
     def _reads_nothing(self, doit_task: DoitTask, task: Task) -> bool:
         """Whether a task that is about to run only copies, or brings its own earlier outputs back."""
-        reasons = doit_task.uptodate[0][0].found
-        if self.always_execute or not reasons or any(reason.kind == "forced" for reason in reasons):
+        look = action_of(doit_task).look
+        if self.always_execute or look is None or not look.reasons or look.is_forced:
             return False
-        return all(is_delivery(task, reason) for reason in reasons) or self.executor.restorer.comes_back(task)
+        if all(is_delivery(task, reason) for reason in look.reasons):
+            return True
+        now = look.observation
+        return now is not None and not now.troubles and self.executor.restorer.comes_back(task, now.facts)
 
-    def _settle(self, task: Task) -> None:
-        """A task is up to date: temporary outputs that it was the last to read can go."""
-        temporary = self.executor.temporary
-        if not any(spec.temp for spec in self.executor.rebuilder.pipeline.stages.values()):
-            return
-        self._settled.add(task.name)
-        done: dict[str, bool] = {}
-        unneeded = []
-        for producer in self.executor.rebuilder.producers(task):
-            readers = temporary.readers(producer)
-            if readers and all(self._is_done_with(reader, done) for reader in readers):
-                unneeded.append(producer)
-        self.executor.drop_unneeded(unneeded)
-
-    def _is_done_with(self, reader: Task, known: dict[str, bool]) -> bool:
-        """Whether it won't read any more in this run; a temp task may have to, until all that read it are done."""
-        if reader.name not in known:
-            known[reader.name] = reader.name in self._settled and (
-                not self.executor.rebuilder.gone(reader)
-                or all(self._is_done_with(other, known) for other in self.executor.temporary.readers(reader))
-            )
-        return known[reader.name]
-
-    def _drop_temporary(self) -> None:
-        """At the end of a run: what was read by tasks that this run didn't look at."""
-        rebuilder = self.executor.rebuilder
-        if any(spec.temp for spec in rebuilder.pipeline.stages.values()):
-            temporary = (task for task in rebuilder.tasks.values() if task.stage.temp)
-            self.executor.drop_unneeded(task for task in temporary if not rebuilder.gone(task))
+    def _skipped(self, task: Task, spared_s: float, *, settled: bool = True) -> None:
+        """The task is up to date; of a temp task that is said at the end, since it may be made again."""
+        event = StageSkipped(task=task.name, spared_s=spared_s)
+        if task.stage.temp:
+            self._unsaid[task.name] = event
+        else:
+            self.emit(event)
+        if settled:
+            self.temporary.settle(task)
 
     def execute_task(self, task: DoitTask) -> BaseFail | None:
         """Run a task's actions, on whichever thread."""
         ours = pipeline_task(task)
         if ours is None:
             return super().execute_task(task)
-        self.report.stale(ours, task.uptodate[0][0].found or [Reason("forced", now="doit -a")])
-        action = task.actions[0]
+        action = action_of(task)
+        self._unsaid.pop(ours.name, None)
+        reasons = action.reasons or (Reason("forced", now="doit -a"),)
+        self.emit(StageCacheMiss(task=ours.name, reasons=list(reasons)))
         action.gpus = self._held[task.name].gpus
         action.executor, action.always = self.executor, self.always_execute
         return action.execute()
@@ -232,15 +227,19 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         self._held.pop(node.task.name, Held()).give_back()
         super().process_task_result(node, base_fail)
         task = pipeline_task(node.task)
-        if task is not None and base_fail is None:
-            outcome = node.task.actions[0].outcome
-            if outcome.built or outcome.restored:
-                self.touched.add(task.job)
-            with contextlib.suppress(OSError):
-                failed_mark(task).unlink(missing_ok=True)
-            self.report.finished(task, outcome)
+        if task is None or base_fail is not None:
+            return
+        marks.clear(task, "failed")
+        outcome = action_of(node.task).outcome
+        if outcome.built or outcome.restored:
+            self.touched.add(task.job)
+        if outcome.built or outcome.restored or outcome.delivered:
+            for event in outcome.events(task.name, self.executor.pipeline.root):
+                self.emit(event)
             if not is_remake(node.task):
-                self._settle(task)
+                self.temporary.settle(task)
+        else:
+            self._skipped(task, 0.0, settled=not is_remake(node.task))
 
     def _handle_task_error(self, node: Any, base_fail: BaseFail) -> None:
         task = pipeline_task(node.task)
@@ -254,18 +253,25 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         busy = getattr(base_fail, "busy", False)
         self.final_result = max(self.final_result, ERROR if busy else FAILURE)
         if isinstance(base_fail, UnmetDependency):
-            bad = [dep.task.name.removeprefix("_") for dep in node.bad_deps]
-            self._roots[task.name] = list(dict.fromkeys(root for name in bad for root in self._roots.get(name, [name])))
-            self.report.blocked(task, self._roots[task.name])
+            self._blocked(task, [dep.task.name.removeprefix("_") for dep in node.bad_deps])
             return
         if self.executor.processes.stopping.is_set():
             return
         if not busy:
-            with contextlib.suppress(OSError):
-                set_mark(failed_mark(task))
-                failed_mark(task).write_text(base_fail.message.splitlines()[0])
+            with contextlib.suppress(OSError, MediabuildError):
+                marks.put(task, "failed", base_fail.message.splitlines()[0])
         self.touched.add(task.job)
-        log = task.state_dir / "logs" / f"{task.key}.log"
-        self.report.failed(task, base_fail.message, getattr(base_fail, "hint", ""), str(log) if log.exists() else "")
+        log, hint = places.log(task), getattr(base_fail, "hint", "")
+        said = str(log) if log.exists() else ""
+        self.emit(StageFailed(task=task.name, message=base_fail.message, hint=hint, log=said))
         if not self.continue_:
             self._stop_running = True
+
+    def _blocked(self, task: Task, bad: list[str]) -> None:
+        """The task can't run, since something that it needs failed: what failed first is named."""
+        roots: dict[str, None] = {}
+        for name in bad:
+            roots |= dict.fromkeys(self._roots.get(name, [name]))
+        self._roots[task.name] = list(roots)
+        message = f"needs {', '.join(roots)}, which failed"
+        self.emit(StageFailed(task=task.name, message=message, blocked_by=list(roots)))

@@ -4,7 +4,7 @@ A slot file is `flock`ed, so it comes back when its holder ends, however it ends
 jobs directory share the same slots. A task takes all its slots or none: nothing waits while it holds
 some, so nothing can deadlock.
 
-Not here: which task gets them first (`doit_plugin`).
+Not here: which task gets them first (`runner`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mediabuild.machine import regular
 from mediabuild.pipeline.model import Resources
 
 KINDS = ("gpu", "memory_gb", "cpu")
@@ -84,9 +85,9 @@ class Slots:
         return taken
 
     def _open(self, name: str) -> int:
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT
         try:
-            return os.open(self.folder / name, flags, 0o644)
+            return regular.descriptor_of(self.folder / name, flags)
         except FileNotFoundError:
             self.folder.mkdir(parents=True, exist_ok=True)
-            return os.open(self.folder / name, flags, 0o644)
+            return regular.descriptor_of(self.folder / name, flags)

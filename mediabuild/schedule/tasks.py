@@ -1,9 +1,9 @@
 """What the pipeline is for doit: its tasks, their records, what runs them.
 
-doit schedules; whether a task is up to date is asked of the `Rebuilder`, so a task has `task_dep`,
-`targets` and one `uptodate` callable, and never a `file_dep`. docs/DESIGN.md lists what was probed.
+doit schedules; whether a task is up to date is asked of `freshness`, so a task has `task_dep`, `targets` and one
+`uptodate` callable, and never a `file_dep`. docs/DESIGN.md lists what was found out about doit.
 
-Not here: what is loaded and when (`doit_loader`), doit's commands (`run`, `commands`).
+Not here: what is loaded and when (`loader`), the run itself (`session`, `runner`).
 """
 
 from __future__ import annotations
@@ -20,43 +20,27 @@ from mediabuild.build import Build
 from mediabuild.errors import Interrupted, LockBusy, MediabuildError
 from mediabuild.execution.executor import Executor
 from mediabuild.execution.outcome import Outcome
+from mediabuild.freshness.look import Freshness, Look
+from mediabuild.freshness.producers import deleted_outputs
 from mediabuild.pipeline.model import Reason, Task
 from mediabuild.store.manifest import find_manifest
 
 
-class UpToDate:
-    """The `uptodate` callable of a task: the rebuilder. Never raises; `doit info` prints its `repr`."""
-
-    def __init__(self, build: Build, task: Task) -> None:
-        self.build = build
-        self.task = task
-        self.found: list[Reason] = []
-
-    def __call__(self) -> bool:
-        self.found = self.build.rebuilder.reasons(self.task)
-        return not self.found
-
-    def __repr__(self) -> str:
-        return "; ".join(map(str, self.found)) or "up to date"
-
-
-class NothingGone(UpToDate):
-    """The `uptodate` callable of the task that makes a temp task's outputs again."""
-
-    wanted_by = ""
-
-    def __call__(self) -> bool:
-        gone = self.build.rebuilder.gone(self.task)
-        self.found = [Reason("outputs", path, now=f"needed by {self.wanted_by}") for path in gone]
-        return not gone
-
-
 class StageAction(BaseAction):  # type: ignore[misc]
-    """Runs a pipeline task through the executor that the Runner set up."""
+    """Runs a pipeline task through the executor that the Runner set up.
+
+    Attributes:
+        look: what was seen of the task when doit asked whether it is up to date.
+        reasons: why it is to run. wanted_by: of a remake, the task that needs the outputs.
+        outcome: what became of it.
+    """
 
     def __init__(self, task: Task, *, remake: bool = False) -> None:
         self.pipeline_task = task
         self.remake = remake
+        self.look: Look | None = None
+        self.reasons: tuple[Reason, ...] = ()
+        self.wanted_by = ""
         self.executor: Executor | None = None
         self.always = False
         self.gpus: tuple[int, ...] = ()
@@ -67,9 +51,10 @@ class StageAction(BaseAction):  # type: ignore[misc]
     def execute(self, out: IO[str] | None = None, err: IO[str] | None = None) -> TaskFailed | None:
         """Run it; a failure is returned, as doit wants it, and has no traceback."""
         assert self.executor is not None
+        always = self.always and not self.remake
         try:
             self.outcome = self.executor.run(
-                self.pipeline_task, always=self.always and not self.remake, remake=self.remake, gpus=self.gpus
+                self.pipeline_task, self.look, always=always, remake=self.remake, gpus=self.gpus
             )
         except Interrupted:
             return StageFailure("interrupted", "")
@@ -84,6 +69,31 @@ class StageAction(BaseAction):  # type: ignore[misc]
         return f"stage {self.pipeline_task.stage.name}"
 
 
+class UpToDate:
+    """The `uptodate` callable of a task: one look at it. Never raises; `doit info` prints its `repr`."""
+
+    def __init__(self, freshness: Freshness, action: StageAction) -> None:
+        self.freshness = freshness
+        self.action = action
+
+    def __call__(self) -> bool:
+        self.action.look = self.freshness.look(self.action.pipeline_task)
+        self.action.reasons = self.action.look.reasons
+        return not self.action.reasons
+
+    def __repr__(self) -> str:
+        return "; ".join(map(str, self.action.reasons)) or "up to date"
+
+
+class NothingGone(UpToDate):
+    """The `uptodate` callable of the task that makes a temp task's outputs again."""
+
+    def __call__(self) -> bool:
+        gone = deleted_outputs(self.action.pipeline_task)
+        self.action.reasons = tuple(Reason("outputs", path, now=f"needed by {self.action.wanted_by}") for path in gone)
+        return not gone
+
+
 class StageFailure(TaskFailed):  # type: ignore[misc]
     """A stage's failure: message and hint; `busy` when another run holds it, which is no failure of the stage."""
 
@@ -91,6 +101,12 @@ class StageFailure(TaskFailed):  # type: ignore[misc]
         super().__init__(message)
         self.hint = hint
         self.busy = busy
+
+
+def action_of(task: DoitTask) -> StageAction:
+    """What runs a task of the pipeline."""
+    action: StageAction = task.actions[0]
+    return action
 
 
 def make_doit_tasks(build: Build) -> Iterator[DoitTask]:
@@ -103,12 +119,13 @@ def make_doit_tasks(build: Build) -> Iterator[DoitTask]:
         meta = {"mediabuild_group": name}
         yield DoitTask(name, None, task_dep=members[name], has_subtask=True, doc=doc, meta=meta)
     for task in build.tasks.values():
+        action = StageAction(task)
         yield DoitTask(
             task.name,
-            [StageAction(task)],
+            [action],
             task_dep=list(task.needs),
             targets=target_paths(build, task),
-            uptodate=[UpToDate(build, task)],
+            uptodate=[UpToDate(build.freshness, action)],
             subtask_of=task.stage.name,
             doc=f"{task.stage.name} of {'all jobs' if task.stage.collect else task.job}",
             setup=_remakes(build, task),
@@ -123,11 +140,12 @@ def _remakes(build: Build, task: Task) -> list[str]:
 
 
 def _remake(build: Build, task: Task) -> DoitTask:
+    action = StageAction(task, remake=True)
     return DoitTask(
         f"_{task.name}",
-        [StageAction(task, remake=True)],
+        [action],
         task_dep=[task.name],
-        uptodate=[NothingGone(build, task)],
+        uptodate=[NothingGone(build.freshness, action)],
         setup=_remakes(build, task),
         doc=f"{task.name} again, for a task that needs its outputs",
         meta={"mediabuild": task, "mediabuild_remake": True},

@@ -1,33 +1,52 @@
 """The facts that a result follows from, and the digest that stands for them: its trace.
 
-Not here: taking them (`freshness.observation`), comparing them (`freshness.rebuilder`).
+This is the one list of them. A manifest records them, an observation takes them now, a worker is handed them,
+and equal traces mean equal results.
+
+Not here: taking them (`freshness.observation`), comparing them (`freshness.rebuilder`). A stage's own interpreter
+imports this module: it needs nothing but msgspec.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import hashlib
+from typing import Annotated, Any
 
 import msgspec
 
-from mediabuild.store.digest import hash_bytes
-from mediabuild.store.manifest import Manifest
+DIGEST = r"^(blake3|sha256):[0-9a-f]{64}$"
+
+Digest = Annotated[str, msgspec.Meta(pattern=DIGEST, description="algorithm-tagged content hash")]
+Files = dict[str, Digest]  # path → digest
 
 
-def trace_of(
-    stage: str,
-    code: Mapping[str, str],
-    params: Mapping[str, Any],
-    device: str,
-    inputs: Mapping[str, Mapping[str, str]],
-    models: Mapping[str, str],
-) -> str:
-    """The digest of the facts that an output set follows from, as hex; the arguments are a manifest's fields."""
-    facts = {"stage": stage, "code": code, "params": params, "device": device, "inputs": inputs, "models": models}
-    return hash_bytes(msgspec.json.encode(facts, order="sorted"), "blake3").partition(":")[2]
+class Facts(msgspec.Struct, kw_only=True):
+    """What a result follows from.
+
+    Args:
+        stage: the stage's name.
+        code: what the stage was: `version`, or `file` and the modules that it uses; for a command, its `command` and
+            `outputs`.
+        params: the effective params, as plain values.
+        device: the resolved device.
+        inputs: input name → (path relative to the job or the pipeline → digest).
+        models: model name → digest of its bytes, empty where they are not known.
+    """
+
+    stage: str
+    code: dict[str, str]
+    params: dict[str, Any]
+    device: str
+    inputs: dict[str, Files]
+    models: dict[str, str] = {}
+
+    def facts(self) -> dict[str, Any]:
+        """Just these fields, also of a manifest, which has more: field → value."""
+        return {name: getattr(self, name) for name in FIELDS}
+
+    def trace(self) -> str:
+        """The digest of the facts, as hex: SHA-256 of their JSON with sorted keys."""
+        return hashlib.sha256(msgspec.json.encode(self.facts(), order="sorted")).hexdigest()
 
 
-def manifest_trace(manifest: Manifest) -> str:
-    """The trace of a recorded output set."""
-    m = manifest
-    return trace_of(m.stage, m.code, m.params, m.device, m.inputs, m.models)
+FIELDS = tuple(field.name for field in msgspec.structs.fields(Facts))

@@ -17,14 +17,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mediabuild import units
 from mediabuild.pipeline.model import Task
-from mediabuild.pipeline.reserved import MANIFEST_NAME, STATE_DIR
+from mediabuild.pipeline.reserved import MANIFEST_NAME
+from mediabuild.store import places
 from mediabuild.store.digest import Digests
-from mediabuild.store.facts import manifest_trace
 from mediabuild.store.manifest import Manifest, find_manifest
-
-FOLDER = "generations"
 
 
 @dataclass(frozen=True)
@@ -56,11 +53,11 @@ def keep(task: Task, earlier: Path, digests: Digests) -> None:
     holds the task's lock.
     """
     manifest, current = find_manifest(earlier), find_manifest(task.directory)
-    same = manifest and current and manifest_trace(manifest) == manifest_trace(current)
+    same = manifest and current and manifest.trace() == current.trace()
     if manifest is None or same or not is_whole(earlier, manifest, digests):
         shutil.rmtree(earlier, ignore_errors=True)
         return
-    target = task.state_dir / FOLDER / task.key / manifest_trace(manifest)
+    target = places.generations(task) / manifest.trace()
     try:
         shutil.rmtree(target, ignore_errors=True)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -74,11 +71,11 @@ def keep(task: Task, earlier: Path, digests: Digests) -> None:
 
 def find(task: Task, trace: str, digests: Digests) -> Path | None:
     """The kept output set of a trace, its digests verified; a damaged one is dropped."""
-    path = task.state_dir / FOLDER / task.key / trace
+    path = places.generations(task) / trace
     manifest = find_manifest(path)
     if manifest is None:
         return None
-    if manifest_trace(manifest) != trace or not is_whole(path, manifest, digests):
+    if manifest.trace() != trace or not is_whole(path, manifest, digests):
         shutil.rmtree(path, ignore_errors=True)
         return None
     return path
@@ -97,40 +94,30 @@ def is_whole(directory: Path, manifest: Manifest, digests: Digests) -> bool:
 
 def forget(task: Task) -> None:
     """Delete what is kept of a task."""
-    shutil.rmtree(task.state_dir / FOLDER / task.key, ignore_errors=True)
-    units_file(task).unlink(missing_ok=True)
-
-
-def units_file(task: Task) -> Path:
-    """Where a task's units are kept."""
-    return task.state_dir / units.FOLDER / task.key
+    shutil.rmtree(places.generations(task), ignore_errors=True)
+    places.units(task).unlink(missing_ok=True)
 
 
 def kept(job_dirs: Iterable[Path]) -> list[Kept]:
     """What is kept in these jobs, least recently used first."""
     found = []
-    for state_dir in (os.path.join(job_dir, STATE_DIR) for job_dir in job_dirs):
-        for path in _below(f"{state_dir}/{units.FOLDER}"):
+    for job_dir in job_dirs:
+        for path in places.units_files(job_dir):
             with contextlib.suppress(OSError):
-                stats = os.stat(path)
-                found.append(Kept(Path(path), True, stats.st_size, stats.st_mtime))
-        for path in (path for task in _below(f"{state_dir}/{FOLDER}") for path in _below(task)):
+                stats = os.lstat(path)
+                found.append(Kept(path, True, stats.st_size, stats.st_mtime))
+        for path in places.generation_dirs(job_dir):
             with contextlib.suppress(OSError):
-                found.append(Kept(Path(path), False, _size_bytes(path), os.stat(path).st_mtime))
+                found.append(Kept(path, False, _size_bytes(path), os.lstat(path).st_mtime))
     return sorted(found, key=lambda one: one.used_ts)
 
 
-def _below(folder: str) -> list[str]:
-    """What lies in a folder; most jobs keep nothing, and are asked by one call."""
-    try:
-        return [f"{folder}/{name}" for name in os.listdir(folder)]
-    except OSError:
-        return []
-
-
-def _size_bytes(folder: str) -> int:
+def _size_bytes(folder: str | Path) -> int:
     with os.scandir(folder) as entries:
-        return sum(_size_bytes(e.path) if e.is_dir(follow_symlinks=False) else e.stat().st_size for e in entries)
+        return sum(
+            _size_bytes(e.path) if e.is_dir(follow_symlinks=False) else e.stat(follow_symlinks=False).st_size
+            for e in entries
+        )
 
 
 def collect(

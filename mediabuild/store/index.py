@@ -27,9 +27,9 @@ import blake3
 from mediabuild.store.stats import Stats
 
 VERSION = f"2 {sys.byteorder}"
-NAME = "fresh.index"
 SEAL_BYTES, LENGTH_BYTES = 32, 8
 FIELDS = 4
+RECENT_S = 1.0
 
 
 @dataclass
@@ -48,19 +48,32 @@ class Watched:
         """
         return cls(list(found), array("q", [number for stats in found.values() for number in stats]))
 
+    def by_path(self) -> dict[str, Stats]:
+        """Path → stats."""
+        size, mtime_ns, ctime_ns, inode = (self.stats[place::FIELDS] for place in range(FIELDS))
+        return dict(zip(self.paths, zip(size, mtime_ns, ctime_ns, inode, strict=True), strict=True))
+
     def changed(self) -> bool:
         """Look at each path: is any other than it was?"""
-        numbers, stat = iter(self.stats), os.stat
-        for path, size, mtime_ns, ctime_ns, inode in zip(self.paths, numbers, numbers, numbers, numbers, strict=True):
+        size, mtime_ns, ctime_ns, inode = (self.stats[place::FIELDS] for place in range(FIELDS))
+        stat = os.stat
+        for path, size_bytes, modified, changed, number in zip(
+            self.paths, size, mtime_ns, ctime_ns, inode, strict=True
+        ):
             try:
                 now = stat(path)
             except (FileNotFoundError, NotADirectoryError):
-                if size != -1:
+                if size_bytes != -1:
                     return True
                 continue
             except OSError:
                 return True
-            if now.st_ino != inode or now.st_ctime_ns != ctime_ns or now.st_mtime_ns != mtime_ns or now.st_size != size:
+            if (
+                now.st_ino != number
+                or now.st_ctime_ns != changed
+                or now.st_mtime_ns != modified
+                or now.st_size != size_bytes
+            ):
                 return True
         return False
 
@@ -187,9 +200,6 @@ def code_stamp() -> str:
     return blake3.blake3(repr(sorted(found)).encode()).hexdigest()
 
 
-RECENT_S = 1.0
-
-
 class Glance:
     """What was found at an index that could not answer, so that the long way need not look again at once.
 
@@ -197,14 +207,26 @@ class Glance:
         file: the index's. index: what it holds. unchanged: its jobs that are as they were.
     """
 
-    latest: Glance | None = None  # of this process
-
     def __init__(self, file: str, found: Index, unchanged: list[str]) -> None:
         self.file, self.index, self.unchanged = file, found, unchanged
-        self.at = time.monotonic()
+        self.taken_s = time.monotonic()
 
-    @classmethod
-    def recent(cls, file: str) -> Glance | None:
-        """The latest one at this file, if it was a moment ago."""
-        glance = cls.latest
-        return glance if glance and glance.file == file and time.monotonic() - glance.at < RECENT_S else None
+
+_glances: list[Glance] = []  # of this process: the latest one, if nobody took it
+
+
+def leave_glance(glance: Glance) -> None:
+    """Leave what was found for the long way."""
+    _glances[:] = [glance]
+
+
+def take_glance(file: str, *, leave: bool = False) -> Glance | None:
+    """The latest glance, if it was at this file, a moment ago; only one can take it.
+
+    Args:
+        leave: don't take it, only ask.
+    """
+    found = next((g for g in _glances if g.file == file and time.monotonic() - g.taken_s < RECENT_S), None)
+    if not leave:
+        _glances.clear()
+    return found

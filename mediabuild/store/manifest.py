@@ -14,55 +14,45 @@ from typing import Annotated, Any
 
 import msgspec
 
+from mediabuild.machine import regular
 from mediabuild.machine.files import write_atomically
 from mediabuild.pipeline.reserved import MANIFEST_NAME
 from mediabuild.store.digest import compute_inputs_checksum
+from mediabuild.store.facts import Facts, Files
 from mediabuild.store.stats import Stats, is_still, stats_of
 
 SCHEMA_VERSION = 1
 DAY_S = 86_400  # `last_checked_ts` is refreshed when it is older
-DIGEST = r"^(blake3|sha256):[0-9a-f]{64}$"
-Digest = Annotated[str, msgspec.Meta(pattern=DIGEST, description="algorithm-tagged content hash")]
-Files = dict[str, Digest]
 
 
-class Manifest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Schema v1.
+class Manifest(Facts, kw_only=True, forbid_unknown_fields=True):
+    """Schema v1: the facts, and what became of them.
 
     Args:
-        stage: the stage's name. task: the task's name.
-        inputs: input name → (path relative to the job or the pipeline → digest).
+        task: the task's name.
         inputs_checksum: sha256 over the sorted lines of name and file digest.
-        params: the effective params. overrides: those of them that came from the command line.
+        overrides: those of the params that came from the command line.
         runner_version: mediabuild's version.
         outputs: output name → (path relative to the stage's directory → digest).
         timestamp: when the stage completed, in seconds since 1970.
         last_checked_ts: when a run last found it fresh, about to the day.
-        device: the resolved device. device_used: what a fall-back really used; never compared.
-        code: what the stage was: `version` or `file`, for a command its `command` and `outputs`.
-        models: model name → digest of its bytes, empty where they are not known.
+        device_used: what a fall-back really used; never compared.
         adopted: outputs that a person wrote and `reset-dep` took over; never destroyed.
         tools: package or program → version; recorded, never compared.
         duration_s: how long it took, units that were kept from earlier runs counted as they took then.
         peak_memory_bytes: None where it is not known.
     """
 
-    stage: str
-    inputs: dict[str, Files]
+    task: str
     inputs_checksum: Annotated[str, msgspec.Meta(pattern=r"^sha256:[0-9a-f]{64}$")]
-    params: dict[str, Any]
     runner_version: str
     outputs: dict[str, Files]
     timestamp: float
     last_checked_ts: float
-    device: str
     schema_version: Annotated[int, msgspec.Meta(ge=1, le=SCHEMA_VERSION)] = SCHEMA_VERSION
-    task: str
-    code: dict[str, str]
-    models: dict[str, str] = {}
-    overrides: dict[str, Any] = {}
-    adopted: list[str] = []
-    tools: dict[str, str] = {}
+    overrides: dict[str, Any] = msgspec.field(default_factory=dict)
+    adopted: list[str] = msgspec.field(default_factory=list)
+    tools: dict[str, str] = msgspec.field(default_factory=dict)
     device_used: str | None = None
     duration_s: float = 0.0
     peak_memory_bytes: int | None = None
@@ -99,7 +89,7 @@ def read_manifest(directory: Path) -> Manifest:
     if known is not None and known[0] == stats:
         return msgspec.structs.replace(known[1])  # callers may change theirs
     still = is_still(stats)  # before reading: a change from now on shows in the stats
-    manifest = _checked(file.read_bytes())
+    manifest = _checked(regular.read_bytes(file))
     if still:
         _read[str(file)] = (stats, manifest)
     return msgspec.structs.replace(manifest)
@@ -145,7 +135,7 @@ def problems(file: Path) -> list[str]:
     """
     try:
         manifest = read_manifest(file.parent)
-        content = file.read_bytes()
+        content = regular.read_bytes(file)
     except (OSError, msgspec.DecodeError) as error:
         return [str(error)]
     # of what is there, not of all fields: an earlier mediabuild wrote fewer

@@ -1,39 +1,52 @@
 """Marks beside the manifests: what `forget` and `ignore` leave, and why a task failed last time.
 
-Not here: what follows from them (`freshness`).
+Not here: what follows from them (`freshness`), where they lie (`places`).
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+import contextlib
+from typing import Literal
 
+from mediabuild.machine import regular
 from mediabuild.pipeline.model import Task
+from mediabuild.store import places
+
+Kind = Literal["forgotten", "ignored", "failed"]
 
 
-def forgotten_mark(task: Task) -> Path:
-    """The mark that `doit forget` leaves beside the manifests."""
-    return task.state_dir / "marks" / f"{task.key}.forgotten"
+def is_set(task: Task, kind: Kind) -> bool:
+    """Whether a task has a mark.
+
+    Args:
+        kind: `forgotten` and `ignored` are what the commands leave; `failed` goes when the task succeeds.
+    """
+    return places.mark(task, kind).exists()
 
 
-def failed_mark(task: Task) -> Path:
-    """The mark of a failure: its text is the message; it goes when the task succeeds."""
-    return task.state_dir / "marks" / f"{task.key}.failed"
+def put(task: Task, kind: Kind, text: str = "") -> None:
+    """Make a mark; `failed` says why.
 
-
-def ignored_mark(task: Task) -> Path:
-    """The mark that `doit ignore` leaves beside the manifests."""
-    return task.state_dir / "marks" / f"{task.key}.ignored"
-
-
-def set_mark(mark: Path) -> None:
-    """Make a mark beside the manifests."""
+    Raises:
+        OSError: it can't be written.
+    """
+    places.check(task)
+    mark = places.mark(task, kind)
     mark.parent.mkdir(parents=True, exist_ok=True)
-    mark.touch()
+    with regular.open_file(mark, "wb") as file:
+        file.write(text.encode(errors="replace"))
+
+
+def clear(task: Task, *kinds: Kind) -> None:
+    """Remove marks, where they are; a disk that can't be written is no reason to fail."""
+    for kind in kinds:
+        with contextlib.suppress(OSError):
+            places.mark(task, kind).unlink(missing_ok=True)
 
 
 def failure_of(task: Task) -> str:
     """Why the task failed last time, or nothing."""
     try:
-        return failed_mark(task).read_text(errors="replace")
+        return regular.read_bytes(places.mark(task, "failed")).decode(errors="replace")
     except OSError:
         return ""

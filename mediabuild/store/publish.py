@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mediabuild.errors import StageError
-from mediabuild.machine.files import PART
+from mediabuild.machine.files import PART, unused_name
 from mediabuild.machine.reflink import copy
 from mediabuild.pipeline.reserved import MANIFEST_NAME
 from mediabuild.store.digest import Digests
@@ -89,14 +89,20 @@ def publish(new: Path, current: Path, swap: Path) -> Path | None:
     return going
 
 
-def recover(current: Path, swap: Path) -> None:
-    """Complete or undo a two-step publication that was cut short; the caller holds the stage's lock."""
+def recover(current: Path, swap: Path) -> bool:
+    """Complete or undo a two-step publication that was cut short; the caller holds the stage's lock.
+
+    Returns:
+        Whether there is a current directory now that wasn't there before.
+    """
     coming, going = swap.with_name(swap.name + ".new"), swap.with_name(swap.name + ".old")
-    if not current.exists() and going.exists():
+    recovered = not current.exists() and going.exists()
+    if recovered:
         (coming if (coming / MANIFEST_NAME).exists() else going).rename(current)
     for leftover in (coming, going):
         if leftover.exists():
             shutil.rmtree(leftover)
+    return recovered
 
 
 def keep_edits(current: Path, coming: Mapping[str, str], digests: Digests) -> list[Path]:
@@ -121,7 +127,7 @@ def keep_edits(current: Path, coming: Mapping[str, str], digests: Digests) -> li
             known = (vouched.get(file), coming.get(str(file.relative_to(current))))
             if known[0] == "" or any(digest and digests.holds(file, digest) for digest in known):
                 continue
-            target = _unused(current.with_name(current.name + ".edited") / file.relative_to(current))
+            target = unused_name(current.with_name(current.name + ".edited") / file.relative_to(current))
             target.parent.mkdir(parents=True, exist_ok=True)
             file.rename(target)
             kept.append(target)
@@ -139,14 +145,6 @@ def _vouched_for(directory: Path) -> dict[Path, str]:
             known |= {manifest_file.parent / path: digest for path, digest in made.items()}
     known.setdefault(directory / MANIFEST_NAME, "")  # a damaged one is no one's writing
     return known
-
-
-def _unused(path: Path) -> Path:
-    number, candidate = 2, path
-    while os.path.lexists(candidate):
-        candidate = path.with_name(f"{path.stem}.{number}{path.suffix}")
-        number += 1
-    return candidate
 
 
 def check_inside(directory: Path) -> None:

@@ -7,12 +7,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mediabuild.pipeline.model import Given, Pipeline
-from mediabuild.pipeline.reserved import MANIFEST_NAME
+import tomli_w
+
+from mediabuild.machine import regular
+from mediabuild.machine.files import write_atomically
+from mediabuild.pipeline.model import Given, Pipeline, Task
+from mediabuild.pipeline.reserved import ALL_JOBS, MANIFEST_NAME
+from mediabuild.store.manifest import find_manifest
+
+JOB_NAME = "job.toml"
 
 
 def recorded_sources(pipeline: Pipeline) -> dict[str, Given]:
@@ -29,7 +36,7 @@ def recorded_sources(pipeline: Pipeline) -> dict[str, Given]:
 def recorded_source(directory: Path, job: str) -> Given | None:
     """The source that the summary in a job's directory names; None where there is no summary of this job."""
     try:
-        summary = json.loads((directory / MANIFEST_NAME).read_bytes())
+        summary = json.loads(regular.read_bytes(directory / MANIFEST_NAME))
         if str(summary["job"]) != job:
             return None
         label = str(summary["source"])
@@ -38,9 +45,62 @@ def recorded_source(directory: Path, job: str) -> Given | None:
         return None  # a stage's manifest, or damaged
 
 
-def _json(value: Any) -> bytes:
-    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+def write_summaries(
+    pipeline: Pipeline, tasks: Iterable[Task], sources: Mapping[str, Given], jobs: Iterable[str]
+) -> None:
+    """Write each job's `manifest.json` (its stages at a glance) and `job.toml` (the pipeline as resolved for it).
+
+    Args:
+        tasks: of all jobs. jobs: whose summaries are written.
+
+    Raises:
+        OSError: they can't be written.
+    """
+    wanted = set(jobs)
+    by_job: dict[str, list[Task]] = {}
+    for task in tasks:
+        if task.job in wanted and task.job != ALL_JOBS:
+            by_job.setdefault(task.job, []).append(task)
+    for job, members in by_job.items():
+        directory = members[0].job_dir
+        summary = json.dumps(_summary(job, sources[job], members), indent=2, sort_keys=True, ensure_ascii=False)
+        write_atomically(directory / MANIFEST_NAME, summary.encode() + b"\n")
+        write_atomically(directory / JOB_NAME, tomli_w.dumps(_resolved(job, sources[job], members)).encode())
+
+
+def remove_summaries(directory: Path) -> None:
+    """Remove a job's two files."""
+    for name in (MANIFEST_NAME, JOB_NAME):
+        (directory / name).unlink(missing_ok=True)
+
+
+def _summary(job: str, source: Given, tasks: list[Task]) -> dict[str, Any]:
+    stages = {}
+    for task in tasks:
+        manifest = find_manifest(task.directory)
+        if manifest is not None:
+            stages[task.name] = {
+                "timestamp": manifest.timestamp,
+                "duration_s": manifest.duration_s,
+                "inputs_checksum": manifest.inputs_checksum,
+                "outputs": sorted(manifest.output_files()),
+            }
+    where = {"source_path": source.pattern} if os.path.isabs(source.pattern) else {}
+    return {"job": job, "source": source.label, **where, "schema_version": 1, "stages": stages}
+
+
+def _resolved(job: str, source: Given, tasks: list[Task]) -> dict[str, Any]:
+    stages: dict[str, Any] = {}
+    for task in tasks:
+        table = stages.setdefault(task.stage.name, {"inputs": dict(task.stage.inputs)})
+        table["params"] = _without_none(task.params)
+        if task.overrides:
+            table["overrides"] = _without_none(task.overrides)
+        if task.stage.matrix:
+            table["matrix"] = {key: list(values) for key, values in task.stage.matrix.items()}
+    return {"job": job, "source": source.label, "device": tasks[0].device, "stages": stages}
 
 
 def _without_none(table: Mapping[str, Any]) -> dict[str, Any]:
+    """TOML has no null."""
     return {key: value for key, value in table.items() if value is not None}

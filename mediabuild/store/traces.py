@@ -19,12 +19,12 @@ from typing import Any
 
 import msgspec
 
+from mediabuild.machine import regular
 from mediabuild.pipeline.model import Given, Task
-from mediabuild.pipeline.reserved import STATE_DIR
-from mediabuild.store import facts, generations
+from mediabuild.store import places
+from mediabuild.store.facts import Facts
 from mediabuild.store.manifest import Manifest, find_manifest
 
-FOLDER = "traces"
 MOST_LINES = 20
 
 
@@ -45,21 +45,21 @@ class Traces:
 
     def __init__(self, jobs_dir: Path) -> None:
         self.jobs_dir = jobs_dir
-        self.folder = jobs_dir / STATE_DIR / FOLDER
+        self.folder = places.traces(jobs_dir)
 
     def add(self, task: Task, manifest: Manifest) -> None:
         """Note who holds an output set; trouble is no failure."""
         if task.stage.declaration is None or manifest.adopted:
             return
-        file, line = self._file(trace_of(task, manifest)), self._line(task)
+        file, line = self._file(trace_in_any_job(task, manifest)), self._line(task)
         with contextlib.suppress(OSError, ValueError):
             if line in _lines(file):
                 return
             file.parent.mkdir(parents=True, exist_ok=True)
-            with open(file, "ab") as stream:
+            with regular.open_file(file, "ab") as stream:
                 stream.write(line + b"\n")
 
-    def find(self, task: Task, facts: Manifest) -> Iterator[tuple[Path, Manifest]]:
+    def find(self, task: Task, facts: Facts) -> Iterator[tuple[Path, Manifest]]:
         """Directories of other tasks whose manifests record the same facts, the newest word first.
 
         Args:
@@ -67,11 +67,11 @@ class Traces:
         """
         if task.stage.declaration is None:
             return
-        trace = trace_of(task, facts)
+        trace = trace_in_any_job(task, facts)
         for line in reversed(_lines(self._file(trace))):
             for directory in self._places(line):
                 manifest = find_manifest(directory) if directory != task.directory else None
-                if manifest is not None and not manifest.adopted and trace_of(task, manifest) == trace:
+                if manifest is not None and not manifest.adopted and trace_in_any_job(task, manifest) == trace:
                     yield directory, manifest
 
     def prune(self) -> None:
@@ -85,28 +85,27 @@ class Traces:
         return self.folder / trace[:2] / trace[2:]
 
     def _line(self, task: Task) -> bytes:
-        places = [os.path.relpath(path, self.jobs_dir) for path in (task.directory, task.job_dir)]
-        return msgspec.json.encode(Holder(places[0], places[1], task.key))
+        directory, job_dir = (os.path.relpath(path, self.jobs_dir) for path in (task.directory, task.job_dir))
+        return msgspec.json.encode(Holder(directory, job_dir, task.key))
 
     def _places(self, line: bytes) -> Iterator[Path]:
         """A task's directory and its generations, where they lie below the jobs directory."""
         try:
             holder = msgspec.json.decode(line, type=Holder)
             root = os.path.realpath(self.jobs_dir)
-            kept = self.jobs_dir / holder.job_dir / STATE_DIR / generations.FOLDER / holder.key
-            for path in (self.jobs_dir / holder.directory, *sorted(kept.glob("*"))):
+            kept = [p for p in places.generation_dirs(self.jobs_dir / holder.job_dir) if p.parent.name == holder.key]
+            for path in (self.jobs_dir / holder.directory, *kept):
                 if os.path.realpath(path).startswith(root + os.sep):
                     yield path
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError, OSError):
             return  # damaged
 
 
-def trace_of(task: Task, manifest: Manifest) -> str:
-    """The digest of a manifest's facts, of which job whatever: as hex."""
-    names = {n for n, refs in task.inputs.items() if any(isinstance(r, Given) and r.label for r in refs)}
-    inputs = {name: _nameless(files) if name in names else files for name, files in manifest.inputs.items()}
-    m = manifest
-    return facts.trace_of(m.stage, m.code, m.params, m.device, inputs, m.models)
+def trace_in_any_job(task: Task, facts: Facts) -> str:
+    """The trace of facts in which the source has no name, so that it is the same in every job: as hex."""
+    sources = {n for n, refs in task.inputs.items() if any(isinstance(r, Given) and r.label for r in refs)}
+    inputs = {name: _nameless(files) if name in sources else files for name, files in facts.inputs.items()}
+    return Facts(**{**facts.facts(), "inputs": inputs}).trace()
 
 
 def _nameless(files: Mapping[str, str]) -> dict[str, Any]:
@@ -116,6 +115,6 @@ def _nameless(files: Mapping[str, str]) -> dict[str, Any]:
 
 def _lines(file: Path) -> list[bytes]:
     try:
-        return file.read_bytes().splitlines()[-MOST_LINES:]
+        return regular.read_bytes(file).splitlines()[-MOST_LINES:]
     except OSError:
         return []

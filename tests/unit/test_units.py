@@ -115,7 +115,7 @@ def test_a_forced_run_finds_nothing_and_keeps(file: Path) -> None:
 def test_what_nobody_uses_goes_when_it_is_more_than_what_is_used(file: Path) -> None:
     """After a run that used one of ten units of 1 kB, that one and the newest other stay."""
     filled(file, [bytes([number]) * 1000 for number in range(10)])
-    units = Units(file, "scope")
+    units = Units(file, "scope", part=file.parents[1] / "tmp" / "stage")
     assert units.take(3) == b"\3" * 1000
     units.complete()
     assert file.stat().st_size < 2500

@@ -17,7 +17,7 @@ from mediabuild.machine.install import TORCH, install_separator, requirements, w
 from mediabuild.machine.interpreter import SEPARATOR_PACKAGES, STAMP, lacking_for_separator, venv_python, versions
 from tests.wheels import VERSIONS, make_wheels, offline
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 INSTALL = [sys.executable, "-m", "mediabuild.machine.install", "separator"]
 
 

@@ -1,0 +1,75 @@
+"""Noting in the manifest of a fresh task that it was looked at, about once a day, as `relatime` does.
+
+Also hashes everything anew where the pipeline's `checksum` chooses another algorithm; nothing runs for that.
+
+Not here: stale tasks (`executor`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+import msgspec
+
+from mediabuild.errors import LockBusy
+from mediabuild.freshness.look import Freshness
+from mediabuild.freshness.producers import deleted_outputs
+from mediabuild.machine.lock import locked
+from mediabuild.pipeline.model import Task
+from mediabuild.store import places
+from mediabuild.store.digest import compute_inputs_checksum, hash_bytes
+from mediabuild.store.manifest import DAY_S, Manifest, find_manifest, write_manifest
+
+
+def refresh(freshness: Freshness, task: Task) -> float:
+    """Bring the manifest of a fresh task up to date; who is busy with the task is left alone.
+
+    Returns:
+        How long the stage took when it ran, in seconds: what not running it spares.
+    """
+    manifest = find_manifest(task.directory)
+    if manifest is None:
+        return 0.0
+    rehash = _algorithm_of(manifest) not in ("", freshness.pipeline.checksum)
+    now = time.time()
+    if not rehash and manifest.last_checked_ts != manifest.timestamp and now - manifest.last_checked_ts < DAY_S:
+        return manifest.duration_s
+    with contextlib.suppress(OSError, LockBusy), locked(places.lock(task), task.name, wait=False):
+        if find_manifest(task.directory) != manifest:
+            return manifest.duration_s  # another run has published meanwhile
+        if rehash:
+            manifest = _rehashed(freshness, task, manifest)
+            if freshness.reasons(task, forced=False):
+                return manifest.duration_s  # something changed between the look and the hashing
+        manifest = msgspec.structs.replace(manifest, last_checked_ts=now)
+        write_manifest(task.directory, manifest, places.part(task))
+    return manifest.duration_s
+
+
+def _algorithm_of(manifest: Manifest) -> str:
+    for files in (*manifest.inputs.values(), *manifest.outputs.values()):
+        for digest in files.values():
+            return digest.partition(":")[0]
+    return ""
+
+
+def _rehashed(freshness: Freshness, task: Task, manifest: Manifest) -> Manifest:
+    """The manifest with digests by the algorithm that the pipeline asks for now."""
+    algorithm, gone = freshness.pipeline.checksum, deleted_outputs(task)
+
+    def digest_of(path: str, recorded: str) -> str:
+        if path in gone:
+            return recorded
+        if path.endswith("/"):
+            return hash_bytes(b"", algorithm)
+        return freshness.digests.file(task.directory / path, algorithm)
+
+    facts = freshness.observer.observe(task).facts
+    outputs = {
+        name: {path: digest_of(path, recorded) for path, recorded in files.items()}
+        for name, files in manifest.outputs.items()
+    }
+    return msgspec.structs.replace(
+        manifest, **facts.facts(), inputs_checksum=compute_inputs_checksum(facts.inputs), outputs=outputs
+    )

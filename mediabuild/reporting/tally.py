@@ -1,0 +1,82 @@
+"""Counts what a run does, for its last event and its last line.
+
+Not here: what is printed (`report`).
+"""
+
+from __future__ import annotations
+
+import threading
+
+from mediabuild.reporting.events import (
+    Event,
+    RunFinished,
+    StageCompleted,
+    StageDelivered,
+    StageFailed,
+    StageRestored,
+    StageSkipped,
+)
+
+
+class Tally:
+    """The counts of a run.
+
+    Args:
+        spared_s: the seconds of work that were not done again; more are added with each event.
+    """
+
+    def __init__(self, spared_s: float = 0.0) -> None:
+        self.built = self.restored = self.skipped = self.failed = self.blocked = self.copied = 0
+        self.spared_s = spared_s
+        self._made: set[str] = set()  # tasks that ran or came back
+        self._lock = threading.Lock()
+
+    def hear(self, event: Event) -> None:
+        """Count an event."""
+        with self._lock:
+            self._count(event)
+
+    def _count(self, event: Event) -> None:
+        if isinstance(event, StageCompleted):
+            self.built += 1
+            self.spared_s += event.spared_s
+            self._made.add(event.task)
+        elif isinstance(event, StageRestored):
+            self.restored += 1
+            self.spared_s += event.spared_s
+            self._made.add(event.task)
+        elif isinstance(event, StageSkipped):
+            self.skipped += 1
+            self.spared_s += event.spared_s
+        elif isinstance(event, StageDelivered):
+            self.copied += event.task not in self._made
+        elif isinstance(event, StageFailed):
+            self.blocked += bool(event.blocked_by)
+            self.failed += not event.blocked_by
+
+    def finished(self, status: int, seconds: float) -> RunFinished:
+        """The last event of a run.
+
+        Args:
+            status: the exit status. seconds: how long the run took.
+        """
+        return RunFinished(
+            status=status,
+            built=self.built,
+            restored=self.restored,
+            skipped=self.skipped,
+            failed=self.failed + self.blocked,
+            seconds=round(seconds, 3),
+            spared_s=round(self.spared_s, 3),
+        )
+
+    def __str__(self) -> str:
+        counts = {
+            "built": self.built,
+            "restored": self.restored,
+            "delivered": self.copied,
+            "up to date": self.skipped,
+            "failed": self.failed,
+            "blocked": self.blocked,
+        }
+        return ", ".join(f"{count} {word}" for word, count in counts.items() if count) or "nothing to do"

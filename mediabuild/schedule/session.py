@@ -1,0 +1,178 @@
+"""A run from its start to its end: listeners, executor and runner are set up, tasks run, records are closed.
+
+Not here: which tasks were asked for (`selected`), doit's options (`commands.run`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import IO, Any
+
+from doit.task import Stream
+
+from mediabuild.build import Build
+from mediabuild.execution.executor import Executor
+from mediabuild.execution.sweep import sweep
+from mediabuild.machine.processes import Processes
+from mediabuild.pipeline.model import Given
+from mediabuild.reporting.eventlog import EventLog
+from mediabuild.reporting.events import Event, JobsOrphaned, Listeners, RunStarted, StageSkipped
+from mediabuild.reporting.report import INTERRUPTED, Report
+from mediabuild.reporting.tally import Tally
+from mediabuild.schedule.runner import PipelineRunner
+from mediabuild.schedule.slots import Slots
+from mediabuild.store import places
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What the command line says about how to run.
+
+    Args:
+        output: a file for the console's lines; None for stdout, or stderr where stdout carries events.
+        threads: how many tasks run at once at most.
+        always: run the selected tasks, fresh or not (`doit -a`).
+        wait: False fails at once where another run holds a task's lock.
+        log_level: as `Report` has it. events_to: a file for events, `-` for stdout.
+        verbosity, force_verbosity, failure_verbosity: doit's, for the user's own tasks.
+    """
+
+    output: str | None = None
+    threads: int = 1
+    always: bool = False
+    fail_fast: bool = False
+    wait: bool = True
+    log_level: str = "info"
+    events_to: str | None = None
+    verbosity: int | None = None
+    force_verbosity: bool = False
+    failure_verbosity: int = 0
+
+
+class Session:
+    """One run.
+
+    Args:
+        dep_manager: doit's records. reporter: doit's reporter class, for the user's own tasks.
+        left_s: task → seconds to the end of the work that waits for it.
+    """
+
+    def __init__(
+        self,
+        build: Build,
+        options: RunOptions,
+        *,
+        dep_manager: Any,
+        reporter: Callable[[IO[str], dict[str, Any]], Any],
+        left_s: Mapping[str, float],
+    ) -> None:
+        self.build = build
+        self.options = options
+        self.dep_manager = dep_manager
+        self.reporter = reporter
+        self.left_s = left_s
+
+    def run(
+        self,
+        dispatcher: Any,
+        tasks: Collection[str],
+        *,
+        own: int,
+        only: Collection[str] | None,
+        whole: bool,
+        alone: bool,
+    ) -> int:
+        """Run what doit's dispatcher hands out.
+
+        Args:
+            tasks: the pipeline's tasks that are selected. own: how many of the user's own tasks are.
+            only: the tasks that may run at all; None for no such limit.
+            whole: everything was asked for; then the index is written, and orphans are told of.
+            alone: the user has no tasks of their own.
+
+        Returns:
+            The exit status: 0 done, 1 a stage failed, 2 an error while running, 130 interrupted.
+        """
+        build, started = self.build, time.monotonic()
+        with contextlib.ExitStack() as opened:
+            stream = self._stream(opened)
+            log = EventLog(places.event_log(build.pipeline.jobs_dir), self.options.events_to)
+            opened.enter_context(contextlib.closing(log))
+            tally = Tally(build.left_out_s)
+            emit = Listeners(log, tally, self._report(stream, tally)).emit
+            emit(RunStarted(version=version("mediabuild"), tasks=len(tasks) + own + len(build.left_out_tasks)))
+            for name in build.left_out_tasks:
+                emit(StageSkipped(task=name))
+            executor = Executor(build.freshness, Processes(), emit, build.job_dirs, wait=self.options.wait, only=only)
+            runner = self._runner(executor, emit, stream)
+            status = 2
+            try:
+                sweep(build.tasks.values())
+                build.freshness.warm(build.tasks[name] for name in tasks)
+                status = runner.run_all(dispatcher)
+                if runner.interrupted:
+                    status = INTERRUPTED
+            finally:
+                executor.close()
+                with contextlib.suppress(OSError):  # a full disk: what matters is in the manifests
+                    self._close(runner, emit, status, whole=whole, alone=alone)
+                emit(tally.finished(status, time.monotonic() - started))
+        return status
+
+    def _close(
+        self, runner: PipelineRunner, emit: Callable[[Event], None], status: int, *, whole: bool, alone: bool
+    ) -> None:
+        """Write summaries and the index."""
+        self.build.write_summaries(runner.touched)
+        if not whole:
+            return
+        orphans = self.build.orphaned()
+        if orphans:
+            emit(JobsOrphaned(jobs=orphans))
+        if status in (0, 1):
+            self.build.record_fresh(alone=alone, orphans=orphans)
+
+    def _stream(self, opened: contextlib.ExitStack) -> IO[str]:
+        """Where the console's lines go."""
+        if self.options.output is not None:
+            return opened.enter_context(open(self.options.output, "w", encoding="utf-8"))
+        return sys.stderr if self.options.events_to == "-" else sys.stdout
+
+    def _report(self, stream: IO[str], tally: Tally) -> Report:
+        build = self.build
+        return Report(
+            stream,
+            tally,
+            level=self.options.log_level,
+            total=len(build.tasks) + len(build.left_out_tasks),
+            source_of=self._source_of,
+            earlier=build.earlier_s,
+        )
+
+    def _source_of(self, name: str) -> str:
+        """The file name of a task's recording; nothing where it reads none."""
+        for references in self.build.tasks[name].inputs.values():
+            for reference in references:
+                if isinstance(reference, Given) and reference.label:
+                    return reference.pattern.rpartition("/")[2]
+        return ""
+
+    def _runner(self, executor: Executor, emit: Callable[[Event], None], stream: IO[str]) -> PipelineRunner:
+        options = self.options
+        return PipelineRunner(
+            self.dep_manager,
+            self.reporter(stream, {"failure_verbosity": options.failure_verbosity}),
+            not options.fail_fast,
+            options.always,
+            Stream(options.verbosity, options.force_verbosity),
+            executor=executor,
+            emit=emit,
+            slots=Slots(places.slots(self.build.pipeline.jobs_dir), self.build.capacity),
+            threads=options.threads,
+            left_s=self.left_s,
+        )
