@@ -33,6 +33,7 @@ PAGES = [
 QUICKSTART = (ROOT / "docs/QUICKSTART.md").read_text()
 STAGES = sorted(stage_files(builtin_stages_dir().parent))
 PROGRAMS = ("doit", "mediabuild")
+LONGEST_LINE = 120  # characters, as in the code
 
 
 @pytest.fixture
@@ -105,6 +106,13 @@ def test_links_resolve(page: Path) -> None:
         if heading:
             headings = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE)
             assert heading in map(anchor, headings), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_no_line_is_too_long(page: Path) -> None:
+    """A page can be read in an editor and in a diff: its lines are as short as the code's, except for URLs."""
+    lines = re.sub(r"https?://[^\s)>\"]+", "", page.read_text()).splitlines()
+    assert [line for line in lines if len(line) > LONGEST_LINE] == []
 
 
 def test_every_page_is_in_the_index() -> None:
