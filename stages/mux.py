@@ -20,7 +20,7 @@ import msgspec
 
 from mediabuild.errors import StageError
 from mediabuild.media.ffmpeg import BITEXACT, run_ffmpeg
-from mediabuild.media.formats import Probe, read
+from mediabuild.media.formats import Probe, read_optional
 from mediabuild.media.languages import to_container
 from mediabuild.media.recording import codec_of, frames_before, is_cover, opened
 from mediabuild.stage import Context, stage
@@ -206,9 +206,9 @@ def _track(stream: Any) -> Track:
 
 def _clip(ctx: Context, container: Any) -> Clip | None:
     """The clip that `demux` cut, with the frames that matter for it; None where it is the whole recording."""
-    if not ctx.inputs("probe"):
+    probe = read_optional(ctx.inputs("probe"), Probe)
+    if probe is None:
         return None
-    probe = read(ctx.input("probe"), Probe)
     start_s, end_s = probe.clip_start_s, probe.clip_end_s
     if start_s <= 0 and end_s >= probe.duration_s:
         return None

@@ -10,6 +10,7 @@ Not here: subtitle formats (the `subtitles` stage) and glossary tables (the `glo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -132,6 +133,17 @@ def read(path: Path, kind: type[Document]) -> Document:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except (OSError, msgspec.DecodeError) as error:
         raise StageError(f"{path.name}: {error}") from error
+
+
+def read_optional(files: Mapping[str, Path], kind: type[Document]) -> Document | None:
+    """Read an input that may be absent, as `ctx.inputs(NAME)` gives it; None where it is."""
+    return read(next(iter(files.values())), kind) if files else None
+
+
+def clip_start_s(files: Mapping[str, Path]) -> float:
+    """Where the clip starts on the source's clock, in seconds, from the optional input `probe`; 0 without one."""
+    probe = read_optional(files, Probe)
+    return probe.clip_start_s if probe else 0.0
 
 
 def write(path: Path, document: msgspec.Struct) -> None:
