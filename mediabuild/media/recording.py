@@ -30,6 +30,10 @@ SEARCH_S = 10.0
 COPY_MARGIN_S = 3 / 23
 
 
+# So many frames are decoded to see whether they are two fields.
+INTERLACED_FRAMES = 8
+
+
 @contextmanager
 def opened(media: Path, hint: str) -> Iterator[Any]:
     """A recording as PyAV's container.
@@ -73,7 +77,7 @@ def codec_of(stream: Any) -> str:
     return str(stream.codec_context.codec.canonical_name) if stream.codec_context else "unknown"
 
 
-def _seek(container: Any, time_s: float) -> None:
+def seek(container: Any, time_s: float) -> None:
     """Go to a keyframe before a time; where there is no index, somewhere near it."""
     import av
 
@@ -85,7 +89,7 @@ def packets_end_s(container: Any, from_s: float = 0.0) -> float | None:
     import av
 
     end_s, start_s = None, zero_s(container)
-    _seek(container, from_s)
+    seek(container, from_s)
     try:
         for packet in container.demux():
             stamp = packet.pts if packet.pts is not None else packet.dts
@@ -104,7 +108,7 @@ def rate_varies(container: Any, stream: Any, duration_s: float) -> bool:
     """
     intervals: list[float] = []
     for place in range(RATE_PLACES):
-        _seek(container, duration_s * place / RATE_PLACES)
+        seek(container, duration_s * place / RATE_PLACES)
         times = sorted(_shown(itertools.islice(container.demux(stream), RATE_PACKETS)))
         whole = times[REORDERED_FRAMES:-REORDERED_FRAMES] if len(times) > 4 * REORDERED_FRAMES else times
         intervals += [later - earlier for earlier, later in itertools.pairwise(whole)]
@@ -130,7 +134,7 @@ def frames_before(container: Any, picture: Any, time_s: float) -> tuple[float, f
     reordered = picture.codec_context.has_b_frames and not container.format.flags & Flags.seek_to_pts.value
     copied_s = time_s - (COPY_MARGIN_S if reordered else 0)
     shown_s, keyframe_s = [], []
-    _seek(container, time_s - SEARCH_S)
+    seek(container, time_s - SEARCH_S)
     for packet in container.demux(picture):
         decoded, shown = packet.dts, packet.pts if packet.pts is not None else packet.dts
         if decoded is not None and float(decoded * packet.time_base) - start_s > time_s:
@@ -143,3 +147,19 @@ def frames_before(container: Any, picture: Any, time_s: float) -> tuple[float, f
         if frame_s <= copied_s and packet.is_keyframe:
             keyframe_s.append(frame_s)
     return max(shown_s, default=time_s), max(keyframe_s, default=time_s)
+
+
+def is_interlaced(container: Any, stream: Any) -> bool:
+    """Whether some of the first frames, or of those in the middle, are two fields each."""
+    import av
+
+    duration_s = (container.duration or 0) / av.time_base
+    for place_s in (0.0, duration_s / 2):
+        try:
+            seek(container, place_s)
+            frames = itertools.islice(container.decode(stream), INTERLACED_FRAMES)
+            if any(frame.interlaced_frame for frame in frames):
+                return True
+        except av.FFmpegError:  # damage is no reason to fail here: what can't be decoded isn't shown either
+            continue
+    return False
