@@ -34,7 +34,13 @@ class AudioTrack(msgspec.Struct):
 
 
 class VideoTrack(msgspec.Struct):
-    """One picture track (never a cover image); `frame_rate` is the average, in frames a second."""
+    """One picture track (never a cover image).
+
+    `width_px` and `height_px` are those of the stored pictures; `shown_width_px` and `shown_height_px` those that
+    a player shows: pixels that aren't square are made so, and the picture is turned by `rotation_deg`
+    (counterclockwise, -180 to 180). `frame_rate` is the average, in frames a second; None where there is one still
+    picture, or nothing tells.
+    """
 
     index: int
     codec: str
@@ -44,6 +50,9 @@ class VideoTrack(msgspec.Struct):
     frame_rate: float | None = None
     variable_frame_rate: bool = False
     language: str | None = None
+    rotation_deg: int = 0
+    shown_width_px: int = 0
+    shown_height_px: int = 0
 
 
 class Probe(msgspec.Struct):

@@ -12,8 +12,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from mediabuild.media.clock import jumps_are_closed, zero_s
 from mediabuild.media.ffmpeg import described
-from mediabuild.media.recording import codec_of, frames_before, is_cover, is_interlaced, zero_s
+from mediabuild.media.recording import codec_of, frames_before, is_cover, is_interlaced, opened
 
 HIDDEN = 48  # AVDISCARD_ALL: the text track that holds an mp4's chapters, which ffmpeg reads as chapters
 FIELD_ORDERS = {2, 3, 4, 5}  # AVFieldOrder: any but unknown and progressive
@@ -183,19 +184,20 @@ def recording(container: Any, path: Path, part_s: tuple[float, float] | None) ->
         tracks=tuple(tracks_of(container, path)),
         matroska="matroska" in container.format.name,
         zero_s=zero_s(container),
-        clip=_clip(container, *part_s) if part_s else None,
+        clip=_clip(path, *part_s) if part_s else None,
         tags=dict(container.metadata),
         chapters=container.chapters(),
     )
 
 
-def _clip(container: Any, start_s: float, end_s: float) -> Clip:
-    """A clip, with the frames that matter for it."""
-    shown_s = keyframe_s = start_s
-    picture = next((stream for stream in container.streams.video if not is_cover(stream)), None)
-    if picture is not None and start_s > 0:
-        shown_s, keyframe_s = frames_before(container, picture, start_s + SAME_TIME_S)
-        shown_s, keyframe_s = (min(start_s, time_s) for time_s in (shown_s, keyframe_s))
-    # MPEG has no index: a search in it lands anywhere, so there it is read from its beginning.
-    seek_s = 0.0 if "mpeg" in container.format.name else max(0.0, shown_s - SAME_TIME_S)
+def _clip(path: Path, start_s: float, end_s: float) -> Clip:
+    """A clip, with the frames that matter for it; the recording is opened anew, to be read from its beginning."""
+    with opened(path, "") as container:
+        shown_s = keyframe_s = start_s
+        picture = next((stream for stream in container.streams.video if not is_cover(stream)), None)
+        if picture is not None and start_s > 0:
+            shown_s, keyframe_s = frames_before(container, picture, start_s + SAME_TIME_S)
+            shown_s, keyframe_s = (min(start_s, time_s) for time_s in (shown_s, keyframe_s))
+        # Where ffmpeg closes jumps it has to read from the beginning; and MPEG has no index to search in.
+        seek_s = 0.0 if jumps_are_closed(container) else max(0.0, shown_s - SAME_TIME_S)
     return Clip(start_s, end_s, shown_s, seek_s, keyframe_s)
