@@ -13,10 +13,8 @@ Not here: what the right words are (`transcribe`, `glossary`), what a correction
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -24,12 +22,12 @@ import msgspec
 from mediabuild.errors import StageError
 from mediabuild.media import formats
 from mediabuild.media.corrections import read_correction
+from mediabuild.media.sound import Sound
 from mediabuild.stage import Context, NoParams, stage
 
 if TYPE_CHECKING:
     import numpy as np
 
-RATE_HZ = 16_000
 FRAME_S = 0.01  # of pocketsphinx
 AROUND_S = 0.3  # a segment's own times are off by about this
 SHORT_S = 0.05  # a word with less room than this takes some from its neighbour
@@ -46,12 +44,16 @@ Stretch = tuple[float, float]
 )
 def align(ctx: Context, params: NoParams) -> None:
     """Find each word's time."""
-    import soundfile
+    with Sound(ctx.input("audio")) as sound:
+        transcript = _corrected(ctx, formats.read(ctx.input("transcript"), formats.Transcript), sound.duration_s)
+        _align(ctx, sound, transcript)
+    formats.write(ctx.output("transcript"), transcript)
 
-    audio = ctx.input("audio")
-    duration_s = soundfile.info(audio).duration
-    speech = formats.read(ctx.input("speech"), formats.Speech).segments if ctx.inputs("speech") else []
-    transcript = _corrected(ctx, formats.read(ctx.input("transcript"), formats.Transcript), duration_s)
+
+def _align(ctx: Context, sound: Sound, transcript: formats.Transcript) -> None:
+    """Give the transcript's segments their words, with times."""
+    speech = formats.read_optional(ctx.inputs("speech"), formats.Speech)
+    stretches = speech.segments if speech else []
     english = transcript.language.partition("-")[0].lower() == "en"
     if transcript.segments and not english:
         ctx.warn(f"align: only English can be aligned: words in {transcript.language!r} share their segment's time")
@@ -59,11 +61,11 @@ def align(ctx: Context, params: NoParams) -> None:
     previous_end_s = 0.0
     for segment in transcript.segments:
         words = segment.text.split()
-        around = (max(previous_end_s, segment.start_s - AROUND_S), min(duration_s, segment.end_s + AROUND_S))
-        times = _aligned(ctx, words, _sound(audio, *around), around[0]) if english else None
+        around = (max(previous_end_s, segment.start_s - AROUND_S), min(sound.duration_s, segment.end_s + AROUND_S))
+        times = _aligned(ctx, words, _whole(sound, *around), around[0]) if english else None
         # The first and last word like to reach into the silence around them.
-        times = times and [time and in_speech(time, speech) for time in times]
-        bounds = _bounds(segment, times, speech, previous_end_s)
+        times = times and [time and in_speech(time, stretches) for time in times]
+        bounds = _bounds(segment, times, stretches, previous_end_s)
         placed = place(times or [None] * len(words), [len(word) for word in words], *bounds)
         aligned = [time is not None for time in times or [None] * len(words)]
         segment.words = [
@@ -73,8 +75,7 @@ def align(ctx: Context, params: NoParams) -> None:
         if times is None:
             segment.flags = [*segment.flags, "unaligned"]
         previous_end_s = segment.end_s
-        ctx.progress(min(segment.end_s, duration_s), duration_s)
-    formats.write(ctx.output("transcript"), transcript)
+        ctx.progress(min(segment.end_s, sound.duration_s), sound.duration_s)
 
 
 def place(known: Sequence[Stretch | None], lengths: Sequence[int], start_s: float, end_s: float) -> list[Stretch]:
@@ -203,21 +204,11 @@ def _spoken(decoder: Any, word: str) -> list[str]:
     return []
 
 
-def _sound(path: Path, start_s: float, end_s: float) -> np.ndarray:
+def _whole(sound: Sound, start_s: float, end_s: float) -> np.ndarray:
     """A piece of the recording as pocketsphinx hears it: 16 kHz, mono, int16 [samples]."""
     import numpy as np
-    import soundfile
-    import soxr
 
-    def frame(time_s: float) -> int:
-        return math.floor(time_s * rate_hz + 0.55)  # halves always go up, so that a moved clip gives the same sound
-
-    with soundfile.SoundFile(path) as recording:
-        rate_hz = int(recording.samplerate)
-        first = min(frame(start_s), recording.frames)
-        recording.seek(first)
-        sound = recording.read(max(0, frame(end_s) - first), dtype="float32", always_2d=True)
-    heard: np.ndarray = soxr.resample(sound.mean(axis=1), rate_hz, RATE_HZ)
+    heard = sound.as_speech(sound.between(start_s, end_s))
     whole: np.ndarray = np.rint(np.clip(heard, -1, 1) * 32767).astype("<i2")
     return whole
 

@@ -19,10 +19,11 @@ from typing import Annotated, Any
 import msgspec
 
 from mediabuild.errors import StageError
+from mediabuild.media.clock import jumps_are_closed, packets_end_s, zero_s
 from mediabuild.media.ffmpeg import BITEXACT, run_ffmpeg
-from mediabuild.media.formats import AudioTrack, Probe, VideoTrack, write
-from mediabuild.media.languages import from_container, same_language
-from mediabuild.media.recording import codec_of, is_cover, opened, packets_end_s, rate_varies, zero_s
+from mediabuild.media.formats import AudioTrack, Probe, write
+from mediabuild.media.languages import same_language
+from mediabuild.media.recording import audio_track, is_cover, opened, video_track
 from mediabuild.stage import Context, stage
 
 # A file whose packets end this much before its header says is called truncated; containers round
@@ -43,7 +44,7 @@ class DemuxParams(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @stage(
-    version=1,
+    version=2,
     inputs={"media": "the recording"},
     outputs={"audio": "audio.wav", "probe": "probe.json"},
     tools=("av", "imageio-ffmpeg"),
@@ -54,13 +55,16 @@ def demux(ctx: Context, params: DemuxParams) -> None:
     remedy = f"doit ignore 'demux:{ctx.job}'"
     with opened(media, remedy) as container:
         start_s = zero_s(container)
-        audio = [_audio_track(i, stream, start_s) for i, stream in enumerate(container.streams.audio)]
+        audio = [audio_track(i, stream, start_s) for i, stream in enumerate(container.streams.audio)]
         track = _choose_track(media.name, audio, params.audio_track, remedy, _kinds(container))
-        pictures = [stream for stream in container.streams.video if not is_cover(stream)]
-        duration_s = _duration_s(container, bool(pictures), params, media.name, ctx.job, remedy)
-        clip_start_s, clip_end_s = _clip(ctx, params, duration_s, media.name)
-        video = [_video_track(i, container, stream, duration_s) for i, stream in enumerate(pictures)]
+        pictures = [i for i, stream in enumerate(container.streams.video) if not is_cover(stream)]
         kind = container.format.name.split(",")[0]
+    duration_s = _duration_s(media, bool(pictures), params, ctx.job, remedy)
+    clip_start_s, clip_end_s = _clip(ctx, params, duration_s, media.name)
+    video = []
+    for number, index in enumerate(pictures):
+        with opened(media, remedy) as container:
+            video.append(video_track(number, container, container.streams.video[index], duration_s))
     _cut(ctx, media, track, start_s, clip_start_s, clip_end_s)
     probe = Probe(
         format=kind,
@@ -79,42 +83,6 @@ def _kinds(container: Any) -> str:
     """What a container holds, for a message: `1 video, 2 subtitle`."""
     kinds = [stream.type for stream in container.streams]
     return ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)) or "nothing"
-
-
-def _start_s(stream: Any, zero_s: float) -> float:
-    """Where a stream starts, in seconds on the source's clock."""
-    return round(float((stream.start_time or 0) * stream.time_base) - zero_s, 6)
-
-
-def _audio_track(index: int, stream: Any, zero_s: float) -> AudioTrack:
-    """An audio track; without channels and rate where nothing can decode it."""
-    from av.stream import Disposition
-
-    known = stream.codec_context
-    return AudioTrack(
-        index=index,
-        codec=codec_of(stream),
-        channels=known.channels if known else 0,
-        rate_hz=known.sample_rate if known else 0,
-        start_s=_start_s(stream, zero_s),
-        language=from_container(stream.metadata.get("language")),
-        default=bool(stream.disposition & Disposition.default),
-    )
-
-
-def _video_track(index: int, container: Any, stream: Any, duration_s: float) -> VideoTrack:
-    """A picture track; without a size where nothing can decode it."""
-    known = stream.codec_context
-    return VideoTrack(
-        index=index,
-        codec=codec_of(stream),
-        width_px=known.width if known else 0,
-        height_px=known.height if known else 0,
-        start_s=_start_s(stream, zero_s(container)),
-        frame_rate=round(float(stream.average_rate), 6) if stream.average_rate else None,
-        variable_frame_rate=rate_varies(container, stream, duration_s),
-        language=from_container(stream.metadata.get("language")),
-    )
 
 
 def _choose_track(name: str, tracks: list[AudioTrack], wanted: int | str | None, remedy: str, kinds: str) -> AudioTrack:
@@ -158,29 +126,35 @@ def _clip(ctx: Context, params: DemuxParams, duration_s: float, name: str) -> tu
     return start_s, min(end_s or duration_s, duration_s)
 
 
-def _duration_s(container: Any, has_picture: bool, params: DemuxParams, name: str, job: str, remedy: str) -> float:
+def _duration_s(media: Path, has_picture: bool, params: DemuxParams, job: str, remedy: str) -> float:
     """The recording's duration in seconds, checked against where its packets really end.
 
-    A header is believed only where there is a picture: without one the whole file is read, which is
-    quick, since an MP3's duration is often a guess from its bit rate.
+    A header is believed only where there is a picture and a clock that runs on: otherwise the whole file is read,
+    since an MP3's duration is often a guess from its bit rate, and a header doesn't know of jumps.
 
     Raises:
         StageError: the file holds less than its header says, and the clip reaches past that.
     """
     import av
 
-    header_s = container.duration / av.time_base if container.duration and has_picture else 0.0
-    found_s = packets_end_s(container, header_s - TAIL_S) if header_s else None
-    if found_s is None or found_s < header_s - TRUNCATED_S:
-        found_s = packets_end_s(container)
+    header_s, found_s = 0.0, None
+    with opened(media, remedy) as container:
+        if has_picture and not jumps_are_closed(container):
+            header_s = (container.duration or 0) / av.time_base
+            found_s = packets_end_s(container, header_s - TAIL_S)
+            late_s = zero_s(container)  # some Matroska headers count the time before the start, too
+    if found_s is None or max(found_s, found_s + late_s) < header_s - TRUNCATED_S:
+        with opened(media, remedy) as container:
+            found_s = packets_end_s(container)
     if not found_s:
-        raise StageError(f"{name}: nothing in it can be read; it may be truncated", remedy)
+        raise StageError(f"{media.name}: nothing in it can be read; it may be truncated", remedy)
     if abs(found_s - header_s) < TRUNCATED_S:
         return round(header_s, 6)
-    if found_s < header_s and (params.clip_end_s is None or params.clip_end_s > found_s):
+    cut_off = header_s and max(found_s, found_s + late_s) < header_s - TRUNCATED_S
+    if cut_off and (params.clip_end_s is None or params.clip_end_s > found_s):
         usable_s = int(found_s * 10) / 10
         raise StageError(
-            f"{name}: truncated: its header says {header_s:.1f} s, but it ends at {found_s:.1f} s",
+            f"{media.name}: truncated: its header says {header_s:.1f} s, but it ends at {found_s:.1f} s",
             f'keep what there is: [jobs."{job}"] params.demux = {{ clip_end_s = {usable_s:g} }} in pipeline.toml',
         )
     return found_s

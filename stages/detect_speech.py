@@ -14,22 +14,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
 from mediabuild.media import formats
+from mediabuild.media.sound import SPEECH_HZ, Sound
 from mediabuild.stage import Context, stage
 
 if TYPE_CHECKING:
     import numpy as np
 
-RATE_HZ = 16_000
 WINDOW_SAMPLES = 512
 WINDOW_MS = 32
 CONTEXT_SAMPLES = 64  # of the window before, which Silero hears again
-READ_S = 60
 
 Stretch = tuple[float, float]
 
@@ -61,23 +59,18 @@ class DetectSpeechParams(msgspec.Struct, forbid_unknown_fields=True):
 )
 def detect_speech(ctx: Context, params: DetectSpeechParams) -> None:
     """Find the stretches of speech."""
-    import soundfile
-
-    path = ctx.input("audio")
-    about = soundfile.info(path)
-    clip_start_s = formats.read(ctx.input("probe"), formats.Probe).clip_start_s if ctx.inputs("probe") else 0.0
-    padding = padding_frames(round(clip_start_s * about.samplerate), about.samplerate)
-    padding_s = padding / about.samplerate
-
     probabilities: list[float] = []
-    for heard in _heard(_windows(path, padding)):
-        probabilities += heard
-        ctx.progress(min(len(probabilities) * WINDOW_MS / 1000, about.duration), about.duration)
+    with Sound(ctx.input("audio"), formats.clip_start_s(ctx.inputs("probe"))) as sound:
+        padding = padding_frames(sound.first_frame, sound.rate_hz)
+        padding_s = padding / sound.rate_hz
+        for heard in _heard(_windows(sound, padding)):
+            probabilities += heard
+            ctx.progress(min(len(probabilities) * WINDOW_MS / 1000, sound.duration_s), sound.duration_s)
 
     found = []
     for start_ms, end_ms in speech_stretches(probabilities, params):
         start_s = max(0.0, round(start_ms / 1000 - padding_s, 6))
-        end_s = min(about.duration, round(end_ms / 1000 - padding_s, 6))
+        end_s = min(sound.duration_s, round(end_ms / 1000 - padding_s, 6))
         if start_s < end_s:
             found.append((start_s, end_s))
     formats.write(ctx.output("segments"), formats.Speech(found))
@@ -93,8 +86,8 @@ def padding_frames(clip_start: int, rate_hz: int) -> int:
         Frames at `rate_hz`: the clip's start, counted from the last whole number of windows that is
         also a whole number of frames (at 44.1 kHz that is every fifth window).
     """
-    windows = Fraction(rate_hz * WINDOW_SAMPLES, RATE_HZ).denominator
-    return clip_start % (windows * rate_hz * WINDOW_SAMPLES // RATE_HZ)
+    windows = Fraction(rate_hz * WINDOW_SAMPLES, SPEECH_HZ).denominator
+    return clip_start % (windows * rate_hz * WINDOW_SAMPLES // SPEECH_HZ)
 
 
 def speech_stretches(probabilities: Sequence[float], params: DetectSpeechParams) -> list[tuple[float, float]]:
@@ -143,28 +136,18 @@ def _padded(stretches: list[Stretch], padding_ms: float, duration_ms: float) -> 
     return padded
 
 
-def _windows(path: Path, padding: int) -> Iterator[np.ndarray]:
-    """The recording as Silero hears it: 16 kHz, mono, float32 [windows, 512], the last one filled with silence."""
+def _windows(sound: Sound, padding: int) -> Iterator[np.ndarray]:
+    """The recording as Silero hears it: float32 [windows, 512] at 16 kHz, the last one filled with silence."""
     import numpy as np
-    import soundfile
-    import soxr
 
     held: np.ndarray = np.zeros(0, np.float32)
-    with soundfile.SoundFile(path) as recording:
-        stream = soxr.ResampleStream(recording.samplerate, RATE_HZ, 1, dtype="float32")
-        silence = np.zeros((padding, recording.channels), np.float32)
-        ended = False
-        while not ended:
-            block = recording.read(READ_S * recording.samplerate, dtype="float32", always_2d=True)
-            ended = not len(block)
-            sound = np.concatenate([silence, block]).mean(axis=1, dtype=np.float32)
-            silence = silence[:0]
-            held = np.concatenate([held, stream.resample_chunk(sound, last=ended)])
-            if ended:
-                held = np.pad(held, (0, -len(held) % WINDOW_SAMPLES))
-            whole = len(held) // WINDOW_SAMPLES * WINDOW_SAMPLES
-            yield held[:whole].reshape(-1, WINDOW_SAMPLES)
-            held = held[whole:]
+    for piece in sound.all_as_speech(padding):
+        held = np.concatenate([held, piece])
+        whole = len(held) // WINDOW_SAMPLES * WINDOW_SAMPLES
+        yield held[:whole].reshape(-1, WINDOW_SAMPLES)
+        held = held[whole:]
+    if len(held):
+        yield np.pad(held, (0, WINDOW_SAMPLES - len(held)))[None]
 
 
 def _heard(blocks: Iterator[np.ndarray]) -> Iterator[list[float]]:

@@ -2,8 +2,11 @@
 
 Without a clip nothing is encoded again: picture, sound, cover, chapters and the recording's own
 subtitles are copied. A clip is encoded again, so that its first picture is the one that is shown
-at the clip's start; a copy could only start at a keyframe. Sound without a picture becomes an
-`.m4a` (or `.mp4`), whose subtitles most video players show.
+at the clip's start; a copy could only start at a keyframe. Lossless sound stays lossless then, with
+up to 24 bits; a picture of more than 8 bits becomes HEVC of 10, and HDR stays HDR. Sound without a
+picture becomes an `.m4a` (or `.mp4`), whose subtitles most video players show.
+
+What the new file doesn't hold as the recording did is said, and is in `mux.report.json`.
 
 Not here: how cues are cut and timed (`subtitles`); their times count from the clip's start.
 """
@@ -12,32 +15,25 @@ from __future__ import annotations
 
 import re
 import tempfile
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from mediabuild.errors import StageError
+from mediabuild.media import encoding, formats
+from mediabuild.media.containers import MP4_COVERS, MP4_DATA, layout, subtitle_codec
 from mediabuild.media.ffmpeg import BITEXACT, run_ffmpeg
-from mediabuild.media.formats import Probe, read
-from mediabuild.media.languages import to_container
-from mediabuild.media.recording import codec_of, frames_before, is_cover, opened
+from mediabuild.media.formats import Probe, Transcript
+from mediabuild.media.languages import name_of, same_language, to_container
+from mediabuild.media.losses import Report, Told, heard
+from mediabuild.media.plan import Plan
+from mediabuild.media.recording import opened
+from mediabuild.media.tags import lost_tags
+from mediabuild.media.tracks import Recording, recording
 from mediabuild.stage import Context, stage
 
-# What mp4 holds and common players play from it; anything else goes to Matroska.
-MP4_PICTURE = {"h264", "hevc", "av1", "vp9", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg"}
-MP4_SOUND = {"aac", "alac", "mp3", "mp2", "ac3", "eac3", "opus", "flac"}
-M4A_SOUND = {"aac", "alac"}
-TEXT_SUBTITLES = {"mov_text", "subrip", "ass", "webvtt", "text"}
-BITMAP_SUBTITLES = {"hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle"}
-COVERS = {"mjpeg": ("jpg", "image/jpeg"), "png": ("png", "image/png")}
-# Fixed, because the number of threads changes x264's bits.
-X264_THREADS = "4"
-# AAC-LC is transparent for most material from here up; twice that for stereo.
-AAC_BITS_PER_CHANNEL = 96_000
-# A frame's time is a rounded fraction: look for it from a little earlier on, less than any frame lasts.
-EARLIER_S = 0.001
 # What libass says where it finds no font at all, and where no font has some character.
 NO_FONT, NO_GLYPH = "Failed to load fontconfig fonts", "failed to find any fallback"
 
@@ -49,7 +45,9 @@ class MuxParams(msgspec.Struct, forbid_unknown_fields=True):
         Literal["auto", "mp4", "mkv"],
         msgspec.Meta(description="auto: mkv from Matroska or for what mp4 can't hold, otherwise mp4"),
     ] = "auto"
-    default_language: Annotated[str, msgspec.Meta(description="shown unless the viewer chooses")] | None = None
+    default_language: (
+        Annotated[str, msgspec.Meta(description="shown unless the viewer chooses; else the one that is spoken")] | None
+    ) = None
     burn_in: Annotated[str, msgspec.Meta(description="the language to paint into the picture")] | None = None
     clip: Annotated[
         Literal["encode", "copy"],
@@ -63,289 +61,181 @@ class MuxParams(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True)
-class Track:
-    """One track of the recording; `index` counts all its tracks, `cover` is an attached picture's bytes."""
+class Subtitles:
+    """The pipeline's subtitles in one language; `title` is what a player calls them."""
 
-    index: int
-    kind: str
-    codec: str
-    channels: int = 0
-    cover: bytes | None = None
-
-
-@dataclass(frozen=True)
-class Clip:
-    """The part of the recording that is kept, in seconds on its clock.
-
-    Args:
-        start_s, end_s: the clip.
-        shown_s: when the frame that is shown at `start_s` begins.
-        seek_s: where reading starts; what lies before the clip is cut off by filters.
-        keyframe_s: where a copy starts.
-    """
-
-    start_s: float
-    end_s: float
-    shown_s: float
-    seek_s: float
-    keyframe_s: float
-
-
-@dataclass
-class Plan:
-    """An ffmpeg command in the making: what is read, and the tracks of the new file in their order.
-
-    `tracks` holds what each is mapped from, and its options without their track number.
-    """
-
-    suffix: str
-    inputs: list[str] = field(default_factory=list)
-    tracks: list[tuple[str, dict[str, str]]] = field(default_factory=list)
-
-    def arguments(self) -> list[str]:
-        """ffmpeg's arguments before the file to write."""
-        args = list(self.inputs)
-        for number, (source, options) in enumerate(self.tracks):
-            args += ["-map", source]
-            for name, value in options.items():
-                args += [f"-{name}:{number}", value]
-        return args
+    language: str
+    title: str
+    path: Path
 
 
 @stage(
-    version=1,
+    version=2,
     inputs={"media": "the recording", "subtitles": "SubRip files, named *.LANGUAGE.srt"},
-    optional={"probe": "the clip, from demux; without it the whole recording is kept"},
-    outputs={"video": "video.*"},
+    optional={
+        "probe": "the clip, from demux; without it the whole recording is kept",
+        "transcript": "which language is spoken, and whether a person wrote it",
+    },
+    outputs={"video": "video.*", "report": "mux.report.json"},
     tools=("av", "imageio-ffmpeg"),
 )
 def mux(ctx: Context, params: MuxParams) -> None:
     """The recording again, with the subtitles of every language in it."""
     media = ctx.input("media").absolute()
+    told = Told(media.name, ctx.warn)
+    remedy = f"doit ignore 'mux:{ctx.job}'"
+    with opened(media, remedy) as container:
+        source = recording(container, media, _part(ctx))
+    source = _known(source, told)
+    if not source.pictures and not source.sounds:
+        raise StageError(f"{media.name}: has neither sound nor picture", remedy)
     subtitles = _subtitles(ctx, params)
-    tracks, matroska, clip = _inspect(ctx, media)
-    pictures = {track.index for track in tracks if track.kind == "video" and track.cover is None}
-    burnt = _burnt(ctx, params, subtitles, media.name, bool(pictures))
-    encoded = pictures if burnt else set()
-    if clip and (params.clip == "encode" or params.burn_in):
-        encoded = {track.index for track in tracks}
-    elif clip:
-        lead_s = clip.start_s - clip.keyframe_s
-        clip = replace(clip, shown_s=clip.start_s, seek_s=clip.start_s)
-        if lead_s > 0:
-            ctx.warn(f"{media.name}: the clip is a copy, which starts {lead_s:.2f} s early, at a keyframe")
-    suffix, unfit = _container(ctx, params, tracks, encoded, matroska, media.name)
-    plan = Plan(suffix, _reading(media, clip))
-    _add_picture_and_sound(plan, tracks, encoded | unfit, clip, burnt, params)
-    _add_subtitles(plan, {tag: path for tag, path in subtitles.items() if path != burnt}, shown=burnt is None)
-    _add_own_subtitles(ctx, plan, tracks, media.name, clip)
-    _write(ctx, plan, tracks, media.name)
+    burnt = _burnt(params, subtitles, source, told)
+    suffix, encoded, clip = layout(source, params.container, params.clip == "copy", burnt is not None, told)
+    plan = Plan(suffix, source, clip)
+    _add_pictures_and_sounds(plan, encoded, burnt, params, told)
+    for number, shown in enumerate(s for s in subtitles if s != burnt):
+        language = to_container(shown.language)
+        plan.add_subtitles(shown.path, language, shown.title, default=number == 0 and burnt is None)
+    _add_the_rest(plan, burnt is not None, told)
+    # A player would show subtitles beside it, under its own name, over those that are painted in.
+    _write(plan, ctx.out / (f"video.burnt-{burnt.language}.{suffix}" if burnt else f"video.{suffix}"), told)
+    formats.write(ctx.output("report"), Report(told.lines))
 
 
-def _subtitles(ctx: Context, params: MuxParams) -> dict[str, Path]:
-    """Language → SubRip file, the default language first."""
-    found = {}
+def _known(source: Recording, told: Told) -> Recording:
+    """The recording without tracks that ffmpeg can't read; attachments and what is data need no decoder."""
+    unknown = [t for t in source.tracks if t.codec == "unknown" and t.kind in ("audio", "video", "subtitle")]
+    for track in unknown:
+        told.tell(f"{track.kind} in track {track.index} is of no codec that ffmpeg knows: left out")
+    return replace(source, tracks=tuple(track for track in source.tracks if track not in unknown))
+
+
+def _part(ctx: Context) -> tuple[float, float] | None:
+    """Where the clip starts and ends that `demux` cut; None where it is the whole recording."""
+    probe = formats.read_optional(ctx.inputs("probe"), Probe)
+    if probe is None:
+        return None
+    whole = probe.clip_start_s <= 0 and probe.clip_end_s >= probe.duration_s
+    return None if whole else (probe.clip_start_s, probe.clip_end_s)
+
+
+def _subtitles(ctx: Context, params: MuxParams) -> list[Subtitles]:
+    """The pipeline's subtitles, those to be shown first: `default_language`, or else what is spoken."""
+    transcript = formats.read_optional(ctx.inputs("transcript"), Transcript)
+    probe = formats.read_optional(ctx.inputs("probe"), Probe)
+    spoken = transcript.language if transcript else (probe.language if probe else None) or ""
+    found = []
     for name, path in ctx.inputs("subtitles").items():
         tag = re.search(r"\.([A-Za-z0-9-]+)\.srt$", path.name)
         if tag is None:
             raise StageError(f"mux: {name}: its name should end in .LANGUAGE.srt", 'subtitles = "subtitles.srt"')
-        found[tag.group(1)] = path.absolute()
-    first = params.default_language
-    if first is not None:
-        _expect(first, found, "default_language")
-        found = {first: found[first]} | found
-    return found
+        found.append(Subtitles(tag[1], _title(tag[1], transcript), path.absolute()))
+    _expect(params.default_language, found, "default_language")
+    _expect(params.burn_in, found, "burn_in")
+    first = params.default_language or spoken
+    if not any(shown.language == first for shown in found):
+        first = next((shown.language for shown in found if same_language(shown.language, first)), "")
+    found.sort(key=lambda shown: shown.language != first)
+    return [shown for shown in found if "-->" in shown.path.read_text(encoding="utf-8")]
 
 
-def _expect(language: str, subtitles: dict[str, Path], param: str) -> None:
-    """Raise a StageError where there are no subtitles in a language that a param names."""
-    if language not in subtitles:
-        there = ", ".join(subtitles) or "none"
-        hint = f"doit mux.{param}={next(iter(subtitles))}" if subtitles else ""
-        raise StageError(f"mux: {param} = {language!r}: there are no such subtitles; there are: {there}", hint)
+def _title(language: str, transcript: Transcript | None) -> str:
+    """What a player calls subtitles: `English (auto)`, `English` where a person wrote them, `Español (machine)`."""
+    name = name_of(language)
+    if transcript is None:
+        return name
+    made = "machine"
+    if language == transcript.language:
+        by_hand = all(segment.avg_logprob is None for segment in transcript.segments)
+        made = "" if by_hand else "auto"
+    inner = name.removesuffix(")") + ", " if name.endswith(")") else f"{name} ("
+    return f"{inner}{made})" if made else name
 
 
-def _burnt(ctx: Context, params: MuxParams, subtitles: dict[str, Path], name: str, picture: bool) -> Path | None:
+def _expect(language: str | None, subtitles: list[Subtitles], param: str) -> None:
+    """Raise a StageError where there are subtitles, but none in a language that a param names."""
+    there = [shown.language for shown in subtitles]
+    if there and language is not None and language not in there:
+        raise StageError(
+            f"mux: {param} = {language!r}: there are no such subtitles; there are: {', '.join(there)}",
+            f"doit mux.{param}={there[0]}",
+        )
+
+
+def _burnt(params: MuxParams, subtitles: list[Subtitles], source: Recording, told: Told) -> Subtitles | None:
     """The subtitles to paint into the picture; None where there are none to paint."""
     if params.burn_in is None:
         return None
-    _expect(params.burn_in, subtitles, "burn_in")
-    if not picture:
-        raise StageError(f"{name}: burn_in = {params.burn_in!r}: it has no picture", "doit mux.burn_in=null")
-    path = subtitles[params.burn_in]
-    if not path.read_text(encoding="utf-8").strip():  # libass can't open an empty file
-        ctx.warn(f"{name}: nothing to burn in, the subtitles are empty")
-        return None
-    return path
+    if not source.pictures:
+        raise StageError(f"{told.name}: burn_in = {params.burn_in!r}: it has no picture", "doit mux.burn_in=null")
+    found = [shown for shown in subtitles if shown.language == params.burn_in]
+    if not found:
+        told.tell(f"burn_in = {params.burn_in!r}: nothing to burn in, there are no cues")
+    return found[0] if found else None
 
 
-def _inspect(ctx: Context, media: Path) -> tuple[list[Track], bool, Clip | None]:
-    """The recording's tracks, whether it is a Matroska file, and its clip."""
-    remedy = f"doit ignore 'mux:{ctx.job}'"
-    with opened(media, remedy) as container:
-        tracks = [_track(stream) for stream in container.streams]
-        for track in tracks:
-            if track.codec == "unknown" and track.kind in ("audio", "video", "subtitle"):
-                ctx.warn(
-                    f"{media.name}: {track.kind} in track {track.index} is of no codec that ffmpeg knows: left out"
-                )
-        tracks = [track for track in tracks if track.codec != "unknown" or track.kind == "attachment"]
-        if not any(track.kind in ("audio", "video") for track in tracks):
-            raise StageError(f"{media.name}: has neither sound nor picture", remedy)
-        return tracks, "matroska" in container.format.name, _clip(ctx, container)
-
-
-def _track(stream: Any) -> Track:
-    """What mux wants to know of a stream."""
-    cover = None
-    if is_cover(stream):
-        cover = next((bytes(packet) for packet in stream.container.demux(stream) if packet.size), b"")
-    channels = stream.codec_context.channels if stream.type == "audio" and stream.codec_context else 0
-    return Track(stream.index, stream.type, codec_of(stream), channels, cover)
-
-
-def _clip(ctx: Context, container: Any) -> Clip | None:
-    """The clip that `demux` cut, with the frames that matter for it; None where it is the whole recording."""
-    if not ctx.inputs("probe"):
-        return None
-    probe = read(ctx.input("probe"), Probe)
-    start_s, end_s = probe.clip_start_s, probe.clip_end_s
-    if start_s <= 0 and end_s >= probe.duration_s:
-        return None
-    shown_s = keyframe_s = start_s
-    picture = next((stream for stream in container.streams.video if not is_cover(stream)), None)
-    if picture is not None and start_s > 0:
-        shown_s, keyframe_s = frames_before(container, picture, start_s)
-    # MPEG has no index: a search in it lands anywhere, so there it is read from its beginning.
-    seek_s = 0.0 if "mpeg" in container.format.name else max(0.0, shown_s - EARLIER_S)
-    return Clip(start_s, end_s, shown_s, seek_s, keyframe_s)
-
-
-def _container(
-    ctx: Context, params: MuxParams, tracks: list[Track], encoded: set[int], matroska: bool, name: str
-) -> tuple[str, set[int]]:
-    """The new file's suffix, and the tracks that have to be encoded because it can't hold them."""
-    if params.container == "mkv" or (params.container == "auto" and matroska):
-        return "mkv", set()
-    copied = [track for track in tracks if track.index not in encoded and track.cover is None]
-    holds = {"video": MP4_PICTURE, "audio": MP4_SOUND}
-    unfit = [track for track in copied if track.kind in holds and track.codec not in holds[track.kind]]
-    if unfit:
-        codecs = ", ".join(sorted({track.codec for track in unfit}))
-        if params.container == "auto":
-            ctx.warn(f"{name}: mp4 can't hold {codecs}, so this is an mkv")
-            return "mkv", set()
-        ctx.warn(f"{name}: mp4 can't hold {codecs}, which is encoded again")
-        return "mp4", {track.index for track in unfit}
-    pictures = [track for track in tracks if track.kind == "video" and track.cover is None]
-    sounds = {track.codec for track in copied if track.kind == "audio"}
-    return ("m4a" if params.container == "auto" and not pictures and sounds <= M4A_SOUND else "mp4"), set()
-
-
-def _reading(media: Path, clip: Clip | None) -> list[str]:
-    """How ffmpeg reads the recording; seconds with six digits, since it knows no more."""
-    if clip is None:
-        return ["-i", str(media)]
-    return ["-ss", f"{clip.seek_s:.6f}", "-t", f"{clip.end_s - clip.seek_s:.6f}", "-i", str(media)]
-
-
-def _add_picture_and_sound(
-    plan: Plan, tracks: list[Track], encoded: set[int], clip: Clip | None, burnt: Path | None, params: MuxParams
+def _add_pictures_and_sounds(
+    plan: Plan, encoded: set[int], burnt: Subtitles | None, params: MuxParams, told: Told
 ) -> None:
-    """All pictures, then all sounds, each copied or encoded; covers are copied, in mkv by `_write`."""
-    for track in sorted(tracks, key=lambda track: track.kind != "video"):
-        if track.kind not in ("video", "audio") or (track.cover is not None and plan.suffix == "mkv"):
-            continue
-        options = {"c": "copy"}
-        if track.index in encoded and track.cover is None:
-            options = _picture(clip, burnt, params) if track.kind == "video" else _sound(track, clip)
-        elif track.codec == "hevc" and plan.suffix == "mp4":
-            options["tag"] = "hvc1"  # Apple's players take no other
-        plan.tracks.append((f"0:{track.index}", options))
-
-
-def _picture(clip: Clip | None, burnt: Path | None, params: MuxParams) -> dict[str, str]:
-    """Options that encode a picture: cut at the clip's start, subtitles painted in, even in size."""
-    chain = []
-    if clip:
-        first_s = max(0.0, clip.shown_s - clip.seek_s - EARLIER_S)
-        chain = [f"trim=start={first_s:.6f}", f"setpts=max(PTS-{clip.start_s - clip.seek_s:.6f}/TB\\,0)"]
-    if burnt:
-        chain.append(f"subtitles=filename={_escaped(burnt)}:force_style='FontName=DejaVu Sans'")
-    chain += ["crop=trunc(iw/2)*2:trunc(ih/2)*2", "format=yuv420p"]
-    # The source's own time base: otherwise every frame moves to the nearest tick of the average rate.
-    times = {"fps_mode": "vfr", "enc_time_base": "demux"}
-    x264 = {"c": "libx264", "crf": str(params.crf), "preset": params.preset, "threads": X264_THREADS}
-    return x264 | times | {"filter": ",".join(chain)}
-
-
-def _sound(track: Track, clip: Clip | None) -> dict[str, str]:
-    """Options that encode a sound: cut at the clip's start, silence where it starts late or has holes."""
-    chain = []
-    if clip:
-        lead_s = clip.start_s - clip.seek_s
-        chain = [f"atrim=start={lead_s:.6f}", f"asetpts=PTS-{lead_s:.6f}/TB"]
-    chain.append("aresample=async=1:first_pts=0")
-    return {"c": "aac", "b": str(AAC_BITS_PER_CHANNEL * (track.channels or 2)), "filter": ",".join(chain)}
-
-
-def _escaped(path: Path) -> str:
-    """A path as a filter's option in a filter graph: escaped once for each of the two.
-
-    https://ffmpeg.org/ffmpeg-filters.html#Notes-on-filtergraph-escaping
-    """
-    option = re.sub(r"([\\':])", r"\\\1", str(path))
-    return re.sub(r"([\\'\[\],;])", r"\\\1", option)
-
-
-def _add_subtitles(plan: Plan, subtitles: dict[str, Path], *, shown: bool) -> None:
-    """The pipeline's subtitles; the first is the default one, unless others are painted in already.
-
-    (In mp4 the first is always the default; those that are painted in are left out.)
-    """
-    for number, (language, path) in enumerate(subtitles.items()):
-        plan.inputs += ["-f", "srt", "-i", str(path)]  # an empty file is no SubRip that ffmpeg would recognise
-        options = {
-            "c": "srt" if plan.suffix == "mkv" else "mov_text",
-            "metadata:s": f"language={to_container(language)}",
-            "disposition": "default" if shown and number == 0 else "0",
-        }
-        plan.tracks.append((f"{number + 1}:s", options))
-
-
-def _add_own_subtitles(ctx: Context, plan: Plan, tracks: list[Track], name: str, clip: Clip | None) -> None:
-    """The subtitles that the recording had, after the pipeline's, as far as the new file can hold them."""
-    for track in tracks:
-        if track.kind != "subtitle":
-            continue
-        text = track.codec in TEXT_SUBTITLES
-        if clip or not (text or (plan.suffix == "mkv" and track.codec in BITMAP_SUBTITLES)):
-            where = "a clip" if clip else plan.suffix
-            ctx.warn(f"{name}: its own subtitles in track {track.index} ({track.codec}) don't fit in {where}: left out")
-        elif plan.suffix == "mkv":
-            codec = "srt" if track.codec == "mov_text" else "copy"
-            plan.tracks.append((f"0:{track.index}", {"c": codec, "disposition": "0"}))
+    """All pictures, then all sounds, each copied or encoded; where none is the default, the first is."""
+    quality = encoding.Quality(params.crf, params.preset)
+    for tracks in (plan.recording.pictures, plan.recording.sounds):
+        chosen = any("default" in track.flags for track in tracks)
+        for number, track in enumerate(tracks):
+            options = [("c", "copy")]
+            codec = track.codec
+            if track.index in encoded and track.look:
+                codec = encoding.picture_codec(track.look)
+                options = encoding.picture_options(track.look, plan.clip, burnt.path if burnt else None, quality)
+                for lost in encoding.picture_losses(track.look):
+                    told.tell(f"the picture is encoded: {lost}")
+            elif track.index in encoded:
+                options = encoding.sound_options(track, plan.clip)
+            if codec == "hevc" and plan.suffix != "mkv":
+                options.append(("tag", "hvc1"))  # Apple's players take no other
+            options += plan.timecode(track)
+            plan.add(track, options, track.flags | ({"default"} if number == 0 and not chosen else set()))
+    covers = [track for track in plan.recording.tracks if track.cover is not None and plan.suffix != "mkv"]
+    for track in covers:
+        if track.codec in MP4_COVERS:
+            plan.add(track, [("c", "copy")], track.flags)
         else:
-            plan.tracks.append((f"0:{track.index}", {"c": "mov_text", "disposition": "0"}))
+            told.tell(f"its cover in track {track.index} ({track.codec}) doesn't fit in {plan.suffix}: left out")
 
 
-def _write(ctx: Context, plan: Plan, tracks: list[Track], name: str) -> None:
-    """Run ffmpeg; in mkv, attachments are kept, and a cover becomes one."""
+def _add_the_rest(plan: Plan, burnt: bool, told: Told) -> None:
+    """The subtitles and data that the recording had, after the pipeline's, as far as the new file can hold them."""
+    for track in plan.recording.tracks:
+        codec = subtitle_codec(plan.suffix, track.codec) if track.kind == "subtitle" else None
+        where = "a clip" if plan.clip else plan.suffix
+        if track.kind == "subtitle" and (plan.clip or codec is None):
+            told.tell(f"its own subtitles in track {track.index} ({track.codec}) don't fit in {where}: left out")
+        elif codec is not None:
+            shown = track.flags - {"default"} if burnt else track.flags
+            plan.add(track, [("c", "copy")] if codec == "copy" else plan.text_codec(codec), shown)
+        elif track.kind == "data" and not track.hidden:
+            if track.tag in MP4_DATA and plan.suffix != "mkv" and not plan.clip:
+                plan.add(track, [("c", "copy")], track.flags)
+            else:
+                what = track.tag or track.codec
+                told.tell(f"the data in track {track.index} ({what}) don't fit in {where}: left out")
+        elif track.kind == "attachment" and plan.suffix != "mkv":
+            name = track.tags.get("filename", track.codec)
+            told.tell(f"what is attached to it ({name}) doesn't fit in {where}: left out")
+    lost = lost_tags(plan.recording.tags, plan.suffix)
+    if lost:
+        told.tell(f"its tags {', '.join(lost)} don't fit in {plan.suffix}: left out")
+
+
+def _write(plan: Plan, path: Path, told: Told) -> None:
+    """Run ffmpeg, and read what it says."""
     with tempfile.TemporaryDirectory() as folder:
-        args = plan.arguments()
-        if plan.suffix == "mkv":
-            attached = [track for track in tracks if track.kind == "attachment"]
-            args += [part for track in attached for part in ("-map", f"0:{track.index}")]
-            for number, track in enumerate((t for t in tracks if t.cover), start=len(attached)):
-                suffix, mime = COVERS.get(track.codec, ("jpg", "image/jpeg"))
-                cover = Path(folder, f"cover{number}.{suffix}")
-                cover.write_bytes(track.cover or b"")
-                args += ["-attach", str(cover), f"-metadata:s:t:{number}", f"mimetype={mime}"]
-                args += [f"-metadata:s:t:{number}", f"filename=cover.{suffix}"]
-        else:
-            args += ["-movflags", "+faststart"]
-        said = run_ffmpeg([*args, *BITEXACT, ctx.out / f"video.{plan.suffix}"], what=f"putting {name} together")
+        args = plan.arguments(Path(folder))
+        said = run_ffmpeg([*args, *BITEXACT, path], what=f"putting {told.name} together")
+    plan.finish(path)
     if NO_FONT in said:
-        raise StageError(f"{name}: burn_in: no font on this machine", "sudo apt-get install fonts-dejavu-core")
+        raise StageError(f"{told.name}: burn_in: no font on this machine", "sudo apt-get install fonts-dejavu-core")
     if NO_GLYPH in said:
-        ctx.warn(f"{name}: burn_in: no font here has all its characters; fonts-noto-core has most")
+        told.tell("burn_in: no font here has all its characters; fonts-noto-core has most")
+    heard(said, told, plan.suffix)

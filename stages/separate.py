@@ -14,7 +14,6 @@ Not here: what the voice is used for. Transcribing it is worse than transcribing
 
 from __future__ import annotations
 
-import hashlib
 import io
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -27,6 +26,7 @@ import msgspec
 
 from mediabuild.errors import StageError
 from mediabuild.media import formats
+from mediabuild.media.sound import Sound
 from mediabuild.stage import Context, Lookup, ModelRef, stage
 
 if TYPE_CHECKING:
@@ -124,14 +124,13 @@ def _separate_on(ctx: Context, model: Any, device: str) -> None:
             "subtype": f"PCM_{bits}",
             "format": container(recording.frames, recording.channels, bits),
         }
-        start_s = formats.read(ctx.input("probe"), formats.Probe).clip_start_s if ctx.inputs("probe") else 0.0
-        first = round(start_s * recording.samplerate)
-        grid = Grid(recording.samplerate, model.samplerate, first, recording.frames)
         with (
+            Sound(ctx.input("audio"), formats.clip_start_s(ctx.inputs("probe"))) as sound,
             soundfile.SoundFile(ctx.output("vocals"), "w", **layout) as vocals,
             soundfile.SoundFile(ctx.output("accompaniment"), "w", **layout) as accompaniment,
         ):
-            for voice in grid.at_recording_rate(_voices(ctx, model, device, grid), recording.channels):
+            grid = Grid(sound.rate_hz, model.samplerate, sound.first_frame, sound.frames)
+            for voice in grid.at_recording_rate(_voices(ctx, model, device, sound, grid), sound.channels):
                 mixture = recording.read(len(voice), dtype="float64", always_2d=True)
                 part, rest = split_exactly(mixture, voice[: len(mixture)], bits)
                 vocals.write(part)
@@ -230,27 +229,22 @@ class Grid:
             found.append(Stretch(start, stop, first, last))
         return found
 
-    def heard(self, recording: Any, stretch: Stretch) -> tuple[np.ndarray, int]:
+    def heard(self, sound: Sound, stretch: Stretch) -> tuple[np.ndarray, int]:
         """The frames of a stretch, with a margin where they are to be resampled, and how long that is before it.
 
         What the clip doesn't hold is silence. Equal frames are resampled to equal samples, wherever the clip starts.
 
         Args:
-            recording: the open soundfile.
+            sound: the recording's.
 
         Returns:
             float32 [frames, channels], and samples at the model's rate.
         """
-        import numpy as np
-
         up, down = self.steps
         margin = int(MARGIN_S * self.model_hz) if self.rate_hz != self.model_hz else 0
         low, high = (stretch.start - margin) // up, -(-(stretch.stop + margin) // up)
-        start, stop = low * down - self.first_frame, high * down - self.first_frame
-        recording.seek(min(max(start, 0), self.frames))
-        sound = recording.read(max(0, min(stop, self.frames) - max(start, 0)), dtype="float32", always_2d=True)
-        before = min(max(0, -start), stop - start)
-        return np.pad(sound, ((before, stop - start - before - len(sound)), (0, 0))), stretch.start - low * up
+        frames = sound.read(low * down - self.first_frame, high * down - self.first_frame)
+        return frames, stretch.start - low * up
 
     def at_recording_rate(self, voices: Iterable[tuple[int, np.ndarray]], channels: int) -> Iterator[np.ndarray]:
         """The voice at the recording's rate, from its first frame on; float32 [frames, channels], a piece at a time.
@@ -276,10 +270,9 @@ class Grid:
             yield stream.resample_chunk(np.zeros((0, channels), np.float32), last=True)[skip or 0 :]
 
 
-def _voices(ctx: Context, model: Any, device: str, grid: Grid) -> Iterator[tuple[int, np.ndarray]]:
+def _voices(ctx: Context, model: Any, device: str, sound: Sound, grid: Grid) -> Iterator[tuple[int, np.ndarray]]:
     """The voice at the model's rate, unit by unit: where it begins on the grid, float32 [samples, channels]."""
     import numpy as np
-    import soundfile
     import soxr
     import torch
     from demucs.apply import apply_model
@@ -292,32 +285,29 @@ def _voices(ctx: Context, model: Any, device: str, grid: Grid) -> Iterator[tuple
     stretches = grid.stretches(stride, strides, segment_samples - stride)
     voice = model.sources.index("vocals")
 
-    with soundfile.SoundFile(ctx.input("audio")) as recording:
-        # A model with other channels than the recording hears each of them alone.
-        together = model.audio_channels == recording.channels
+    # A model with other channels than the recording hears each of them alone.
+    together = model.audio_channels == sound.channels
 
-        def facts(stretch: Stretch) -> list[Any]:
-            frames, skip = grid.heard(recording, stretch)
-            places = [place - stretch.start for place in (stretch.stop, stretch.first, stretch.last)]
-            return [hashlib.sha256(frames.tobytes()).hexdigest(), frames.shape[1], grid.rate_hz, skip, *places, device]
+    def facts(stretch: Stretch) -> list[Any]:
+        frames, skip = grid.heard(sound, stretch)
+        places = [place - stretch.start for place in (stretch.stop, stretch.first, stretch.last)]
+        return [*sound.facts(frames), skip, *places, device]
 
-        def make(numbers: list[int]) -> Iterator[bytes]:
-            for stretch in (stretches[number] for number in numbers):
-                frames, skip = grid.heard(recording, stretch)
-                sound = soxr.resample(frames, grid.rate_hz, model.samplerate)[
-                    skip : skip + stretch.stop - stretch.start
-                ]
-                channels = torch.from_numpy(np.ascontiguousarray(sound.T))
-                batch = channels[None] if together else channels[:, None].repeat(1, model.audio_channels, 1)
-                parts = apply_model(model, batch, shifts=0, overlap=OVERLAP, segment=segment, device=device)[:, voice]
-                found = (parts[0] if together else parts.mean(dim=1)).T.cpu().numpy()
-                yield packed(found[stretch.first - stretch.start : stretch.last - stretch.start], model.samplerate)
+    def make(numbers: list[int]) -> Iterator[bytes]:
+        for stretch in (stretches[number] for number in numbers):
+            frames, skip = grid.heard(sound, stretch)
+            heard = soxr.resample(frames, grid.rate_hz, model.samplerate)[skip : skip + stretch.stop - stretch.start]
+            channels = torch.from_numpy(np.ascontiguousarray(heard.T))
+            batch = channels[None] if together else channels[:, None].repeat(1, model.audio_channels, 1)
+            parts = apply_model(model, batch, shifts=0, overlap=OVERLAP, segment=segment, device=device)[:, voice]
+            found = (parts[0] if together else parts.mean(dim=1)).T.cpu().numpy()
+            yield packed(found[stretch.first - stretch.start : stretch.last - stretch.start], model.samplerate)
 
-        done_s, total_s = 0.0, grid.frames / grid.rate_hz
-        for stretch, unit in zip(stretches, ctx.units([facts(s) for s in stretches], make), strict=True):
-            done_s += (stretch.last - stretch.first) / model.samplerate
-            ctx.progress(min(done_s, total_s), total_s)
-            yield stretch.first, unpacked(unit)
+    done_s, total_s = 0.0, grid.frames / grid.rate_hz
+    for stretch, unit in zip(stretches, ctx.units([facts(s) for s in stretches], make), strict=True):
+        done_s += (stretch.last - stretch.first) / model.samplerate
+        ctx.progress(min(done_s, total_s), total_s)
+        yield stretch.first, unpacked(unit)
 
 
 def packed(voice: np.ndarray, rate_hz: int) -> bytes:

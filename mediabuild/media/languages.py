@@ -1,9 +1,9 @@
-"""Language tags: the BCP 47 that the pipeline speaks, and the ISO 639-2 that containers hold.
+"""Language tags: the BCP 47 that the pipeline speaks, the ISO 639-2 that containers hold, and names for people.
 
 MP4 and Matroska know three letters only (mp4 silently drops `en` and `es-419`), so a region is
-lost on the way into a file; the pipeline's own files keep it.
+lost on the way into a file; the pipeline's own files keep it, and the name of a track shows it.
 
-Not here: names of languages, and which language a recording is in.
+Not here: which language a recording is in.
 """
 
 from __future__ import annotations
@@ -58,3 +58,18 @@ def to_container(tag: str) -> str:
 def same_language(one: str, other: str) -> bool:
     """Whether two tags, of either kind, name one language; regions don't count: `spa` and `es-419`."""
     return to_container(one) == to_container(other) != "und"
+
+
+def name_of(tag: str) -> str:
+    """What people call the language of a BCP 47 tag, in that language: `Español (Latinoamérica)`, `中文 (简体)`.
+
+    In English where the Unicode CLDR has no name in the language itself; the tag where it has none at all.
+    """
+    from babel import Locale, UnknownLocaleError
+
+    try:
+        locale = Locale.parse(tag, sep="-")
+        name = locale.get_display_name(locale)
+    except (UnknownLocaleError, ValueError):
+        name = Locale("en").languages.get(tag.partition("-")[0].lower())
+    return name[:1].upper() + name[1:] if name else tag

@@ -1,9 +1,6 @@
-"""What a media file says of itself, read with PyAV: its clock, where it ends, its frames.
+"""What a media file says of itself, read with PyAV: its tracks, the shape and the rate of its pictures.
 
-Times are seconds on the source's clock, whose zero is where a player starts the recording (a
-container's own zero may lie elsewhere: an MPEG-TS starts at any time).
-
-Not here: decoding and encoding, which ffmpeg does.
+Not here: its clock (`clock`), decoding (`decoding`) and encoding, which ffmpeg does.
 """
 
 from __future__ import annotations
@@ -17,13 +14,21 @@ from pathlib import Path
 from typing import Any
 
 from mediabuild.errors import StageError
+from mediabuild.media.clock import packets, seek, zero_s
+from mediabuild.media.formats import AudioTrack, VideoTrack
+from mediabuild.media.languages import from_container
 
+QUARTER_DEG = 90
+# A picture without a keyframe at its start is looked at for this many packets.
+FIRST_PACKETS = 300
 # Frame intervals are looked at in three places, since a recording may vary only later on.
 RATE_PLACES, RATE_PACKETS = 3, 600
 # Frames are stored out of order: the first and the last ones read have gaps between them.
 REORDERED_FRAMES = 16
 # Matroska counts in milliseconds, so equal intervals may differ by one.
 RATE_JITTER_S = 0.002
+# So many frames are decoded to see whether they are two fields.
+INTERLACED_FRAMES = 8
 # How far before a time the search for its frame begins, where a seek may land anywhere (MPEG-TS).
 SEARCH_S = 10.0
 # ffmpeg seeks this much earlier where frames are stored out of order (`dts_heuristic` in its ffmpeg_demux.c).
@@ -54,13 +59,6 @@ def _cut_off(media: Path) -> str:
     return ""
 
 
-def zero_s(container: Any) -> float:
-    """The source's zero on the container's clock, in seconds."""
-    import av
-
-    return float((container.start_time or 0) / av.time_base)
-
-
 def is_cover(stream: Any) -> bool:
     """Whether a stream is a picture attached to the recording, such as an album's cover."""
     from av.stream import Disposition
@@ -73,45 +71,93 @@ def codec_of(stream: Any) -> str:
     return str(stream.codec_context.codec.canonical_name) if stream.codec_context else "unknown"
 
 
-def _seek(container: Any, time_s: float) -> None:
-    """Go to a keyframe before a time; where there is no index, somewhere near it."""
+def audio_track(index: int, stream: Any, zero_s: float) -> AudioTrack:
+    """An audio track; without channels and rate where nothing can decode it.
+
+    Args:
+        index: among the recording's audio tracks, from 0.
+        zero_s: the source's zero on the container's clock.
+    """
+    from av.stream import Disposition
+
+    known = stream.codec_context
+    return AudioTrack(
+        index=index,
+        codec=codec_of(stream),
+        channels=known.channels if known else 0,
+        rate_hz=known.sample_rate if known else 0,
+        start_s=_start_s(stream, zero_s),
+        language=from_container(stream.metadata.get("language")),
+        default=bool(stream.disposition & Disposition.default),
+    )
+
+
+def video_track(index: int, container: Any, stream: Any, duration_s: float) -> VideoTrack:
+    """A picture track; without a size where nothing can decode it.
+
+    Args:
+        index: among the recording's picture tracks, covers left out, from 0.
+        container: what `stream` is of, just opened.
+    """
+    known = stream.codec_context
+    width_px, height_px = (known.width, known.height) if known else (0, 0)
+    rotation_deg = _rotation_deg(container, stream)
+    wide_px = round(width_px * float(stream.sample_aspect_ratio or 1)) if known else 0
+    shown_px = (height_px, wide_px) if rotation_deg % 180 == QUARTER_DEG else (wide_px, height_px)
+    frame_rate, varies = _frame_rate(container, stream, duration_s)
+    return VideoTrack(
+        index=index,
+        codec=codec_of(stream),
+        width_px=width_px,
+        height_px=height_px,
+        start_s=_start_s(stream, zero_s(container)),
+        frame_rate=frame_rate,
+        variable_frame_rate=varies,
+        language=from_container(stream.metadata.get("language")),
+        rotation_deg=rotation_deg,
+        shown_width_px=shown_px[0],
+        shown_height_px=shown_px[1],
+    )
+
+
+def _start_s(stream: Any, zero_s: float) -> float:
+    """Where a stream starts, in seconds on the source's clock."""
+    return round(float((stream.start_time or 0) * stream.time_base) - zero_s, 6)
+
+
+def _rotation_deg(container: Any, stream: Any) -> int:
+    """By how much a player turns a picture, counterclockwise, to the nearest quarter of a turn; -180 to 180.
+
+    The first picture is decoded for it, since a stream may say so in its header, or each picture for itself.
+    """
     import av
 
-    container.seek(int((max(0.0, time_s) + zero_s(container)) * av.time_base), backward=True)
+    for packet in itertools.islice(container.demux(stream), FIRST_PACKETS if stream.codec_context else 0):
+        frame = None
+        with contextlib.suppress(av.FFmpegError):  # it begins before the first whole picture
+            frame = next(iter(packet.decode()), None)
+        if frame is not None:
+            return QUARTER_DEG * round(float(frame.rotation) / QUARTER_DEG)
+    return 0
 
 
-def packets_end_s(container: Any, from_s: float = 0.0) -> float | None:
-    """When the last packet of any track ends, reading on from a time; None where there is no packet."""
-    import av
-
-    end_s, start_s = None, zero_s(container)
-    _seek(container, from_s)
-    try:
-        for packet in container.demux():
-            stamp = packet.pts if packet.pts is not None else packet.dts
-            if stamp is not None and not packet.is_discard:
-                packet_end_s = float((stamp + (packet.duration or 0)) * packet.time_base) - start_s
-                end_s = packet_end_s if end_s is None else max(end_s, packet_end_s)
-    except av.FFmpegError:  # the file breaks off: what was found so far is the answer
-        pass
-    return end_s if end_s is None else round(end_s, 6)
-
-
-def rate_varies(container: Any, stream: Any, duration_s: float) -> bool:
-    """Whether more than one frame interval in a hundred differs from the usual one.
+def _frame_rate(container: Any, stream: Any, duration_s: float) -> tuple[float | None, bool]:
+    """Frames a second on average, and whether more than one interval in a hundred differs from the usual one.
 
     Looks at a bounded number of packets, so that it is quick on a long recording.
     """
     intervals: list[float] = []
     for place in range(RATE_PLACES):
-        _seek(container, duration_s * place / RATE_PLACES)
+        seek(container, duration_s * place / RATE_PLACES)
         times = sorted(_shown(itertools.islice(container.demux(stream), RATE_PACKETS)))
         whole = times[REORDERED_FRAMES:-REORDERED_FRAMES] if len(times) > 4 * REORDERED_FRAMES else times
         intervals += [later - earlier for earlier, later in itertools.pairwise(whole)]
     if not intervals:
-        return False
+        return None, False
     usual_s = statistics.median(intervals)
-    return sum(abs(interval - usual_s) > RATE_JITTER_S for interval in intervals) > len(intervals) / 100
+    rate = float(stream.average_rate) if stream.average_rate else (1 / usual_s if usual_s > 0 else None)
+    varies = sum(abs(interval - usual_s) > RATE_JITTER_S for interval in intervals) > len(intervals) / 100
+    return rate if rate is None else round(rate, 6), varies
 
 
 def _shown(packets: Iterable[Any]) -> Iterator[float]:
@@ -123,23 +169,42 @@ def frames_before(container: Any, picture: Any, time_s: float) -> tuple[float, f
     """When the frame that is shown at a time begins, and the keyframe at which a copy from that time starts.
 
     Each is the time itself where there is no such frame: the picture starts later.
+
+    Args:
+        container: just opened.
+        picture: one of its pictures.
+        time_s: on the source's clock, as the results are.
     """
     from av.format import Flags
 
-    start_s = zero_s(container)
     reordered = picture.codec_context.has_b_frames and not container.format.flags & Flags.seek_to_pts.value
     copied_s = time_s - (COPY_MARGIN_S if reordered else 0)
     shown_s, keyframe_s = [], []
-    _seek(container, time_s - SEARCH_S)
-    for packet in container.demux(picture):
+    for packet in packets(container, picture, from_s=time_s - SEARCH_S):
         decoded, shown = packet.dts, packet.pts if packet.pts is not None else packet.dts
-        if decoded is not None and float(decoded * packet.time_base) - start_s > time_s:
+        if decoded is not None and float(decoded * packet.time_base) > time_s:
             break
         if shown is None:
             continue
-        frame_s = float(shown * packet.time_base) - start_s
+        frame_s = float(shown * packet.time_base)
         if frame_s <= time_s and not packet.is_discard:
             shown_s.append(frame_s)
         if frame_s <= copied_s and packet.is_keyframe:
             keyframe_s.append(frame_s)
     return max(shown_s, default=time_s), max(keyframe_s, default=time_s)
+
+
+def is_interlaced(container: Any, stream: Any) -> bool:
+    """Whether some of the first frames, or of those in the middle, are two fields each."""
+    import av
+
+    duration_s = (container.duration or 0) / av.time_base
+    for place_s in (0.0, duration_s / 2):
+        try:
+            seek(container, place_s)
+            frames = itertools.islice(container.decode(stream), INTERLACED_FRAMES)
+            if any(frame.interlaced_frame for frame in frames):
+                return True
+        except av.FFmpegError:  # damage is no reason to fail here: what can't be decoded isn't shown either
+            continue
+    return False

@@ -63,6 +63,12 @@ def write_sound(path: Path, seconds: float, *, rate_hz: int = 48000, channels: i
     return path
 
 
+def write_joined(path: Path, parts: Sequence[Path]) -> Path:
+    """One file after the other, byte by byte, as `cat` does."""
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    return path
+
+
 def beeps_s(sound: np.ndarray, rate_hz: int) -> list[float]:
     """Where beeps start, in seconds; sound: float [samples] or [samples, channels]."""
     loud = np.flatnonzero(np.abs(sound if sound.ndim == 1 else sound[:, 0]) > 0.2) / rate_hz

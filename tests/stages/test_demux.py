@@ -11,7 +11,9 @@ import pytest
 import soundfile
 
 from mediabuild.errors import StageError
+from mediabuild.media.clock import zero_s
 from mediabuild.media.formats import Probe, read
+from mediabuild.media.recording import opened
 from mediabuild.stage import Context
 
 Run = Callable[..., Context]
@@ -241,3 +243,82 @@ def test_the_same_recording_gives_the_same_bytes(run_stage: Run, made: Path) -> 
     one, two = (run_stage("demux", {"media": made / "av.mp4"}, clip_start_s=1) for _ in range(2))
     for name in ("audio", "probe"):
         assert one.output(name).read_bytes() == two.output(name).read_bytes()
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv"])
+def test_a_recording_that_begins_without_a_keyframe_is_read(
+    rec: Any, run_stage: Run, made: Path, tmp_path: Path, suffix: str
+) -> None:
+    """Cut by another tool, it has no picture that can be shown before 2 s, and players play it."""
+    media = tmp_path / f"keyless.{suffix}"
+    rec.ffmpeg("-i", made / "av.mp4", "-c", "copy", "-bsf:v", "noise=drop=eq(n\\,0)", "-copyinkf", media)
+    context = run_stage("demux", {"media": media})
+    assert rec.beeps_s(*heard(context)) == pytest.approx(range(10), abs=0.015)
+    assert probe_of(context).duration_s == pytest.approx(10, abs=0.05)
+    assert probe_of(context).video[0].frame_rate == pytest.approx(25, abs=0.3)
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "webm"])
+def test_a_matroska_clock_that_starts_late_is_no_truncation(
+    rec: Any, run_stage: Run, made: Path, tmp_path: Path, suffix: str
+) -> None:
+    """A header that counts the time before the start: a live recording, and a piece from ffmpeg's `-f segment`."""
+    codecs = ("-c:v", "libvpx", "-c:a", "libopus") if suffix == "webm" else ("-c:v", "copy", "-c:a", "aac")
+    rec.ffmpeg("-i", made / "av.mp4", *codecs, "-output_ts_offset", "40", tmp_path / f"late.{suffix}")
+    segments = ("-f", "segment", "-segment_time", "4", "-segment_format", "matroska", "-g", "50", "-c:v", "libx264")
+    rec.ffmpeg("-i", made / "av.mp4", *segments, tmp_path / "%d.mkv")
+    for media, beeps_s in (
+        (tmp_path / f"late.{suffix}", [40 + n for n in range(10)]),
+        (tmp_path / "1.mkv", [6.08, 7.08, 8.08]),  # all of ffmpeg's segments are 80 ms late
+    ):
+        context = run_stage("demux", {"media": media})
+        with opened(media, "") as container:
+            starts_s = zero_s(container)
+        assert [starts_s + beep_s for beep_s in rec.beeps_s(*heard(context))] == pytest.approx(beeps_s, abs=0.015)
+        assert probe_of(context).duration_s == pytest.approx(len(beeps_s), abs=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "filters", "rotation_deg", "shown_px"),
+    [
+        (("-display_rotation", "90"), "null", 90, (64, 192)),
+        (("-display_rotation", "180"), "null", 180, (192, 64)),
+        (("-display_rotation", "-90"), "null", -90, (64, 192)),
+        ((), "setsar=4/3", 0, (256, 64)),
+    ],
+)
+def test_the_shape_is_the_one_that_is_shown(
+    rec: Any,
+    run_stage: Run,
+    made: Path,
+    tmp_path: Path,
+    options: tuple[str, ...],
+    filters: str,
+    rotation_deg: int,
+    shown_px: tuple[int, int],
+) -> None:
+    """Of a phone held upright and of pixels that aren't square, beside the size that is stored."""
+    media = tmp_path / "shape.mp4"
+    rec.ffmpeg("-i", made / "av.mp4", "-vf", filters, "-c:v", "libx264", "-c:a", "copy", "-t", "1", tmp_path / "x.mp4")
+    rec.ffmpeg(*options, "-i", tmp_path / "x.mp4", "-c", "copy", media)
+    video = probe_of(run_stage("demux", {"media": media})).video[0]
+    assert (video.width_px, video.height_px) == (192, 64)
+    assert (abs(video.rotation_deg), abs(rotation_deg)) == (abs(rotation_deg),) * 2
+    assert rotation_deg == 180 or video.rotation_deg == rotation_deg
+    assert (video.shown_width_px, video.shown_height_px) == shown_px
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi", "ts"])
+def test_few_pictures_a_second_are_counted_as_they_are(
+    rec: Any, run_stage: Run, made: Path, tmp_path: Path, suffix: str
+) -> None:
+    """A slide every five seconds is a rate of 0.2; one still picture has none."""
+    slides, still = tmp_path / f"slides.{suffix}", tmp_path / f"still.{suffix}"
+    rec.ffmpeg(
+        *("-f", "lavfi", "-i", "testsrc2=s=64x64:r=1/5:d=20", "-i", made / "sound.wav"),
+        *("-c:v", "libx264", "-pix_fmt", "yuv420p", slides),
+    )
+    rec.ffmpeg("-i", slides, "-map", "0", "-c", "copy", "-bsf:v", "noise=drop=gt(n\\,0)", still)
+    video = probe_of(run_stage("demux", {"media": slides})).video[0]
+    assert (video.frame_rate, video.variable_frame_rate) == (pytest.approx(0.2, abs=0.01), False)
+    assert probe_of(run_stage("demux", {"media": still})).video[0].frame_rate is None

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mediabuild.errors import StageError
-from mediabuild.media.formats import Probe, write
+from mediabuild.media.formats import Probe, Segment, Transcript, Word, write
 from mediabuild.stage import Context
 
 Run = Callable[..., Context]
@@ -47,8 +47,8 @@ def subtitles(made: Path) -> dict[str, Path]:
 
 
 def new_file(context: Context) -> Path:
-    """The one file that mux wrote."""
-    (path,) = context.out.iterdir()
+    """The one file that mux wrote, beside its report."""
+    (path,) = context.out.glob("video.*")
     return path
 
 
@@ -184,23 +184,40 @@ def test_a_clip_between_two_far_apart_pictures_starts_with_the_one_on_show(
     assert [time for time, _ in shown] == pytest.approx([0, 3.0], abs=0.04)
 
 
-@pytest.mark.parametrize("container", ["mp4", "mkv"])
-def test_a_copied_clip_says_how_early_it_starts_and_is_in_step(
-    rec: Any, run_stage: Run, made: Path, subtitles: dict[str, Path], tmp_path: Path, container: str
+@pytest.mark.parametrize(
+    ("source", "container", "suffix", "said"),
+    [
+        ("mp4", "auto", "mp4", "starts 1.37 s early"),
+        ("mkv", "auto", "mp4", "mkv can't hide the 1.37 s between the keyframe and the clip, so this is an mp4"),
+        ("mp4", "mkv", "mkv", "mkv can't hide the 1.37 s between the keyframe and the clip, so the clip is encoded"),
+        ("pcm.mkv", "auto", "mkv", "so the clip is encoded"),
+    ],
+)
+def test_a_copied_clip_shows_what_its_files_say(
+    rec: Any,
+    run_stage: Run,
+    made: Path,
+    subtitles: dict[str, Path],
+    tmp_path: Path,
+    source: str,
+    container: str,
+    suffix: str,
+    said: str,
 ) -> None:
-    """Cues belong to the same pictures as in the recording, whatever the lead-in, which is reported."""
+    """Cues have the times of the files beside it, and belong to the same pictures as in the recording."""
     start_s = 5.37
-    inputs = {"media": made / "av.mp4", "subtitles": subtitles, "probe": clip_probe(tmp_path, start_s, 9.0)}
+    media = made / f"av.{source}"
+    if not media.exists():
+        rec.ffmpeg("-i", made / "pictures.mp4", "-i", made / "sound.wav", "-c", "copy", media)
+    inputs = {"media": media, "subtitles": subtitles, "probe": clip_probe(tmp_path, start_s, 9.0)}
     context = run_stage("mux", inputs, clip="copy", container=container)
     video = new_file(context)
-    assert "1.37 s early" in warnings_of(context)[0]
-    shown = pictures_of(rec, video)
-    (first_cue_s, _), *_ = cues_of(rec, video)
-    on_show = max(number for time_s, number in shown if time_s <= first_cue_s + 0.001)
-    assert on_show / 25 == pytest.approx(start_s + 0.5, abs=0.08)
-    assert container == "mp4" or shown[0][1] == 100  # the keyframe; an mp4 hides the lead-in
-    beep_s = next(time for time in beeps_of(rec, video) if time > first_cue_s)
-    assert beep_s - first_cue_s == pytest.approx(6 - (start_s + 0.5), abs=0.05)
+    assert video.suffix == f".{suffix}"
+    assert said in warnings_of(context)[0]
+    assert cues_of(rec, video) == [(pytest.approx(start_s, abs=0.002), text) for start_s, _, text in CUES]
+    on_show = max(number for time_s, number in pictures_of(rec, video) if time_s <= 0.5 + 0.001)
+    assert on_show / 25 == pytest.approx(start_s + 0.5, abs=0.041)
+    assert beeps_of(rec, video)[:3] == pytest.approx([6 - start_s, 7 - start_s, 8 - start_s], abs=0.05)
 
 
 def test_sound_that_starts_late_stays_late(rec: Any, run_stage: Run, made: Path, subtitles: dict[str, Path]) -> None:
@@ -220,7 +237,7 @@ def test_sound_that_starts_late_stays_late(rec: Any, run_stage: Run, made: Path,
 def test_all_audio_tracks_and_the_recordings_own_subtitles_are_kept(
     rec: Any, run_stage: Run, made: Path, subtitles: dict[str, Path], tmp_path: Path
 ) -> None:
-    """Languages and order too; its own subtitles come after ours, and none of them is the default."""
+    """Languages, order and flags too; its own subtitles come after ours, of which the first is shown."""
     media = tmp_path / "two.mkv"
     rec.ffmpeg(
         *("-i", made / "av.mp4", "-i", made / "sound.wav", "-i", made / "subtitles.en.srt"),
@@ -238,7 +255,7 @@ def test_all_audio_tracks_and_the_recordings_own_subtitles_are_kept(
         assert found[3:] == [
             ("subtitle", "subrip" if container == "mkv" else "mov_text", "eng", True),
             ("subtitle", "subrip" if container == "mkv" else "mov_text", "spa", False),
-            ("subtitle", codec, "fre", False),
+            ("subtitle", codec, "fre", True),
         ]
 
 
@@ -254,7 +271,7 @@ def test_what_mp4_cannot_hold_gives_mkv_and_says_so(
     assert payloads(new_file(context), "audio") == payloads(media, "audio")
     context = run_stage("mux", {"media": media, "subtitles": subtitles}, container="mp4")
     assert warnings_of(context) == ["camera.mov: mp4 can't hold pcm_s16le, which is encoded again"]
-    assert [track[:2] for track in tracks_of(new_file(context))[:2]] == [("video", "h264"), ("audio", "aac")]
+    assert [track[:2] for track in tracks_of(new_file(context))[:2]] == [("video", "h264"), ("audio", "flac")]
 
 
 @pytest.mark.parametrize(
@@ -307,16 +324,18 @@ def test_a_cover_in_matroska_stays_one(run_stage: Run, made: Path, subtitles: di
 
 
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
-def test_no_speech_at_all_still_gives_a_video(
-    rec: Any, run_stage: Run, made: Path, tmp_path: Path, container: str
+@pytest.mark.parametrize("text", ["", "1\n", None])
+def test_no_speech_at_all_gives_a_video_without_empty_tracks(
+    rec: Any, run_stage: Run, made: Path, tmp_path: Path, container: str, text: str | None
 ) -> None:
-    """Empty subtitles are a track without cues, also where they should be burnt in."""
+    """No cue, no track, whether there is an empty file or none, also where they should be burnt in or come first."""
     empty = tmp_path / "subtitles.en.srt"
-    empty.write_text("")
-    video = new_file(run_stage("mux", {"media": made / "av.mp4", "subtitles": empty}, container=container))
-    assert tracks_of(video)[2][2] == "eng"
-    assert cues_of(rec, video) == []
-    context = run_stage("mux", {"media": made / "av.mp4", "subtitles": empty}, container=container, burn_in="en")
+    empty.write_text(text or "")
+    inputs: dict[str, Any] = {"media": made / "av.mp4", "subtitles": {} if text is None else empty}
+    context = run_stage("mux", inputs, container=container, default_language="en")
+    assert [kind for kind, *_ in tracks_of(new_file(context))] == ["video", "audio"]
+    assert warnings_of(context) == []
+    context = run_stage("mux", inputs, container=container, burn_in="en")
     assert len(pictures_of(rec, new_file(context))) == 300
     assert "nothing to burn in" in warnings_of(context)[0]
 
@@ -399,3 +418,83 @@ def test_the_same_inputs_give_the_same_bytes(
         inputs["probe"] = clip_probe(tmp_path, 5.37, 9.0)
     one, two = (new_file(run_stage("mux", inputs, container=container, **params)).read_bytes() for _ in range(2))
     assert one == two
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "m4a"])
+def test_subtitles_after_an_hour_of_silence_keep_their_times(
+    rec: Any, run_stage: Run, made: Path, tmp_path: Path, suffix: str
+) -> None:
+    """mp4 counts text in microseconds unless told, and 2^31 of them are 36 minutes; the recording's own text too."""
+    media = tmp_path / f"long.{suffix}"
+    cues = [(1.0, 2.0, "One."), (3600.0, 3602.0, "Two."), (7000.0, 7001.0, "Three.")]
+    own = rec.write_srt(tmp_path / "own.srt", cues)
+    rec.ffmpeg(
+        *("-f", "lavfi", "-i", "anullsrc=r=8000:cl=mono", "-i", own, "-t", "7200", "-c:a", "aac", "-b:a", "8k"),
+        *("-c:s", "mov_text", "-time_base:s", "1:1000", "-f", "mp4", media),
+    )
+    inputs = {"media": media, "subtitles": rec.write_srt(tmp_path / "subtitles.en.srt", cues)}
+    video = new_file(run_stage("mux", inputs))
+    for index in (0, 1):
+        assert cues_of(rec, video, index) == [(start, text) for start, _, text in cues]
+
+
+def enabled(path: Path) -> dict[str, list[bool]]:
+    """Kind → whether an mp4's tracks are enabled, by the bytes of their headers."""
+    import struct
+
+    found: dict[str, list[bool]] = {}
+    raw = path.read_bytes()
+    at = raw.index(b"moov")
+    while (at := raw.find(b"tkhd", at + 1)) >= 0:
+        handler = raw.index(b"hdlr", at)
+        kind = raw[handler + 12 : handler + 16].decode()
+        found.setdefault(kind, []).append(bool(struct.unpack(">I", raw[at + 4 : at + 8])[0] & 1))
+    return found
+
+
+def test_nothing_is_shown_over_text_that_is_burnt_in(run_stage: Run, made: Path, subtitles: dict[str, Path]) -> None:
+    """No track is on by itself, and the file's name isn't one that players find `out/JOB.en.ass` by."""
+    video = new_file(run_stage("mux", {"media": made / "av.mp4", "subtitles": subtitles}, burn_in="en"))
+    assert video.name == "video.burnt-en.mp4"
+    assert [track[2:] for track in tracks_of(video)[2:]] == [("spa", False)]
+    assert enabled(video) == {"vide": [True], "soun": [True], "sbtl": [False]}
+
+
+def transcript(folder: Path, language: str, *, by_hand: bool = False) -> Path:
+    """A `transcript.json` in a language, heard by a model or written by a person."""
+    segment = Segment(0, 0.5, 1.5, "Good morning.", None if by_hand else -0.2, [Word("Good", 0.5, 1.0)])
+    path = folder / "transcript.json"
+    write(path, Transcript(language, "detected", [segment]))
+    return path
+
+
+@pytest.mark.parametrize("container", ["mp4", "mkv"])
+def test_what_is_spoken_is_shown_and_tracks_have_names(
+    rec: Any, run_stage: Run, made: Path, tmp_path: Path, container: str
+) -> None:
+    """Catalan comes before English in the alphabet, but English is spoken; regions and scripts are told apart."""
+    tags = ["ca", "en", "pt-BR", "pt-PT", "zh-Hans", "zh-Hant"]
+    files = {tag: rec.write_srt(tmp_path / f"subtitles.{tag}.srt", CUES) for tag in tags}
+    inputs: dict[str, Any] = {"media": made / "av.mp4", "subtitles": files, "transcript": transcript(tmp_path, "en")}
+    video = new_file(run_stage("mux", inputs, container=container))
+    assert titles_of(video)[2:] == [
+        "English (auto)",
+        "Català (machine)",
+        "Português (Brasil, machine)",
+        "Português (Portugal, machine)",
+        "中文 (简体, machine)",
+        "中文 (繁體, machine)",
+    ]
+    assert [default for *_, default in tracks_of(video)[2:]] == [True] + [False] * 5
+    inputs["transcript"] = transcript(tmp_path, "en", by_hand=True)
+    video = new_file(run_stage("mux", inputs, container=container, default_language="pt-PT"))
+    assert titles_of(video)[2:4] == ["Português (Portugal, machine)", "Català (machine)"]
+    assert "English" in titles_of(video)
+
+
+def titles_of(path: Path) -> list[str | None]:
+    """What each track is called."""
+    import av
+
+    with av.open(str(path)) as container:
+        return [stream.metadata.get("title", stream.metadata.get("name")) for stream in container.streams]

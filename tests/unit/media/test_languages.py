@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mediabuild.media.languages import from_container, same_language, to_container
+from mediabuild.media.languages import from_container, name_of, same_language, to_container
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,22 @@ def test_regions_and_kinds_of_code_do_not_separate_a_language() -> None:
     assert same_language("spa", "es-419")
     assert not same_language("es", "pt")
     assert not same_language("x1", "x2")
+
+
+@pytest.mark.parametrize(
+    ("tag", "name"),
+    [
+        ("en", "English"),
+        ("es-419", "Español (Latinoamérica)"),
+        ("zh-Hans", "中文 (简体)"),
+        ("zh-Hant", "中文 (繁體)"),
+        ("pt-BR", "Português (Brasil)"),
+        ("pt-PT", "Português (Portugal)"),
+        ("grc", "Ancient Greek"),
+        ("xx", "xx"),
+        ("not a tag", "not a tag"),
+    ],
+)
+def test_a_language_has_a_name_that_tells_it_from_its_relatives(tag: str, name: str) -> None:
+    """In itself where it is known, and never an error."""
+    assert name_of(tag) == name

@@ -1,0 +1,112 @@
+"""ffmpeg's options for a picture and a sound that are encoded again: what is kept, and what isn't.
+
+Not here: which tracks are encoded (the `mux` stage).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from mediabuild.media.tracks import SAME_TIME_S, Clip, Look, Track
+
+# Fixed, because the number of threads changes x264's bits.
+THREADS = "4"
+# AAC-LC is transparent for most material from here up; twice that for stereo.
+AAC_BITS_PER_CHANNEL = 96_000
+# White that doesn't dazzle among HDR pictures: 203 cd/m², 58 % of PQ's range and 75 % of HLG's (ITU-R BT.2408).
+HDR_WHITE = {"smpte2084": "&H00949494", "arib-std-b67": "&H00BFBFBF"}
+LOSSLESS = {"flac", "wavpack", "tta", "truehd", "mlp", "ape", "tak", "shorten"}
+MOST_BITS, MOST_CHANNELS = 24, 8  # of FLAC as ffmpeg writes it
+
+
+@dataclass(frozen=True)
+class Quality:
+    """x264's and x265's `crf` and `preset`."""
+
+    crf: int
+    preset: str
+
+
+def picture_codec(look: Look | None) -> str:
+    """What a picture becomes: H.264, which everything plays, and HEVC where it has more than 8 bits."""
+    return "hevc" if look and look.bits > 8 else "h264"
+
+
+def picture_options(look: Look, clip: Clip | None, burnt: Path | None, quality: Quality) -> list[tuple[str, str]]:
+    """Options that encode a picture: cut to the clip's frames, one picture of two fields, subtitles painted in."""
+    chain = []
+    if look.fields:
+        unmarked = look.fields == "unmarked"
+        chain.append(f"bwdif=mode=send_frame:deint={'all' if unmarked else 'interlaced'}")
+    if clip:
+        first_s = max(0.0, clip.shown_s - clip.seek_s - SAME_TIME_S / 2)
+        last_s = clip.end_s - clip.seek_s - SAME_TIME_S
+        chain += [
+            f"trim=start={first_s:.6f}:end={last_s:.6f}",
+            f"setpts=max(PTS-{clip.start_s - clip.seek_s:.6f}/TB\\,0)",
+        ]
+    if burnt:
+        white = f",PrimaryColour={HDR_WHITE[look.transfer]}" if look.transfer else ""
+        chain.append(f"subtitles=filename={_escaped(burnt)}:force_style='FontName=DejaVu Sans{white}'")
+    deep = picture_codec(look) == "hevc"
+    chain += ["crop=trunc(iw/2)*2:trunc(ih/2)*2", f"format={'yuv420p10le' if deep else 'yuv420p'}"]
+    encoder = [("c", "libx265"), ("x265-params", "log-level=error")] if deep else [("c", "libx264")]
+    return [
+        *encoder,
+        ("crf", str(quality.crf)),
+        ("preset", quality.preset),
+        ("threads", THREADS),
+        # The source's own time base: otherwise every frame moves to the nearest tick of the average rate.
+        ("fps_mode", "vfr"),
+        ("enc_time_base", "demux"),
+        ("filter", ",".join(chain)),
+    ]
+
+
+def picture_losses(look: Look) -> list[str]:
+    """What a picture is no more when it is encoded, in a few words each."""
+    lost = []
+    deepest = 10 if picture_codec(look) == "hevc" else 8
+    if look.bits > deepest:
+        lost.append(f"{look.bits} bits become {deepest}")
+    if look.chroma not in ("4:2:0", "grey"):
+        lost.append(f"{look.chroma} becomes 4:2:0")
+    if look.alpha:
+        lost.append("its transparency is gone")
+    if look.dolby_vision:
+        lost.append("Dolby Vision is gone")
+    if look.fields:
+        lost.append("interlaced, each two fields become one picture")
+    return lost
+
+
+def sound_codec(track: Track) -> str:
+    """What a sound becomes: lossless what was lossless, otherwise AAC."""
+    if track.channels <= MOST_CHANNELS and track.codec == "alac":
+        return "alac"
+    lossless = track.codec in LOSSLESS or track.codec.startswith("pcm_")
+    return "flac" if lossless and track.channels <= MOST_CHANNELS else "aac"
+
+
+def sound_options(track: Track, clip: Clip | None) -> list[tuple[str, str]]:
+    """Options that encode a sound: cut at the clip's start, silence where it starts late or has holes."""
+    chain = []
+    if clip:
+        lead_s = clip.start_s - clip.seek_s
+        chain = [f"atrim=start={lead_s:.6f}", f"asetpts=PTS-{lead_s:.6f}/TB"]
+    chain.append("aresample=async=1:first_pts=0")
+    options = [("c", sound_codec(track)), ("filter", ",".join(chain))]
+    if sound_codec(track) == "aac":
+        options.append(("b", str(AAC_BITS_PER_CHANNEL * (track.channels or 2))))
+    return options
+
+
+def _escaped(path: Path) -> str:
+    """A path as a filter's option in a filter graph: escaped once for each of the two.
+
+    https://ffmpeg.org/ffmpeg-filters.html#Notes-on-filtergraph-escaping
+    """
+    option = re.sub(r"([\\':])", r"\\\1", str(path))
+    return re.sub(r"([\\'\[\],;])", r"\\\1", option)
