@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ import msgspec
 
 from mediabuild.errors import StageError
 from mediabuild.media import formats
-from mediabuild.media.corrections import read_correction
+from mediabuild.media.corrections import corrected, read_correction
 from mediabuild.media.sound import Sound
 from mediabuild.stage import Context, NoParams, stage
 
@@ -36,9 +37,13 @@ Stretch = tuple[float, float]
 
 
 @stage(
-    version=2,
+    version=3,
     inputs={"audio": "the recording's sound, WAV", "transcript": "what is said"},
-    optional={"speech": "where somebody speaks", "corrections": "a person's text: JOB.json, .srt or .vtt"},
+    optional={
+        "speech": "where somebody speaks",
+        "probe": "where the clip starts, for corrections",
+        "corrections": "a person's text: JOB.json, .srt or .vtt",
+    },
     outputs={"transcript": "transcript.json"},
     tools=("pocketsphinx",),
 )
@@ -217,20 +222,16 @@ def _corrected(ctx: Context, transcript: formats.Transcript, duration_s: float) 
     """The transcript, or a person's in its place; segments without words, or after the end, are left out."""
     files = ctx.inputs("corrections")
     if len(files) > 1:
-        raise StageError(f"align: {ctx.job} has several corrections: {', '.join(files)}", f"rm {list(files)[-1]}")
-    segments = transcript.segments
-    language = transcript.language
+        remedy = shlex.join(["rm", str(list(files.values())[-1])])
+        raise StageError(f"align: {ctx.job} has several corrections: {', '.join(files)}", remedy)
+    probe = formats.read_optional(ctx.inputs("probe"), formats.Probe)
+    start_s, source_end_s = (probe.clip_start_s, probe.duration_s) if probe else (0.0, duration_s)
     for path in files.values():
-        correction = read_correction(path)
-        language = correction.language or language
-        segments = [
-            formats.Segment(0, part.start_s, part.end_s, " ".join(part.text.split()))
-            for part in sorted(correction.segments, key=lambda part: part.start_s)
-        ]
-        late = [part.text for part in segments if part.start_s >= duration_s]
-        if late:
-            ctx.warn(f"align: {path.name}: {len(late)} segments start after the recording's end, from {late[0]!r} on")
-    kept = [part for part in segments if part.text.strip() and part.start_s < duration_s]
+        clip = (start_s, start_s + duration_s)
+        transcript, warnings = corrected(transcript, read_correction(path), clip, max(source_end_s, clip[1]))
+        for warning in warnings:
+            ctx.warn(f"align: {path.name}: {warning}")
+    kept = [part for part in transcript.segments if part.text.strip() and part.start_s < duration_s]
     for index, part in enumerate(kept):
         part.id = index
-    return formats.Transcript(language, transcript.language_source, kept)
+    return formats.Transcript(transcript.language, transcript.language_source, kept, round(start_s, 6))

@@ -102,7 +102,7 @@ class Corrections(msgspec.Struct):
 
 
 @stage(
-    version=1,
+    version=2,
     inputs={"transcript": "what was said, with word times"},
     optional={"terms": "CSV files: term, a column per language, alternatives, gender, note"},
     outputs={

@@ -103,11 +103,15 @@ class Segment(msgspec.Struct):
 
 
 class Transcript(msgspec.Struct):
-    """`transcript.json`. `words` are empty until `align` has run."""
+    """`transcript.json`. `words` are empty until `align` has run.
+
+    `clip_start_s` is where the clip, from which times count, starts on the source's clock.
+    """
 
     language: str
     language_source: Literal["param", "track", "detected", "assumed"]
     segments: list[Segment]
+    clip_start_s: float = 0.0
     schema_version: int = SCHEMA_VERSION
 
 

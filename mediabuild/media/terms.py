@@ -3,7 +3,7 @@
 A table has a column `term`, one per language named by its tag (`es`), and may have `alternatives`
 (other spellings, between `;` or `|`), `gender` (`m`, `f`: of the translation) and `note`.
 
-Not here: finding terms in a transcript (the `glossary` stage).
+Not here: finding terms in a transcript (`spelling`).
 """
 
 from __future__ import annotations
@@ -19,9 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from mediabuild.errors import StageError
+from mediabuild.media.languages import standard
+from mediabuild.media.textfiles import read_text
 
 PLAIN_COLUMNS = ("term", "alternatives", "gender", "note")
-LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+SEPARATOR_LINE = re.compile(r"sep=(.)")  # Excel's first line, which names the separator
+# Marks that nobody says, and notes around what is sung.
+_FOLDED_AWAY = str.maketrans({"’": "'", **dict.fromkeys("™®©℠♩♪♫♬")})
+_MEANT_DOT, _KEPT_DOT = re.compile(r"(?<=\d)[.,:/-](?=\d)|(?<!\S)\.(?=\w)"), "⋅"
+LONGEST_CELL = 1 << 24  # of characters; the csv module's own limit is 131,072
 
 
 @dataclass(frozen=True)
@@ -36,16 +42,24 @@ class Term:
 
 
 def fold(text: str) -> str:
-    """Letters, digits and inner apostrophes, without accents or case: what spellings are compared by."""
-    plain = unicodedata.normalize("NFKD", text.replace("’", "'")).casefold()
-    return "".join(c for c in plain if c.isalnum() or c == "'").strip("'")
+    """What spellings are compared by: no accents, case, hyphens or punctuation.
+
+    Symbols stay ("C#" is not "C"), and so does what makes another number ("3.5" is not "35") or the name ".NET".
+    """
+    plain = unicodedata.normalize("NFKD", text.translate(_FOLDED_AWAY)).casefold()
+    return "".join(c for c in _MEANT_DOT.sub(_KEPT_DOT, plain) if c.isalnum() or c == "'" or is_symbol(c)).strip("'")
+
+
+def is_symbol(character: str) -> bool:
+    """Whether a character is a part of what is said, as in `C++`, `50%`, `$100`, `R&D`, `#1`, though no letter."""
+    return character in "#%&*@" or unicodedata.category(character) in ("Sm", "Sc", "So")
 
 
 def read_terms(files: Mapping[str, Path]) -> list[Term]:
     """The terms of all files, sorted.
 
     Raises:
-        StageError: a file is no UTF-8 table, has a column that says nothing, or a term twice.
+        StageError: a file is no table, has a column that says nothing, or a term twice.
     """
     terms = [term for name in sorted(files) for term in _terms_of(name, files[name])]
     spelt: dict[str, Term] = {}
@@ -67,27 +81,21 @@ def write_terms(path: Path, terms: Iterable[Term]) -> None:
 
 
 def write_rows(path: Path, rows: Iterable[Iterable[Any]]) -> None:
-    """Write a CSV file: UTF-8, commas, `\\n`."""
-    with path.open("w", encoding="utf-8", newline="") as file:
+    """Write a CSV file: UTF-8 with the mark that Excel goes by, commas, `\\n`."""
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(rows)
 
 
 def _terms_of(name: str, path: Path) -> Iterator[Term]:
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise StageError(f"{name}:{line}: not UTF-8", f"iconv -f WINDOWS-1252 -t UTF-8 {name}") from error
-    header = text.partition("\n")[0]
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count))
-    columns = [_column(name, cell) for cell in next(rows, [])]
+    rows = _rows(name, read_text(path, name))
+    first, header = next(rows, (1, []))
+    columns = [_column(f"{name}:{first}", cell) for cell in header]
     if len(set(columns)) < len(columns):
-        raise StageError(f"{name}:1: a column is there twice")
+        raise StageError(f"{name}:{first}: a column is there twice")
     if "term" not in columns:
-        raise StageError(f"{name}:1: no column 'term'", "term,es,alternatives,gender,note")
-    line = rows.line_num + 1
-    for row in rows:
-        where, line = f"{name}:{line}", rows.line_num + 1
+        raise StageError(f"{name}:{first}: no column 'term'", "term,es,alternatives,gender,note")
+    for line, row in rows:
+        where = f"{name}:{line}"
         if len(row) > len(columns) and any(cell.strip() for cell in row[len(columns) :]):
             raise StageError(f"{where}: {len(row)} cells under {len(columns)} columns")
         cells = {column: " ".join(cell.split()) for column, cell in zip(columns, row, strict=False)}
@@ -95,22 +103,43 @@ def _terms_of(name: str, path: Path) -> Iterator[Term]:
             yield _term(where, cells)
 
 
-def _column(name: str, cell: str) -> str:
-    """A column's name: one of ours in any case, or a language tag."""
+def _rows(name: str, text: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a CSV file, each with the number of its first line; Excel's `sep=;` is heeded and left out."""
+    header, _, rest = text.partition("\n")
+    line = 1
+    named = SEPARATOR_LINE.match(header)
+    if named:
+        text, line = rest, 2
+    separator = named[1] if named else max(",;\t", key=header.count)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    offset, limit = line - 1, csv.field_size_limit(LONGEST_CELL)
+    try:
+        for row in rows:
+            yield line, row
+            line = rows.line_num + offset + 1
+    except csv.Error as error:
+        raise StageError(f"{name}:{line}: no CSV: {error}") from error
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _column(where: str, cell: str) -> str:
+    """A column's name: one of ours in any case, or a language tag, brought to its standard form."""
     column = cell.strip()
     if column.lower() in PLAIN_COLUMNS:
         return column.lower()
     near = difflib.get_close_matches(column.lower(), PLAIN_COLUMNS, 1)
-    if near or not LANGUAGE.fullmatch(column):
+    tag = None if near else standard(column)
+    if tag is None:
         meant = f"did you mean {near[0]!r}?" if near else "expected term, alternatives, gender, note or a language tag"
-        raise StageError(f"{name}:1: unknown column {column!r}; {meant}")
-    return column
+        raise StageError(f"{where}: unknown column {column!r}; {meant}")
+    return tag
 
 
 def _term(where: str, cells: dict[str, str]) -> Term:
     text, gender = cells.get("term", ""), cells.get("gender", "").lower()
     if not fold(text):
-        raise StageError(f"{where}: no term")
+        raise StageError(f"{where}: no term" + (f", only punctuation: {text!r}" if text else ""))
     if gender not in ("", "m", "f"):
         raise StageError(f"{where}: gender is {gender!r}; expected m, f or nothing")
     alternatives = tuple(part.strip() for part in re.split(r"[;|]", cells.get("alternatives", "")) if fold(part))

@@ -79,7 +79,8 @@ def change_term(project: Project, occurs: bool) -> None:
     """Change the translation of a glossary term that occurs in the transcript, or add one that doesn't."""
     rows = list(csv.DictReader(io.StringIO(project.read("glossary/terms.csv"))))
     if occurs:
-        used = {row["term"] for row in csv.DictReader(io.StringIO(project.read("jobs/sample/glossary/terms.csv")))}
+        found = project.read("jobs/sample/glossary/terms.csv").removeprefix("\ufeff")
+        used = {row["term"] for row in csv.DictReader(io.StringIO(found))}
         next(row for row in rows if row["term"] in used)["es"] += " mayor"
     else:
         rows.append({**dict.fromkeys(rows[0], ""), "term": "zymurgy", "es": "cimurgia"})

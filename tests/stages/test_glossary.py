@@ -88,7 +88,7 @@ def texts(out: Path) -> list[str]:
 
 
 def rows(out: Path, name: str) -> list[list[str]]:
-    with (out / name).open(encoding="utf-8", newline="") as file:
+    with (out / name).open(encoding="utf-8-sig", newline="") as file:
         return list(csv.reader(file))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mediabuild.media.languages import from_container, name_of, same_language, to_container
+from mediabuild.media.languages import from_container, language_of, name_of, same_language, standard, to_container
 
 
 @pytest.mark.parametrize(
@@ -39,11 +39,46 @@ def test_a_tag_becomes_the_code_that_containers_hold(tag: str, code: str) -> Non
 
 
 def test_every_two_letter_code_comes_back() -> None:
-    """The table has no two languages that share a code."""
-    from mediabuild.media import languages
+    """Through the three letters of a container, of either kind; no two languages share a code."""
+    from langcodes.data_dicts import LANGUAGE_ALPHA3, LANGUAGE_ALPHA3_BIBLIOGRAPHIC
 
-    assert len(languages._TO_639_2) == len(languages._TO_639_1) == 183
-    assert all(from_container(to_container(tag)) == tag for tag in languages._TO_639_2)
+    codes = [code for code in LANGUAGE_ALPHA3 if len(code) == 2 and standard(code) == code]
+    assert len(codes) > 180
+    assert all(from_container(to_container(code)) == code for code in codes)
+    assert all(from_container(LANGUAGE_ALPHA3_BIBLIOGRAPHIC.get(code)) in (code, None) for code in codes)
+
+
+@pytest.mark.parametrize(
+    "code", ["english", "xx", "x1", "q", "e\0n", "en-", "-en", "en--US", "日本", "qaa", "x-foo", "../x"]
+)
+def test_what_is_no_tag_is_no_language(code: str) -> None:
+    """A container may hold any text where a language should be; it becomes part of no file's name."""
+    assert from_container(code) is None
+    assert to_container(code) == "und"
+
+
+@pytest.mark.parametrize(
+    ("code", "tag"),
+    [("ES", "es"), ("zh_tw", "zh-TW"), ("cmn-Hans", "zh-Hans"), ("iw", "he"), ("en-us-x-twain", "en-US")],
+)
+def test_tags_are_brought_to_their_standard_form(code: str, tag: str) -> None:
+    """One spelling a language, so that two files never mean the same one by two names."""
+    assert standard(code) == tag
+
+
+@pytest.mark.parametrize(
+    ("text", "tag"),
+    [
+        ("Ay, ay, ay, ay, canta y no llores, porque cantando se alegran, cielito lindo, los corazones.", "es"),
+        ("Twinkle, twinkle, little star, how I wonder what you are, up above the world so high.", "en"),
+        ("今日は天気がとても良いので散歩に行きましょう。", "ja"),
+    ],
+)
+def test_the_language_of_a_text(text: str, tag: str) -> None:
+    """Found by its letters alone."""
+    found, probability = language_of(text)
+    assert found == tag
+    assert 0.5 < probability <= 1
 
 
 def test_regions_and_kinds_of_code_do_not_separate_a_language() -> None:
