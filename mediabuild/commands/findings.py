@@ -13,12 +13,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from mediabuild import __version__
 from mediabuild.errors import MediabuildError
 from mediabuild.machine.device import Devices
 from mediabuild.machine.imports import imported_modules
@@ -93,7 +93,7 @@ def examine(file: Path, device: str | None = None) -> Findings:
         file: the `pipeline.toml`; a mistake in it is a finding.
         device: what `--device` asks for.
     """
-    found = Findings(version("mediabuild"))
+    found = Findings(__version__)
     found.free_disk_bytes = shutil.disk_usage(file.parent).free
     _find_programs(found)
     try:

@@ -13,6 +13,7 @@ from typing import Any
 
 from doit.doit_cmd import DoitMain
 
+from mediabuild import __version__
 from mediabuild.schedule.loader import PipelineLoader
 
 PLUGINS: dict[str, dict[str, Any]] = {
@@ -86,9 +87,7 @@ def main() -> int:
     if arguments[:1] == ["init"]:
         return init(Path.cwd())
     if arguments[:1] == ["--version"]:
-        from importlib.metadata import version
-
-        print(f"mediabuild {version('mediabuild')}")
+        print(f"mediabuild {__version__}")
         return 0
     try:
         return int(MediabuildMain().run(arguments) or 0)

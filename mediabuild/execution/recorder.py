@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
-import functools
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from importlib.metadata import version
 from pathlib import Path
 
+from mediabuild import __version__
 from mediabuild.errors import StageError
 from mediabuild.execution.outcome import Ran
 from mediabuild.pipeline.model import Pipeline, Task
@@ -81,7 +80,7 @@ class Recorder:
             task=task.name,
             inputs_checksum=compute_inputs_checksum(facts.inputs),
             overrides=dict(task.overrides),
-            runner_version=_own_version(),
+            runner_version=__version__,
             outputs=outputs,
             timestamp=ts,
             last_checked_ts=ts,
@@ -110,12 +109,6 @@ class Recorder:
             generations.keep(task, earlier, self.digests)
             self.kept_some = True
         return kept
-
-
-@functools.cache
-def _own_version() -> str:
-    """Asked once: Python parses the whole README for it."""
-    return version("mediabuild")
 
 
 def _files(out: Path) -> list[str]:

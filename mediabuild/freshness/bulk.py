@@ -13,9 +13,9 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from importlib.metadata import version
 from pathlib import Path
 
+from mediabuild import __version__
 from mediabuild.freshness.look import Freshness
 from mediabuild.freshness.watch import Unsettled, Watch, folders_listed, models_text, name_in
 from mediabuild.machine.device import Devices
@@ -147,7 +147,7 @@ class Bulk:
             plain = alone and not orphans and not models and not any(spec.devices for spec in pipeline.stages.values())
             new = Index(
                 code=index.code_stamp(),
-                version=version("mediabuild"),
+                version=__version__,
                 alone=plain,
                 devices=self.devices,
                 models=models,

@@ -50,11 +50,11 @@ class EventLog:
             except OSError as error:
                 raise MediabuildError(f"--events: {target}: {error.strerror}", "doit --events=events.jsonl") from None
 
-    def hear(self, event: Event) -> None:
-        """Write an event."""
+    def hear(self, *events: Event) -> None:
+        """Write events, a line each."""
         from mediabuild.reporting.events import encode  # only here: the no-op reads this module
 
-        self.write(encode([event], self.run))
+        self.write(encode(events, self.run))
 
     def write(self, lines: bytes) -> None:
         """Write whole lines everywhere, as one write each."""

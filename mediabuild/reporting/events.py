@@ -159,20 +159,20 @@ AnyEvent = (
 class Listener(Protocol):
     """Hears what happens in a run; may be called from any thread."""
 
-    def hear(self, event: Event) -> None:
-        """One event."""
+    def hear(self, *events: Event) -> None:
+        """What happened, in its order."""
 
 
 class Listeners:
-    """Passes each event on to all who listen, in their order."""
+    """Passes events on to all who listen, in their order."""
 
     def __init__(self, *listeners: Listener) -> None:
         self._listeners = listeners
 
-    def emit(self, event: Event) -> None:
+    def emit(self, *events: Event) -> None:
         """Tell everybody."""
         for listener in self._listeners:
-            listener.hear(event)
+            listener.hear(*events)
 
 
 def encode(events: Iterable[Event], run: str) -> bytes:

@@ -74,8 +74,12 @@ class Report:
         self._failures: list[tuple[str, str]] = []  # task, cause
         self._lock = threading.Lock()
 
-    def hear(self, event: Event) -> None:
+    def hear(self, *events: Event) -> None:
         """Say what happened."""
+        for event in events:
+            self._hear(event)
+
+    def _hear(self, event: Event) -> None:
         if self.live is not None and not isinstance(event, RunFinished):
             with self._lock:
                 self.live.hear(event)

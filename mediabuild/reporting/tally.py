@@ -31,10 +31,11 @@ class Tally:
         self._made: set[str] = set()  # tasks that ran or came back
         self._lock = threading.Lock()
 
-    def hear(self, event: Event) -> None:
-        """Count an event."""
+    def hear(self, *events: Event) -> None:
+        """Count events."""
         with self._lock:
-            self._count(event)
+            for event in events:
+                self._count(event)
 
     def _count(self, event: Event) -> None:
         if isinstance(event, StageCompleted):

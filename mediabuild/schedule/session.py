@@ -10,11 +10,11 @@ import sys
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import IO, Any
 
 from doit.task import Stream
 
+from mediabuild import __version__
 from mediabuild.build import Build
 from mediabuild.execution.executor import Executor
 from mediabuild.execution.sweep import sweep
@@ -105,9 +105,8 @@ class Session:
             opened.enter_context(contextlib.closing(log))
             tally = Tally(build.left_out_s)
             emit = Listeners(log, tally, self._report(stream, tally)).emit
-            emit(RunStarted(version=version("mediabuild"), tasks=len(tasks) + own + len(build.left_out_tasks)))
-            for name in build.left_out_tasks:
-                emit(StageSkipped(task=name))
+            emit(RunStarted(version=__version__, tasks=len(tasks) + own + len(build.left_out_tasks)))
+            emit(*(StageSkipped(task=name) for name in build.left_out_tasks))
             executor = Executor(build.freshness, Processes(), emit, build.job_dirs, wait=self.options.wait, only=only)
             runner = self._runner(executor, emit, stream)
             status = 2

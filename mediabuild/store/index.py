@@ -8,7 +8,8 @@ empty, and it is never asked what a manifest says.
 
 The file: a seal (blake3), the length of a JSON header, the header, the stats as 64-bit integers.
 
-Not here: what belongs to a job (`bulk`). Reading must cost less than it saves: nothing heavy is imported.
+Not here: what belongs to a job (`freshness.watch`). Reading must cost less than it saves: nothing heavy is imported,
+not even `dataclasses`, which alone would be a third of the no-op.
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ import os
 import sys
 import time
 from array import array
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 import blake3
 
 from mediabuild.store.stats import Stats
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
 
 VERSION = f"2 {sys.byteorder}"
 SEAL_BYTES, LENGTH_BYTES = 32, 8
@@ -32,12 +35,12 @@ FIELDS = 4
 RECENT_S = 1.0
 
 
-@dataclass
 class Watched:
     """Paths, relative to the pipeline's folder or absolute, and their stats: four numbers each, in one row."""
 
-    paths: list[str] = field(default_factory=list)
-    stats: array[int] = field(default_factory=lambda: array("q"))
+    def __init__(self, paths: list[str] | None = None, stats: array[int] | None = None) -> None:
+        self.paths = paths or []
+        self.stats = stats or array("q")
 
     @classmethod
     def of(cls, found: Mapping[str, Stats]) -> Watched:
@@ -78,7 +81,6 @@ class Watched:
         return False
 
 
-@dataclass
 class Entry:
     """A job whose tasks were all fresh.
 
@@ -89,15 +91,17 @@ class Entry:
         spared_s: how long its stages took, in seconds.
     """
 
-    source: str
-    tasks: list[str]
-    models: list[int]
-    due_ts: float
-    spared_s: float
-    watched: Watched
+    def __init__(
+        self, source: str, tasks: list[str], models: list[int], due_ts: float, spared_s: float, watched: Watched
+    ) -> None:
+        self.source = source
+        self.tasks = tasks
+        self.models = models
+        self.due_ts = due_ts
+        self.spared_s = spared_s
+        self.watched = watched
 
 
-@dataclass
 class Index:
     """What was found fresh, under which circumstances.
 
@@ -111,16 +115,30 @@ class Index:
         others: the jobs that were not fresh. orphans: those whose recording was gone.
     """
 
-    code: str = ""
-    version: str = ""
-    alone: bool = False
-    devices: dict[str, str] = field(default_factory=dict)
-    models: list[tuple[str, str, str]] = field(default_factory=list)
-    shared: Watched = field(default_factory=Watched)
-    listing: Watched = field(default_factory=Watched)
-    others: list[str] = field(default_factory=list)
-    orphans: list[str] = field(default_factory=list)
-    jobs: dict[str, Entry] = field(default_factory=dict)
+    def __init__(
+        self,
+        *,
+        code: str = "",
+        version: str = "",
+        alone: bool = False,
+        devices: Mapping[str, str] = {},
+        models: Sequence[tuple[str, str, str]] = (),
+        shared: Watched | None = None,
+        listing: Watched | None = None,
+        others: Sequence[str] = (),
+        orphans: Sequence[str] = (),
+        jobs: Mapping[str, Entry] = {},
+    ) -> None:
+        self.code = code
+        self.version = version
+        self.alone = alone
+        self.devices = dict(devices)
+        self.models = list(models)
+        self.shared = shared or Watched()
+        self.listing = listing or Watched()
+        self.others = list(others)
+        self.orphans = list(orphans)
+        self.jobs = dict(jobs)
 
     def unchanged(self, now: float) -> Iterable[str]:
         """The jobs of which nothing that was looked at has changed, and no manifest is to be refreshed."""

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 LOCKS, LOGS, MARKS, DELIVERED = "locks", "logs", "marks", "delivered"
 TMP, SWAP, UNITS, GENERATIONS = "tmp", "swap", "units", "generations"
 FOLDERS = (LOCKS, LOGS, MARKS, DELIVERED, TMP, SWAP, UNITS, GENERATIONS)
-SWAPPED = re.compile(r"(?P<key>.+)\.(new|old)\Z", re.DOTALL)  # as `publish` names what it makes
-TEMPORARY = re.compile(r"(?P<key>.+)\.[a-z0-9_]{8}(\.part)?\Z", re.DOTALL)  # as `tempfile` names what it makes
+SWAPPED = r"(?P<key>.+)\.(new|old)\Z"  # as `publish` names what it makes
+TEMPORARY = r"(?P<key>.+)\.[a-z0-9_]{8}(\.part)?\Z"  # as `tempfile` names what it makes
 
 
 # of all jobs
@@ -150,21 +150,21 @@ def leftovers(job_dir: Path) -> dict[str, list[Path]]:
     """The key of a task → what runs of it left behind, or are busy with, in `tmp/` and `swap/`."""
     found: dict[str, list[Path]] = {}
     for folder, pattern in ((TMP, TEMPORARY), (SWAP, SWAPPED)):
-        for name in _names(state_of(job_dir), folder):
-            match = pattern.match(name)
+        for name in _names(job_dir, folder):
+            match = re.match(pattern, name, re.DOTALL)
             if match:
                 found.setdefault(match["key"], []).append(state_of(job_dir) / folder / name)
     return found
 
 
-def _names(state: Path, folder: str) -> list[str]:
-    """What lies in one of our folders; nothing where it isn't there, or isn't a folder of ours."""
+def _names(job_dir: Path, folder: str) -> list[str]:
+    """What lies in one of a job's folders, asked by one call; nothing where it isn't there, or is no folder of ours."""
+    path = f"{job_dir}/{STATE_DIR}/{folder}"
     try:
-        if state.is_symlink() or (state / folder).is_symlink():
-            return []
-        return os.listdir(state / folder)
+        names = os.listdir(path)
     except OSError:
         return []
+    return [] if os.path.islink(path) or os.path.islink(f"{job_dir}/{STATE_DIR}") else names
 
 
 def lock_files(job_dir: Path) -> list[Path]:
@@ -197,7 +197,7 @@ def failed_marks(job_dir: Path) -> list[Path]:
 
 
 def _listed(job_dir: Path, folder: str) -> list[Path]:
-    return [state_of(job_dir) / folder / name for name in sorted(_names(state_of(job_dir), folder))]
+    return [state_of(job_dir) / folder / name for name in sorted(_names(job_dir, folder))]
 
 
 # safely
