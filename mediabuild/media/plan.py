@@ -41,9 +41,13 @@ class Plan:
     tracks: list[NewTrack] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Read the recording first; seconds with six digits, since ffmpeg knows no more."""
-        cut = self.clip
-        part = ["-ss", f"{cut.seek_s:.6f}", "-t", f"{cut.end_s - cut.seek_s:.6f}"] if cut else []
+        """Read the recording first; seconds with six digits, since ffmpeg knows no more.
+
+        Without `-ss 0`: an AVI is read from its second keyframe then.
+        """
+        part = ["-t", f"{self.clip.end_s - self.clip.seek_s:.6f}"] if self.clip else []
+        if self.clip and self.clip.seek_s > 0:
+            part += ["-ss", f"{self.clip.seek_s:.6f}"]
         self.inputs = [*part, "-i", str(self.recording.path)]
 
     def add(self, track: Track, options: Options, flags: Iterable[str]) -> None:
