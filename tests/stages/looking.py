@@ -86,10 +86,10 @@ def beeps_of(rec: Any, path: Path) -> list[float]:
     return rec.beeps_s(sound, rate_hz)
 
 
-def clip_probe(folder: Path, start_s: float, end_s: float) -> Path:
-    """A `probe.json` of the twelve second recording, cut as given."""
+def clip_probe(folder: Path, start_s: float, end_s: float, duration_s: float = 12.0) -> Path:
+    """A `probe.json` of a recording, of twelve seconds unless told, cut as given."""
     path = folder / "probe.json"
-    write(path, Probe("mov", 12.0, start_s, end_s, 0, None, [], []))
+    write(path, Probe("mov", duration_s, start_s, end_s, 0, None, [], []))
     return path
 
 
