@@ -77,7 +77,7 @@ class Order:
 
 
 @stage(
-    version=2,
+    version=3,
     inputs={"media": "the recording", "subtitles": "SubRip files, named *.LANGUAGE.srt"},
     optional={
         "probe": "the clip, from demux; without it the whole recording is kept",
