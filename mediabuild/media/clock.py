@@ -20,6 +20,7 @@ from typing import Any
 JUMP_US = 10_000_000
 # A step back by more than this is a jump: a clock that runs doesn't go back (ffmpeg's ffmpeg_demux.c).
 BACK_US = 100_000
+UNREAD = 48  # AVDISCARD_ALL
 # A recording explains at most this much: twice what its packets last, and a minute.
 EXPLAINED_FACTOR, EXPLAINED_S = 2, 60.0
 
@@ -78,6 +79,10 @@ def packets(container: Any, *streams: Any, from_s: float = 0.0, jumps: list[str]
     closed = jumps_are_closed(container)
     if from_s > 0 and not closed:
         seek(container, from_s)
+    if not closed:
+        for stream in container.streams:
+            if stream.index not in wanted:
+                stream.discard = UNREAD  # an MP4's other tracks needn't be read from the disk
     clock = _Clock(container, jumps if jumps is not None else [])
     for packet in container.demux(media if closed else (list(streams) or media)):
         if closed:
