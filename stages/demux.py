@@ -2,37 +2,41 @@
 
 Sample 0 of the WAV is the clip's start on the source's clock, whose zero is where a player starts
 the recording; the WAV is as long as the clip. Sound that starts late, holes in it, and sound that
-ends before the picture become silence, so a time in the WAV is a time in the picture.
+ends before the picture become silence, so a time in the WAV is a time in the picture. Sound that
+changes its format in the middle is brought to the track's first rate and to its channels.
 
 The track is decoded from its beginning whatever the clip (some hundred times faster than it
 plays): a clip is then bit for bit a part of the whole, where a decoder that starts in the middle
 adds other noise (AAC), and what was kept of a stretch of sound still fits when the clip moves.
 
-Not here: any change to the sound, except that more than two channels are mixed down to two.
+Not here: any change to the sound, except that more than two channels are mixed down to two, and
+that floating point sound over full scale is lowered.
 """
 
 from __future__ import annotations
 
+import functools
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 
 from mediabuild.errors import StageError
-from mediabuild.media.clock import jumps_are_closed, packets_end_s, zero_s
-from mediabuild.media.ffmpeg import BITEXACT, run_ffmpeg
-from mediabuild.media.formats import AudioTrack, Probe, write
+from mediabuild.media.channels import mixed
+from mediabuild.media.clock import explained_s, zero_s
+from mediabuild.media.decoding import Damage, pieces
+from mediabuild.media.extent import Extent, extent
+from mediabuild.media.formats import AudioTrack, Probe, VideoTrack, write
 from mediabuild.media.languages import same_language
+from mediabuild.media.listening import Listener
 from mediabuild.media.recording import audio_track, is_cover, opened, video_track
+from mediabuild.media.tape import BrokenClock, Tape
+from mediabuild.media.voices import first_that_speaks
 from mediabuild.stage import Context, stage
 
-# A file whose packets end this much before its header says is called truncated; containers round
-# durations, and tracks that a player ignores end a little later than the rest.
-TRUNCATED_S = 1.0
-# The tail that is read to find where the packets end: longer than any usual keyframe interval.
-TAIL_S = 10.0
-# Holes from one frame of a 25/s picture up are filled; smaller ones are jitter of the timestamps.
-HOLE_S = 0.04
+# A clip may end this much after the recording does; containers round durations.
+ROUNDED_S = 1.0
 
 
 class DemuxParams(msgspec.Struct, forbid_unknown_fields=True):
@@ -44,39 +48,39 @@ class DemuxParams(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @stage(
-    version=2,
+    version=3,
     inputs={"media": "the recording"},
     outputs={"audio": "audio.wav", "probe": "probe.json"},
-    tools=("av", "imageio-ffmpeg"),
+    tools=("av", "soundfile", "soxr"),
 )
 def demux(ctx: Context, params: DemuxParams) -> None:
     """Cut the recording's audio track out, on the picture's clock, and say what the recording is."""
     media = ctx.input("media").absolute()
     remedy = f"doit ignore 'demux:{ctx.job}'"
     with opened(media, remedy) as container:
-        start_s = zero_s(container)
-        audio = [audio_track(i, stream, start_s) for i, stream in enumerate(container.streams.audio)]
-        track = _choose_track(media.name, audio, params.audio_track, remedy, _kinds(container))
+        audio = [audio_track(i, stream, zero_s(container)) for i, stream in enumerate(container.streams.audio)]
+        wanted = _wanted_tracks(media.name, audio, params.audio_track, remedy, _kinds(container))
         pictures = [i for i, stream in enumerate(container.streams.video) if not is_cover(stream)]
         kind = container.format.name.split(",")[0]
-    duration_s = _duration_s(media, bool(pictures), params, ctx.job, remedy)
-    clip_start_s, clip_end_s = _clip(ctx, params, duration_s, media.name)
-    video = []
-    for number, index in enumerate(pictures):
-        with opened(media, remedy) as container:
-            video.append(video_track(number, container, container.streams.video[index], duration_s))
-    _cut(ctx, media, track, start_s, clip_start_s, clip_end_s)
+    whole = extent(media, remedy)
+    told = [*whole.jumps, *_cut_off(whole, params, media.name, ctx.job, remedy)]
+    clip_s = _clip(ctx, params, whole.duration_s, media.name)
+    track = _choose(wanted, media, clip_s, remedy, told)
+    told += _write(ctx, media, track, clip_s, remedy)
     probe = Probe(
         format=kind,
-        duration_s=duration_s,
-        clip_start_s=clip_start_s,
-        clip_end_s=clip_end_s,
+        duration_s=whole.duration_s,
+        clip_start_s=clip_s[0],
+        clip_end_s=clip_s[1],
         audio_track=track.index,
         language=track.language,
         audio=audio,
-        video=video,
+        video=[_picture(media, number, i, whole.duration_s, remedy) for number, i in enumerate(pictures)],
+        warnings=told,
     )
     write(ctx.output("probe"), probe)
+    for line in told:
+        ctx.warn(f"{media.name}: {line}")
 
 
 def _kinds(container: Any) -> str:
@@ -85,27 +89,74 @@ def _kinds(container: Any) -> str:
     return ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)) or "nothing"
 
 
-def _choose_track(name: str, tracks: list[AudioTrack], wanted: int | str | None, remedy: str, kinds: str) -> AudioTrack:
-    """The audio track by its index or language; the default one, or else the first, where nothing is said."""
+def _picture(media: Path, number: int, index: int, duration_s: float, remedy: str) -> VideoTrack:
+    with opened(media, remedy) as container:
+        return video_track(number, container, container.streams.video[index], duration_s)
+
+
+def _wanted_tracks(
+    name: str, tracks: list[AudioTrack], wanted: int | str | None, remedy: str, kinds: str
+) -> list[AudioTrack]:
+    """The audio track by its index or language; where nothing is said all that can be read, the default one first."""
     if not tracks:
         raise StageError(f"{name}: has no audio track (it holds: {kinds})", remedy)
     if wanted is None:
-        known = [track for track in tracks if track.rate_hz]
-        found = [track for track in known if track.default] or known or tracks
+        known = [track for track in tracks if track.rate_hz] or tracks
+        found = sorted(known, key=lambda track: not track.default)
     elif isinstance(wanted, int):
         found = [track for track in tracks if track.index == wanted]
     else:
         found = [track for track in tracks if track.language == wanted]
         found = found or [track for track in tracks if same_language(track.language or "", wanted)]
     if not found:
-        listed = ", ".join(f"{track.index} ({track.language or 'no language'})" for track in tracks)
+        listed = ", ".join(_described(track) for track in tracks)
         raise StageError(
             f"{name}: audio_track = {wanted!r}: no such track; it has {listed}",
             f"doit demux.audio_track={tracks[0].index}",
         )
     if not found[0].rate_hz:
         raise StageError(f"{name}: audio track {found[0].index}: this ffmpeg has no decoder for it", remedy)
-    return found[0]
+    return found
+
+
+def _described(track: AudioTrack) -> str:
+    return f"{track.index} ({track.language or 'no language'})"
+
+
+def _choose(
+    tracks: list[AudioTrack], media: Path, clip_s: tuple[float, float], remedy: str, told: list[str]
+) -> AudioTrack:
+    """The first of several tracks, unless nobody speaks in it and somebody does in another, which is told."""
+    if len(tracks) == 1:
+        return tracks[0]
+    index = first_that_speaks(media, [track.index for track in tracks], clip_s, remedy)
+    track = next(track for track in tracks if track.index == index)
+    if track is not tracks[0]:
+        told.append(
+            f"nobody speaks in audio track {_described(tracks[0])}, so track {_described(track)} is used; "
+            f"audio_track = {tracks[0].index} takes it all the same"
+        )
+    return track
+
+
+def _cut_off(whole: Extent, params: DemuxParams, name: str, job: str, remedy: str) -> list[str]:
+    """What is to be told of a file that ends too early, if the clip reaches that far.
+
+    Raises:
+        StageError: there is nothing in it, or there is a picture whose header promises more.
+    """
+    if not whole.duration_s:
+        raise StageError(f"{name}: nothing in it can be read; it may be truncated", remedy)
+    if whole.cut_off is None or (params.clip_end_s is not None and params.clip_end_s <= whole.duration_s):
+        return []
+    if whole.is_short:
+        raise StageError(f"{name}: truncated: {whole.cut_off}", _clip_hint(job, whole.duration_s))
+    return [f"it is cut off: {whole.cut_off}"]
+
+
+def _clip_hint(job: str, end_s: float) -> str:
+    usable_s = int(end_s * 10) / 10
+    return f'keep what there is: [jobs."{job}"] params.demux = {{ clip_end_s = {usable_s:g} }} in pipeline.toml'
 
 
 def _clip(ctx: Context, params: DemuxParams, duration_s: float, name: str) -> tuple[float, float]:
@@ -121,63 +172,54 @@ def _clip(ctx: Context, params: DemuxParams, duration_s: float, name: str) -> tu
             f"{name}: clip_start_s = {start_s:g} is beyond the recording's end at {duration_s:.3f} s",
             "doit demux.clip_start_s=0",
         )
-    if end_s is not None and end_s > duration_s + TRUNCATED_S:
+    if end_s is not None and end_s > duration_s + ROUNDED_S:
         ctx.warn(f"{name}: clip_end_s = {end_s:g} is beyond the recording's end at {duration_s:.3f} s, which is used")
     return start_s, min(end_s or duration_s, duration_s)
 
 
-def _duration_s(media: Path, has_picture: bool, params: DemuxParams, job: str, remedy: str) -> float:
-    """The recording's duration in seconds, checked against where its packets really end.
+def _write(ctx: Context, media: Path, track: AudioTrack, clip_s: tuple[float, float], remedy: str) -> list[str]:
+    """Decode the track onto the source's clock, write the clip's samples, and say what was noticed."""
 
-    A header is believed only where there is a picture and a clock that runs on: otherwise the whole file is read,
-    since an MP3's duration is often a guess from its bit rate, and a header doesn't know of jumps.
-
-    Raises:
-        StageError: the file holds less than its header says, and the clip reaches past that.
-    """
-    import av
-
-    header_s, found_s = 0.0, None
-    with opened(media, remedy) as container:
-        if has_picture and not jumps_are_closed(container):
-            header_s = (container.duration or 0) / av.time_base
-            found_s = packets_end_s(container, header_s - TAIL_S)
-            late_s = zero_s(container)  # some Matroska headers count the time before the start, too
-    if found_s is None or max(found_s, found_s + late_s) < header_s - TRUNCATED_S:
+    @functools.cache
+    def explained() -> float:
         with opened(media, remedy) as container:
-            found_s = packets_end_s(container)
-    if not found_s:
-        raise StageError(f"{media.name}: nothing in it can be read; it may be truncated", remedy)
-    if abs(found_s - header_s) < TRUNCATED_S:
-        return round(header_s, 6)
-    cut_off = header_s and max(found_s, found_s + late_s) < header_s - TRUNCATED_S
-    if cut_off and (params.clip_end_s is None or params.clip_end_s > found_s):
-        usable_s = int(found_s * 10) / 10
-        raise StageError(
-            f"{media.name}: truncated: its header says {header_s:.1f} s, but it ends at {found_s:.1f} s",
-            f'keep what there is: [jobs."{job}"] params.demux = {{ clip_end_s = {usable_s:g} }} in pipeline.toml',
-        )
-    return found_s
+            return explained_s(container)
+
+    gain, told = _gain(media, track, remedy)
+    damage, listener, heard = Damage(), Listener(track.rate_hz), False
+    try:
+        with Tape(ctx.output("audio"), track.rate_hz, _channels(track), clip_s, explained, listener.hear) as tape:
+            for piece in pieces(media, track.index, remedy, damage):
+                heard = True
+                sound, listener.alone_now = mixed(piece.sound, piece.names, _channels(track))
+                tape.add(piece.start_s, sound if gain == 1 else sound * gain, piece.rate_hz, seam=piece.seam)
+                ctx.progress(min(tape.at_s, clip_s[1]), clip_s[1])
+                if tape.is_full:
+                    break
+            tape.finish()
+    except BrokenClock as error:
+        hint = _clip_hint(ctx.job, error.at_s) if error.at_s >= 1 else remedy
+        raise StageError(f"{media.name}: {error.message}", hint) from error
+    if damage.packets:
+        if not heard:
+            raise StageError(f"{media.name}: audio track {track.index} can't be decoded: {damage.first}", remedy)
+        told.append(f"{damage.packets} packets of its sound are damaged; the first: {damage.first}")
+    return told + listener.notes()
 
 
-def _cut(ctx: Context, media: Path, track: AudioTrack, zero_s: float, start_s: float, end_s: float) -> None:
-    """Decode the track onto the source's clock, and keep the clip's samples.
+def _channels(track: AudioTrack) -> int:
+    return min(max(track.channels, 1), 2)
 
-    `-copyts`: ffmpeg would otherwise move an MPEG-TS's zero to the start of the one track it reads.
-    """
-    rate_hz = track.rate_hz
-    first, last = round(start_s * rate_hz), round(end_s * rate_hz)
-    channels = min(track.channels, 2)
-    chain = (
-        f"asetpts=PTS-({zero_s:.6f})/TB",
-        f"aresample=async=1:first_pts=0:min_hard_comp={HOLE_S}:rematrix_maxval=1",
-        f"aformat=sample_fmts=s16:channel_layouts={'mono' if channels == 1 else 'stereo'}",
-        f"apad=whole_len={last}",
-        f"atrim=start_sample={first}:end_sample={last}",
-    )
-    args: list[str | Path] = ["-copyts", "-i", media, "-map", f"0:a:{track.index}", "-af", ",".join(chain)]
-    args += ["-c:a", "pcm_s16le", "-rf64", "auto", *BITEXACT, ctx.output("audio")]
-    said = run_ffmpeg(args, what=f"cutting the audio out of {media.name}")
-    broken = [line for line in said.splitlines() if "error" in line.lower()]
-    if broken:
-        ctx.warn(f"{media.name}: {len(broken)} lines of errors while decoding; the first: {broken[0].strip()}")
+
+def _gain(media: Path, track: AudioTrack, remedy: str) -> tuple[float, list[str]]:
+    """By what the whole track is lowered, so that nothing of floating point sound is clipped, and a word on it."""
+    if not track.codec.startswith("pcm_f"):
+        return 1.0, []
+    loudest = 0.0
+    for piece in pieces(media, track.index, remedy, Damage()):
+        sound, _ = mixed(piece.sound, piece.names, _channels(track))
+        loudest = max(loudest, float(abs(sound).max(initial=0)))
+    if loudest <= 1:
+        return 1.0, []
+    over_db = 20 * math.log10(loudest)
+    return 1 / loudest, [f"its sound is up to {over_db:.1f} dB over full scale: lowered by as much"]

@@ -23,19 +23,23 @@ import msgspec
 
 from mediabuild.errors import StageError
 from mediabuild.media import encoding, formats
-from mediabuild.media.containers import MP4_COVERS, MP4_DATA, layout, subtitle_codec
+from mediabuild.media.captions import Subtitles, captions
+from mediabuild.media.containers import MP4_COVERS, MP4_DATA, layout
 from mediabuild.media.ffmpeg import BITEXACT, run_ffmpeg
 from mediabuild.media.formats import Probe, Transcript
-from mediabuild.media.languages import name_of, same_language, to_container
+from mediabuild.media.languages import to_container
 from mediabuild.media.losses import Report, Told, heard
+from mediabuild.media.own_subtitles import add_own_subtitles
 from mediabuild.media.plan import Plan
 from mediabuild.media.recording import opened
 from mediabuild.media.tags import lost_tags
-from mediabuild.media.tracks import Recording, recording
+from mediabuild.media.tracks import Recording, Track, pictures_in, recording
 from mediabuild.stage import Context, stage
 
 # What libass says where it finds no font at all, and where no font has some character.
 NO_FONT, NO_GLYPH = "Failed to load fontconfig fonts", "failed to find any fallback"
+# What ffmpeg says where Matroska can't hold a copied picture or sound.
+NO_CODEC_TAG = re.compile(r"codec tag found for codec (\w+)")
 
 
 class MuxParams(msgspec.Struct, forbid_unknown_fields=True):
@@ -61,16 +65,19 @@ class MuxParams(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True)
-class Subtitles:
-    """The pipeline's subtitles in one language; `title` is what a player calls them."""
+class Order:
+    """What shall be made, from what; `folder` takes small files that ffmpeg reads."""
 
-    language: str
-    title: str
-    path: Path
+    source: Recording
+    subtitles: list[Subtitles]
+    burnt: Subtitles | None
+    params: MuxParams
+    told: Told
+    folder: Path
 
 
 @stage(
-    version=2,
+    version=3,
     inputs={"media": "the recording", "subtitles": "SubRip files, named *.LANGUAGE.srt"},
     optional={
         "probe": "the clip, from demux; without it the whole recording is kept",
@@ -83,23 +90,19 @@ def mux(ctx: Context, params: MuxParams) -> None:
     """The recording again, with the subtitles of every language in it."""
     media = ctx.input("media").absolute()
     told = Told(media.name, ctx.warn)
+    probe = formats.read_optional(ctx.inputs("probe"), Probe)
     remedy = f"doit ignore 'mux:{ctx.job}'"
     with opened(media, remedy) as container:
-        source = recording(container, media, _part(ctx))
+        source = recording(container, media, _part(probe))
     source = _known(source, told)
     if not source.pictures and not source.sounds:
         raise StageError(f"{media.name}: has neither sound nor picture", remedy)
-    subtitles = _subtitles(ctx, params)
+    transcript = formats.read_optional(ctx.inputs("transcript"), Transcript)
+    languages = {"first": params.default_language, "burnt": params.burn_in}
+    subtitles = captions(ctx.inputs("subtitles"), transcript, probe.language if probe else None, **languages)
     burnt = _burnt(params, subtitles, source, told)
-    suffix, encoded, clip = layout(source, params.container, params.clip == "copy", burnt is not None, told)
-    plan = Plan(suffix, source, clip)
-    _add_pictures_and_sounds(plan, encoded, burnt, params, told)
-    for number, shown in enumerate(s for s in subtitles if s != burnt):
-        language = to_container(shown.language)
-        plan.add_subtitles(shown.path, language, shown.title, default=number == 0 and burnt is None)
-    _add_the_rest(plan, burnt is not None, told)
-    # A player would show subtitles beside it, under its own name, over those that are painted in.
-    _write(plan, ctx.out / (f"video.burnt-{burnt.language}.{suffix}" if burnt else f"video.{suffix}"), told)
+    with tempfile.TemporaryDirectory() as folder:
+        _write(Order(source, subtitles, burnt, params, told, Path(folder)), ctx.out)
     formats.write(ctx.output("report"), Report(told.lines))
 
 
@@ -111,56 +114,12 @@ def _known(source: Recording, told: Told) -> Recording:
     return replace(source, tracks=tuple(track for track in source.tracks if track not in unknown))
 
 
-def _part(ctx: Context) -> tuple[float, float] | None:
+def _part(probe: Probe | None) -> tuple[float, float] | None:
     """Where the clip starts and ends that `demux` cut; None where it is the whole recording."""
-    probe = formats.read_optional(ctx.inputs("probe"), Probe)
     if probe is None:
         return None
     whole = probe.clip_start_s <= 0 and probe.clip_end_s >= probe.duration_s
     return None if whole else (probe.clip_start_s, probe.clip_end_s)
-
-
-def _subtitles(ctx: Context, params: MuxParams) -> list[Subtitles]:
-    """The pipeline's subtitles, those to be shown first: `default_language`, or else what is spoken."""
-    transcript = formats.read_optional(ctx.inputs("transcript"), Transcript)
-    probe = formats.read_optional(ctx.inputs("probe"), Probe)
-    spoken = transcript.language if transcript else (probe.language if probe else None) or ""
-    found = []
-    for name, path in ctx.inputs("subtitles").items():
-        tag = re.search(r"\.([A-Za-z0-9-]+)\.srt$", path.name)
-        if tag is None:
-            raise StageError(f"mux: {name}: its name should end in .LANGUAGE.srt", 'subtitles = "subtitles.srt"')
-        found.append(Subtitles(tag[1], _title(tag[1], transcript), path.absolute()))
-    _expect(params.default_language, found, "default_language")
-    _expect(params.burn_in, found, "burn_in")
-    first = params.default_language or spoken
-    if not any(shown.language == first for shown in found):
-        first = next((shown.language for shown in found if same_language(shown.language, first)), "")
-    found.sort(key=lambda shown: shown.language != first)
-    return [shown for shown in found if "-->" in shown.path.read_text(encoding="utf-8")]
-
-
-def _title(language: str, transcript: Transcript | None) -> str:
-    """What a player calls subtitles: `English (auto)`, `English` where a person wrote them, `Español (machine)`."""
-    name = name_of(language)
-    if transcript is None:
-        return name
-    made = "machine"
-    if language == transcript.language:
-        by_hand = all(segment.avg_logprob is None for segment in transcript.segments)
-        made = "" if by_hand else "auto"
-    inner = name.removesuffix(")") + ", " if name.endswith(")") else f"{name} ("
-    return f"{inner}{made})" if made else name
-
-
-def _expect(language: str | None, subtitles: list[Subtitles], param: str) -> None:
-    """Raise a StageError where there are subtitles, but none in a language that a param names."""
-    there = [shown.language for shown in subtitles]
-    if there and language is not None and language not in there:
-        raise StageError(
-            f"mux: {param} = {language!r}: there are no such subtitles; there are: {', '.join(there)}",
-            f"doit mux.{param}={there[0]}",
-        )
 
 
 def _burnt(params: MuxParams, subtitles: list[Subtitles], source: Recording, told: Told) -> Subtitles | None:
@@ -175,11 +134,56 @@ def _burnt(params: MuxParams, subtitles: list[Subtitles], source: Recording, tol
     return found[0] if found else None
 
 
-def _add_pictures_and_sounds(
-    plan: Plan, encoded: set[int], burnt: Subtitles | None, params: MuxParams, told: Told
-) -> None:
+def _write(order: Order, out: Path, refused: frozenset[str] = frozenset()) -> None:
+    """Write the new file; once more, with what ffmpeg can't copy encoded, where it says so.
+
+    Args:
+        refused: the codecs that it couldn't copy.
+    """
+    source, told = order.source, order.told
+    copied, burnt = order.params.clip == "copy", order.burnt is not None
+    suffix, encoded, clip = layout(source, order.params.container, copied, burnt, refused, told)
+    # A player would show subtitles beside it, under its own name, over those that are painted in.
+    name = f"video.burnt-{order.burnt.language}.{suffix}" if order.burnt else f"video.{suffix}"
+    plan = Plan(suffix, source, clip, out / name, order.folder)
+    _add_pictures_and_sounds(plan, encoded, order)
+    for number, shown in enumerate(each for each in order.subtitles if each != order.burnt):
+        flags = {"default"} if number == 0 and not burnt else set()
+        plan.add_subtitles(shown.path, "srt", to_container(shown.language), shown.title, flags)
+    add_own_subtitles(plan, burnt, told)
+    _add_the_rest(plan, told)
+    try:
+        said = run_ffmpeg([*plan.arguments(), *BITEXACT, plan.path], what=f"putting {told.name} together")
+    except StageError as error:
+        found = NO_CODEC_TAG.search(str(error))
+        if found is None or found[1] in refused:
+            raise
+        plan.path.unlink(missing_ok=True)
+        _write(order, out, refused | {found[1]})
+        return
+    plan.finish()
+    if NO_FONT in said:
+        raise StageError(f"{told.name}: burn_in: no font on this machine", "sudo apt-get install fonts-dejavu-core")
+    if NO_GLYPH in said:
+        told.tell("burn_in: no font here has all its characters; fonts-noto-core has most")
+    heard(said, told, plan.suffix)
+    for number, track in enumerate(source.pictures):
+        if track.index in encoded and said.strip():
+            _count(plan, track, number, told)
+
+
+def _count(plan: Plan, track: Track, number: int, told: Told) -> None:
+    """Say how many of a picture's frames are gone, which is the `number`th in the new file."""
+    there = pictures_in(plan.recording.path, track.index, plan.clip)
+    gone = there - pictures_in(plan.path, number, None)
+    if gone > 0:
+        told.tell(f"{gone} of {there} pictures are damaged and not there; the ones before them stay on show")
+
+
+def _add_pictures_and_sounds(plan: Plan, encoded: set[int], order: Order) -> None:
     """All pictures, then all sounds, each copied or encoded; where none is the default, the first is."""
-    quality = encoding.Quality(params.crf, params.preset)
+    quality, told = encoding.Quality(order.params.crf, order.params.preset), order.told
+    burnt = order.burnt.path if order.burnt else None
     for tracks in (plan.recording.pictures, plan.recording.sounds):
         chosen = any("default" in track.flags for track in tracks)
         for number, track in enumerate(tracks):
@@ -187,7 +191,7 @@ def _add_pictures_and_sounds(
             codec = track.codec
             if track.index in encoded and track.look:
                 codec = encoding.picture_codec(track.look)
-                options = encoding.picture_options(track.look, plan.clip, burnt.path if burnt else None, quality)
+                options = encoding.picture_options(track.look, plan.clip, burnt, quality)
                 for lost in encoding.picture_losses(track.look):
                     told.tell(f"the picture is encoded: {lost}")
             elif track.index in encoded:
@@ -204,17 +208,11 @@ def _add_pictures_and_sounds(
             told.tell(f"its cover in track {track.index} ({track.codec}) doesn't fit in {plan.suffix}: left out")
 
 
-def _add_the_rest(plan: Plan, burnt: bool, told: Told) -> None:
-    """The subtitles and data that the recording had, after the pipeline's, as far as the new file can hold them."""
+def _add_the_rest(plan: Plan, told: Told) -> None:
+    """Its data, as far as the new file can hold them, and a word on all that it can't."""
+    where = "a clip" if plan.clip else plan.suffix
     for track in plan.recording.tracks:
-        codec = subtitle_codec(plan.suffix, track.codec) if track.kind == "subtitle" else None
-        where = "a clip" if plan.clip else plan.suffix
-        if track.kind == "subtitle" and (plan.clip or codec is None):
-            told.tell(f"its own subtitles in track {track.index} ({track.codec}) don't fit in {where}: left out")
-        elif codec is not None:
-            shown = track.flags - {"default"} if burnt else track.flags
-            plan.add(track, [("c", "copy")] if codec == "copy" else plan.text_codec(codec), shown)
-        elif track.kind == "data" and not track.hidden:
+        if track.kind == "data" and not track.hidden:
             if track.tag in MP4_DATA and plan.suffix != "mkv" and not plan.clip:
                 plan.add(track, [("c", "copy")], track.flags)
             else:
@@ -222,20 +220,7 @@ def _add_the_rest(plan: Plan, burnt: bool, told: Told) -> None:
                 told.tell(f"the data in track {track.index} ({what}) don't fit in {where}: left out")
         elif track.kind == "attachment" and plan.suffix != "mkv":
             name = track.tags.get("filename", track.codec)
-            told.tell(f"what is attached to it ({name}) doesn't fit in {where}: left out")
+            told.tell(f"what is attached to it ({name}) doesn't fit in {plan.suffix}: left out")
     lost = lost_tags(plan.recording.tags, plan.suffix)
     if lost:
         told.tell(f"its tags {', '.join(lost)} don't fit in {plan.suffix}: left out")
-
-
-def _write(plan: Plan, path: Path, told: Told) -> None:
-    """Run ffmpeg, and read what it says."""
-    with tempfile.TemporaryDirectory() as folder:
-        args = plan.arguments(Path(folder))
-        said = run_ffmpeg([*args, *BITEXACT, path], what=f"putting {told.name} together")
-    plan.finish(path)
-    if NO_FONT in said:
-        raise StageError(f"{told.name}: burn_in: no font on this machine", "sudo apt-get install fonts-dejavu-core")
-    if NO_GLYPH in said:
-        told.tell("burn_in: no font here has all its characters; fonts-noto-core has most")
-    heard(said, told, plan.suffix)

@@ -20,6 +20,7 @@ from typing import Any
 JUMP_US = 10_000_000
 # A step back by more than this is a jump: a clock that runs doesn't go back (ffmpeg's ffmpeg_demux.c).
 BACK_US = 100_000
+UNREAD = 48  # AVDISCARD_ALL
 # A recording explains at most this much: twice what its packets last, and a minute.
 EXPLAINED_FACTOR, EXPLAINED_S = 2, 60.0
 
@@ -78,6 +79,10 @@ def packets(container: Any, *streams: Any, from_s: float = 0.0, jumps: list[str]
     closed = jumps_are_closed(container)
     if from_s > 0 and not closed:
         seek(container, from_s)
+    if not closed:
+        for stream in container.streams:
+            if stream.index not in wanted:
+                stream.discard = UNREAD  # an MP4's other tracks needn't be read from the disk
     clock = _Clock(container, jumps if jumps is not None else [])
     for packet in container.demux(media if closed else (list(streams) or media)):
         if closed:
@@ -102,25 +107,30 @@ class _Clock:
     container: Any
     jumps: list[str]
     offset_us: float = field(init=False)
+    tick_us: dict[int, float] = field(init=False)
     lines: dict[int, _Line] = field(default_factory=dict)
     latest_us: float | None = None
 
     def __post_init__(self) -> None:
         self.offset_us = -zero_s(self.container) * 1e6
+        bases = {stream.index: stream.time_base for stream in self.container.streams}
+        self.tick_us = {i: base.numerator * 1e6 / base.denominator for i, base in bases.items() if base}
 
     def move(self, packet: Any) -> None:
         """Move a packet's stamps."""
-        ticks = round(self.offset_us / _tick_us(packet))
-        if packet.pts is not None:
-            packet.pts += ticks
-        if packet.dts is not None:
-            packet.dts += ticks
+        ticks = round(self.offset_us / self.tick_us[packet.stream_index])
+        pts, dts = packet.pts, packet.dts
+        if pts is not None:
+            packet.pts = pts + ticks
+        if dts is not None:
+            packet.dts = dts + ticks
 
     def close(self, packet: Any) -> None:
         """Close the jump that a packet shows, if it shows one: it then follows on its stream's last one."""
         if packet.dts is None:
             return
-        stamp_us = packet.dts * _tick_us(packet) + self.offset_us
+        tick_us = self.tick_us[packet.stream_index]
+        stamp_us = packet.dts * tick_us + self.offset_us
         line = self.lines.get(packet.stream_index)
         if line is not None:
             step_us = stamp_us - line.next_us
@@ -132,49 +142,22 @@ class _Clock:
             self.jumps.append(f"its clock jumps by {step_us / 1e6:+.1f} s at {(stamp_us - step_us) / 1e6:.1f} s")
             self.offset_us -= step_us
             stamp_us -= step_us
-        if packet.pts is not None and abs(packet.pts - packet.dts) * _tick_us(packet) > JUMP_US:
+        if packet.pts is not None and abs(packet.pts - packet.dts) * tick_us > JUMP_US:
             packet.pts = packet.dts  # a picture on the seam, whose second stamp was guessed from those before
         self.latest_us = stamp_us
-        self.lines[packet.stream_index] = _Line(stamp_us, stamp_us + _length_us(packet))
+        self.lines[packet.stream_index] = _Line(stamp_us, stamp_us + _length_us(packet, tick_us))
 
 
-def _tick_us(packet: Any) -> float:
-    """How long one tick of a packet's stamps is, in microseconds."""
-    base = packet.time_base
-    return float(base.numerator * 1_000_000 / base.denominator)
-
-
-def _length_us(packet: Any) -> float:
+def _length_us(packet: Any, tick_us: float) -> float:
     """How long a packet should last, in microseconds, as ffmpeg reckons it: sound by its codec's frame."""
-    known = packet.stream.codec_context
-    if packet.stream.type == "audio" and known is not None and known.sample_rate:
+    stream = packet.stream
+    known = stream.codec_context
+    if stream.type == "audio" and known is not None and known.sample_rate:
         return float(known.frame_size * 1_000_000 / known.sample_rate)
     if packet.duration:
-        return float(packet.duration * _tick_us(packet))
-    rate = packet.stream.type == "video" and known is not None and known.framerate
+        return float(packet.duration * tick_us)
+    rate = stream.type == "video" and known is not None and known.framerate
     return float(1_000_000 / rate) if rate else 0.0
-
-
-def packets_end_s(container: Any, from_s: float = 0.0) -> float | None:
-    """When the last packet of any track ends, reading on from a time; None where there is no packet.
-
-    Args:
-        container: just opened.
-    """
-    import av
-
-    end_s, closed = None, jumps_are_closed(container)
-    try:
-        for packet in packets(container, *container.streams, from_s=from_s):
-            stamp = packet.pts if packet.pts is not None else packet.dts
-            if closed and packet.dts is None:  # it may lie behind a jump that only the next one shows
-                continue
-            if stamp is not None and not packet.is_discard:
-                packet_end_s = float((stamp + (packet.duration or 0)) * packet.time_base)
-                end_s = packet_end_s if end_s is None else max(end_s, packet_end_s)
-    except av.FFmpegError:  # the file breaks off: what was found so far is the answer
-        pass
-    return end_s if end_s is None else round(end_s, 6)
 
 
 def explained_s(container: Any) -> float:
@@ -190,7 +173,8 @@ def explained_s(container: Any) -> float:
     lasted_s: dict[int, float] = {}
     try:
         for packet in packets(container):
-            length_s = max(_length_us(packet), float((packet.duration or 0) * _tick_us(packet))) / 1e6
+            tick_us = 1e6 * float(packet.time_base)
+            length_s = max(_length_us(packet, tick_us), (packet.duration or 0) * tick_us) / 1e6
             lasted_s[packet.stream_index] = lasted_s.get(packet.stream_index, 0.0) + length_s
     except av.FFmpegError:
         pass

@@ -45,26 +45,40 @@ def subtitle_codec(suffix: str, codec: str) -> str | None:
     return "mov_text" if codec in TEXT_SUBTITLES else None
 
 
-def layout(source: Recording, wanted: str, copied: bool, burnt: bool, told: Told) -> tuple[str, set[int], Clip | None]:
-    """The new file's suffix, the tracks that are encoded, and the clip as it is read."""
+def layout(
+    source: Recording, wanted: str, copied: bool, burnt: bool, refused: frozenset[str], told: Told
+) -> tuple[str, set[int], Clip | None]:
+    """The new file's suffix, the tracks that are encoded, and the clip as it is read.
+
+    Args:
+        wanted: `mp4`, `mkv` or `auto`. copied: whether a clip shall be a copy. burnt: whether text is painted in.
+        refused: codecs that ffmpeg couldn't write when it was tried.
+    """
     clip, pictures = source.clip, {track.index for track in source.pictures}
     everything = pictures | {track.index for track in source.sounds}
-    if clip is None or burnt or not copied:
-        encoded = everything if clip else pictures if burnt else set()
-        suffix, unfit = _container(source, wanted, encoded, told)
-        return suffix, encoded | unfit, clip
-    suffix, unfit = _container(source, wanted, set(), told)
+    encoded = pictures if burnt else set()
+    if clip and (burnt or not copied):
+        encoded = everything
+    for track in source.pictures + source.sounds:
+        if track.index not in encoded and (track.uncopied or track.codec in refused):
+            why = track.uncopied or f"{track.codec} can't be copied"
+            told.tell(f"{track.kind} in track {track.index} is encoded again: {why}")
+            encoded = encoded | {track.index}
+    suffix, unfit = _container(source, wanted, encoded, told)
+    if clip is None:
+        return suffix, encoded | unfit, None
+    if burnt or not copied or encoded & pictures:
+        return suffix, everything, clip
     lead_s = clip.start_s - clip.keyframe_s
     if lead_s > 0 and suffix == "mkv":
-        fits = not any(_unfit(source, set()))
-        if wanted == "mkv" or not fits:
+        if wanted == "mkv" or _unfit(source, encoded):
             told.tell(f"mkv can't hide the {lead_s:.2f} s between the keyframe and the clip, so the clip is encoded")
             return suffix, everything, clip
         told.tell(f"mkv can't hide the {lead_s:.2f} s between the keyframe and the clip, so this is an mp4")
         suffix = "mp4"
     if lead_s > 0:
         told.tell(f"the clip is a copy, which starts {lead_s:.2f} s early, at a keyframe; most players hide that")
-    return suffix, unfit, replace(clip, shown_s=clip.start_s, seek_s=clip.start_s)
+    return suffix, encoded | unfit, replace(clip, shown_s=clip.start_s, seek_s=clip.start_s)
 
 
 def _unfit(source: Recording, encoded: set[int]) -> list[Track]:

@@ -17,7 +17,7 @@ THREADS = "4"
 AAC_BITS_PER_CHANNEL = 96_000
 # White that doesn't dazzle among HDR pictures: 203 cd/m², 58 % of PQ's range and 75 % of HLG's (ITU-R BT.2408).
 HDR_WHITE = {"smpte2084": "&H00949494", "arib-std-b67": "&H00BFBFBF"}
-LOSSLESS = {"flac", "wavpack", "tta", "truehd", "mlp", "ape", "tak", "shorten"}
+LOSSLESS = {"flac", "wavpack", "tta", "truehd", "mlp", "ape", "tak", "shorten", "s302m"}
 MOST_BITS, MOST_CHANNELS = 24, 8  # of FLAC as ffmpeg writes it
 
 

@@ -60,7 +60,8 @@ class Probe(msgspec.Struct):
 
     `clip_start_s` and `clip_end_s` are on the source's clock; everything else in the pipeline
     counts from `clip_start_s`. `audio_track` is the index of the track that was cut out, and
-    `language` its tag, None where it has none.
+    `language` its tag, None where it has none. `warnings` are what the console said of it, too: a file
+    that is cut off, a clock that jumps, silence.
     """
 
     format: str
@@ -72,6 +73,7 @@ class Probe(msgspec.Struct):
     audio: list[AudioTrack]
     video: list[VideoTrack]
     schema_version: int = SCHEMA_VERSION
+    warnings: list[str] = []
 
 
 class Speech(msgspec.Struct):

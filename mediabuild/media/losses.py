@@ -17,7 +17,10 @@ from mediabuild.media.formats import SCHEMA_VERSION
 # What ffmpeg says where a time doesn't fit into the file, which then shows the wrong thing; and where something is
 # missing from it, but the rest is right.
 WRONG = re.compile(r"is out of range")
-LESS = re.compile(r"[Ee]rror|has no value|Invalid UTF-8|[Nn]on-monoton|non monoton|[Cc]orrupt|Invalid data|are unset")
+LESS = re.compile(r"[Ee]rror|has no value|Invalid UTF-8|[Cc]orrupt|Invalid data|are unset")
+# Of one packet at an end it harms nothing.
+ORDER = re.compile(r"[Nn]on.monoton")
+FEW = 2
 ADDRESS = re.compile(r"^(\[[^\]]* @ 0x[0-9a-f]+\] ?)+")
 
 
@@ -44,7 +47,7 @@ class Told:
 
 
 def heard(said: str, told: Told, suffix: str) -> None:
-    """Read what ffmpeg said while it wrote a file.
+    """Read what ffmpeg said while it wrote a file, and tell where something may be missing.
 
     Raises:
         StageError: a time didn't fit, so the file shows something at the wrong time.
@@ -54,5 +57,7 @@ def heard(said: str, told: Told, suffix: str) -> None:
     if wrong:
         raise StageError(f"{told.name}: a time doesn't fit into {suffix}: {wrong[0]}", "doit mux.container=mkv")
     less = [line for line in lines if LESS.search(line)]
+    disorder = [line for line in lines if ORDER.search(line)]
+    less += disorder if len(disorder) > FEW else []
     if less:
         told.tell(f"ffmpeg had {len(less)} complaints, so something may be missing; the first: {less[0]}")

@@ -5,7 +5,7 @@ Not here: the decisions (the `mux` stage), and the options of what is encoded (`
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,19 +32,34 @@ class NewTrack:
 
 @dataclass
 class Plan:
-    """The new file: its suffix, what it is made from, and its tracks in their order."""
+    """The new file: its suffix, what it is made from, its path, and its tracks in their order.
+
+    `folder` takes the small files that ffmpeg reads besides; `charsets` are the encodings of text that isn't UTF-8.
+    """
 
     suffix: str
     recording: Recording
     clip: Clip | None
-    inputs: list[str] = field(default_factory=list)
+    path: Path
+    folder: Path
+    charsets: Mapping[int, str] = field(default_factory=dict)
+    subtitles: list[Path] = field(default_factory=list)
     tracks: list[NewTrack] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        """Read the recording first; seconds with six digits, since ffmpeg knows no more."""
-        cut = self.clip
-        part = ["-ss", f"{cut.seek_s:.6f}", "-t", f"{cut.end_s - cut.seek_s:.6f}"] if cut else []
-        self.inputs = [*part, "-i", str(self.recording.path)]
+    def _reading(self) -> list[str]:
+        """How ffmpeg reads the recording; seconds with six digits, since it knows no more.
+
+        Without `-ss 0`: an AVI is read from its second keyframe then.
+        """
+        part = ["-t", f"{self.clip.end_s - self.clip.seek_s:.6f}"] if self.clip else []
+        if self.clip and self.clip.seek_s > 0:
+            part += ["-ss", f"{self.clip.seek_s:.6f}"]
+        for index, encoding in self.charsets.items():
+            part += [f"-sub_charenc:{index}", encoding]
+        pictures = [dict(track.options)["c"] for track in self.tracks if track.kind == "video"]
+        if "copy" in pictures:  # make up the times of pictures that are stored out of order and have none (MPEG, AVI)
+            part += ["-fflags", "+genpts"]
+        return [*part, "-i", str(self.recording.path)]
 
     def add(self, track: Track, options: Options, flags: Iterable[str]) -> None:
         """A track of the recording, copied or encoded, with ffmpeg's names of its dispositions."""
@@ -52,13 +67,12 @@ class Plan:
         kind = "cover" if track.cover is not None else track.kind
         self.tracks.append(NewTrack(f"0:{track.index}", kind, options, "default" in flags))
 
-    def add_subtitles(self, path: Path, language: str, title: str, *, default: bool) -> None:
-        """Subtitles from a SubRip file; `language` is a container's code."""
-        self.inputs += ["-f", "srt", "-i", str(path)]
-        number = self.inputs.count("-i") - 1
-        options = [("metadata:s", f"language={language}"), ("metadata:s", f"title={title}")]
-        options += [*self.text_codec("srt"), ("disposition", "default" if default else "0")]
-        self.tracks.append(NewTrack(f"{number}:s", "subtitle", options, default))
+    def add_subtitles(self, path: Path, codec: str, language: str, title: str, flags: Iterable[str]) -> None:
+        """Subtitles from a SubRip or ASS file; `codec` is what Matroska gets, `language` a container's code."""
+        self.subtitles.append(path)
+        options = [("metadata:s", f"language={language}"), ("metadata:s", f"title={title}"), *self.text_codec(codec)]
+        options.append(("disposition", "+".join(sorted(flags)) or "0"))
+        self.tracks.append(NewTrack(f"{len(self.subtitles)}:s", "subtitle", options, "default" in flags))
 
     def timecode(self, track: Track) -> Options:
         """Options that move a picture's timecode to the clip's first frame."""
@@ -73,38 +87,40 @@ class Plan:
         """Options for a subtitle track."""
         return [("c", "mov_text"), MP4_TEXT_CLOCK] if self.suffix != "mkv" else [("c", codec)]
 
-    def arguments(self, folder: Path) -> list[str]:
-        """ffmpeg's arguments before the file to write; `folder` takes the small files that it reads besides."""
-        args = list(self.inputs)
+    def arguments(self) -> list[str]:
+        """ffmpeg's arguments before the file to write."""
+        args = self._reading()
+        for path in self.subtitles:
+            args += ["-f", path.suffix[1:], "-i", str(path)]
         if self.clip and self.recording.chapters:
-            chapters = folder / "chapters.txt"
+            chapters = self.folder / "chapters.txt"
             part = self.recording.zero_s, self.clip.start_s, self.clip.end_s
             chapters.write_text(chapters_text(self.recording.chapters, *part), encoding="utf-8")
             args += ["-f", "ffmetadata", "-i", str(chapters)]
-            args += ["-map_chapters", str(args.count("-i") - 1)]
+            args += ["-map_chapters", str(len(self.subtitles) + 1)]
         for number, track in enumerate(self.tracks):
             args += ["-map", track.source]
             for name, value in track.options:
                 args += [f"-{name}:{number}", value]
-        args += self._attached(folder) if self.suffix == "mkv" else ["-movflags", "+faststart"]
+        args += self._attached() if self.suffix == "mkv" else ["-movflags", "+faststart"]
         return args + file_tags(self.recording.tags, self.suffix)
 
-    def _attached(self, folder: Path) -> list[str]:
+    def _attached(self) -> list[str]:
         """In Matroska attachments are kept, and a cover becomes one: copied it would be a one-picture video."""
         tracks = self.recording.tracks
         attached = [track for track in tracks if track.kind == "attachment"]
         args = [part for track in attached for part in ("-map", f"0:{track.index}")]
         for number, track in enumerate((t for t in tracks if t.cover), start=len(attached)):
             suffix, mime = ATTACHED_COVERS.get(track.codec, ATTACHED_COVERS["mjpeg"])
-            cover = folder / f"cover{number}.{suffix}"
+            cover = self.folder / f"cover{number}.{suffix}"
             cover.write_bytes(track.cover or b"")
             args += ["-attach", str(cover), f"-metadata:s:t:{number}", f"mimetype={mime}"]
             args += [f"-metadata:s:t:{number}", f"filename=cover.{suffix}"]
         return args
 
-    def finish(self, path: Path) -> None:
+    def finish(self) -> None:
         """Mend what ffmpeg can't be told: an mp4's first subtitle track is on only where it shall be."""
         tracks = [track for track in self.tracks if track.kind != "cover"]  # those are metadata there
         subtitles = {number: t.default for number, t in enumerate(tracks) if t.kind == "subtitle"}
         if self.suffix != "mkv" and subtitles:
-            enable_tracks(path, subtitles)
+            enable_tracks(self.path, subtitles)

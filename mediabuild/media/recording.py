@@ -29,6 +29,8 @@ REORDERED_FRAMES = 16
 RATE_JITTER_S = 0.002
 # So many frames are decoded to see whether they are two fields.
 INTERLACED_FRAMES = 8
+# The first bits of an ADTS frame, with its layer.
+ADTS_SYNC, ADTS_SYNC_LOW = 0xFF, 0xF0
 # How far before a time the search for its frame begins, where a seek may land anywhere (MPEG-TS).
 SEARCH_S = 10.0
 # ffmpeg seeks this much earlier where frames are stored out of order (`dts_heuristic` in its ffmpeg_demux.c).
@@ -208,3 +210,36 @@ def is_interlaced(container: Any, stream: Any) -> bool:
         except av.FFmpegError:  # damage is no reason to fail here: what can't be decoded isn't shown either
             continue
     return False
+
+
+def has_times(container: Any, index: int) -> bool:
+    """Whether the packets of a track say when they are shown, and not only when they are decoded.
+
+    Args:
+        container: just opened.
+    """
+    from av.container import Flags
+
+    container.flags &= ~Flags.gen_pts.value  # PyAV makes times up
+    first = itertools.islice(container.demux(container.streams[index]), REORDERED_FRAMES)
+    return all(packet.pts is not None for packet in first if packet.size)
+
+
+def one_format(container: Any, index: int) -> bool:
+    """Whether AAC in ADTS frames, each of which says what it is, is of one format throughout; reads the whole file.
+
+    Args:
+        container: just opened.
+
+    ISO/IEC 13818-7, 6.2: after 12 bits of ones come version, layer, protection, profile, rate and channels.
+    """
+    import av
+
+    formats = set()
+    with contextlib.suppress(av.FFmpegError):
+        for packet in container.demux(container.streams[index]):
+            if packet.size:
+                head = bytes(memoryview(packet)[:4]).ljust(4, b"\0")
+                whole = head[0] == ADTS_SYNC and head[1] & 0xF6 == ADTS_SYNC_LOW
+                formats.add((head[2] & 0xFD, head[3] & 0xC0) if whole else None)
+    return len(formats) <= 1 and None not in formats

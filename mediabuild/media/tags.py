@@ -14,6 +14,8 @@ from typing import Any
 
 # Of the mp4 file that was read, not of the recording; Matroska would show them as tags.
 OF_THE_FILE = ("major_brand", "minor_version", "compatible_brands")
+# Which program wrote the file that was read.
+PROGRAM = ("encoder", "software", "encoding_tool", "tsse", "tenc", "writing_frontend")
 OF_THE_TRACK = ("handler_name", "vendor_id", "name")
 # What the list of tags holds that most players read in an mp4 (movenc.c: mov_write_ilst_tag, mov_write_udta_tag).
 MP4_TAGS = frozenset(
@@ -37,7 +39,7 @@ def file_tags(tags: Mapping[str, str], suffix: str) -> list[str]:
     if tags.get("creation_time"):
         args += ["-metadata", f"creation_time={tags['creation_time']}"]
     if suffix == "mkv":
-        return args + [part for name in OF_THE_FILE if name in tags for part in ("-metadata", f"{name}=")]
+        return args + [part for name in tags if name.lower() in OF_THE_FILE for part in ("-metadata", f"{name}=")]
     if has_camera(tags):
         args += ["-movflags", "+use_metadata_tags"]
     return args
@@ -52,7 +54,7 @@ def lost_tags(tags: Mapping[str, str], suffix: str) -> list[str]:
     """The names of tags that the new file won't have."""
     if suffix == "mkv" or has_camera(tags):
         return []
-    return sorted(name for name in tags if name.lower() not in MP4_TAGS and name not in OF_THE_FILE)
+    return sorted(name for name in tags if name.lower() not in MP4_TAGS.union(OF_THE_FILE, PROGRAM))
 
 
 def track_tags(tags: Mapping[str, str], suffix: str) -> list[tuple[str, str]]:
@@ -61,7 +63,7 @@ def track_tags(tags: Mapping[str, str], suffix: str) -> list[tuple[str, str]]:
     if tags.get("name") and not tags.get("title"):
         options.append(("metadata:s", f"title={tags['name']}"))
     if suffix == "mkv":
-        options += [("metadata:s", f"{name}=") for name in OF_THE_TRACK if name in tags]
+        options += [("metadata:s", f"{name}=") for name in tags if name.lower() in OF_THE_TRACK]
     return options
 
 

@@ -70,7 +70,7 @@ def _undecoded(path: Path, name: str, raw: bytes, encoding: str, error: UnicodeD
     if encoding != "utf-8":
         return StageError(f"{name}: marked as {encoding.upper()}, and isn't")
     line = raw.count(b"\n", 0, error.start) + 1
-    guessed = _guessed(raw)
+    guessed = guessed_encoding(raw)
     if guessed is None:
         return StageError(f"{name}:{line}: not UTF-8")
     reads = raw.decode(guessed).replace("\r\n", "\n").replace("\r", "\n").split("\n")[line - 1].strip()
@@ -78,7 +78,7 @@ def _undecoded(path: Path, name: str, raw: bytes, encoding: str, error: UnicodeD
     return StageError(message, _replacing(path, f"iconv -f {_iconv(guessed)} -t UTF-8"))
 
 
-def _guessed(raw: bytes) -> str | None:
+def guessed_encoding(raw: bytes) -> str | None:
     """The encoding that the bytes are most likely in; Western Europe's wherever another says the same."""
     import charset_normalizer
 

@@ -12,9 +12,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from mediabuild.media.clock import jumps_are_closed, zero_s
+from mediabuild.media.clock import jumps_are_closed, packets, zero_s
 from mediabuild.media.ffmpeg import described
-from mediabuild.media.recording import codec_of, frames_before, is_cover, is_interlaced, opened
+from mediabuild.media.recording import codec_of, frames_before, has_times, is_cover, is_interlaced, one_format, opened
 
 HIDDEN = 48  # AVDISCARD_ALL: the text track that holds an mp4's chapters, which ffmpeg reads as chapters
 FIELD_ORDERS = {2, 3, 4, 5}  # AVFieldOrder: any but unknown and progressive
@@ -58,6 +58,7 @@ class Track:
         flags: ffmpeg's names of its dispositions: `default`, `forced`, `hearing_impaired` …
         tags: its metadata. cover: an attached picture's bytes; None for other tracks.
         hidden: holds the chapters, or the timecode, which are written anew.
+        uncopied: why a copy would be wrong, in words; empty where it isn't.
     """
 
     index: int
@@ -70,15 +71,16 @@ class Track:
     cover: bytes | None = None
     look: Look | None = None
     hidden: bool = False
+    uncopied: str = ""
 
 
 def tracks_of(container: Any, media: Path) -> list[Track]:
     """All tracks of an opened recording, in its order; reads covers, and decodes the first frames of pictures."""
     said = described(media) if any(stream.type in ("data", "video") for stream in container.streams) else {}
-    return [_track(container, stream, said.get(stream.index, "")) for stream in container.streams]
+    return [_track(container, stream, media, said.get(stream.index, "")) for stream in container.streams]
 
 
-def _track(container: Any, stream: Any, said: str) -> Track:
+def _track(container: Any, stream: Any, media: Path, said: str) -> Track:
     cover, look = None, None
     if is_cover(stream):
         cover = next((bytes(packet) for packet in container.demux(stream) if packet.size), b"")
@@ -97,7 +99,25 @@ def _track(container: Any, stream: Any, said: str) -> Track:
         cover=cover,
         look=look,
         hidden=stream.type == "data" and (stream.discard == HIDDEN or "timecode" in stream.metadata),
+        uncopied=_uncopied(container, stream, media),
     )
+
+
+def _uncopied(container: Any, stream: Any, media: Path) -> str:
+    """Why a copy of a track would be wrong.
+
+    In a copy AAC has one description for all of it, and pictures that are stored out of order need their own times:
+    ffmpeg makes up those of MPEG-2 and MPEG-4, not of H.264 and HEVC.
+    """
+    if stream.type == "audio" and codec_of(stream) == "aac" and not stream.codec_context.extradata:
+        with opened(media, "") as fresh:
+            if not one_format(fresh, stream.index):
+                return "its format changes, or it is damaged"
+    if stream.type == "video" and codec_of(stream) in ("h264", "hevc") and not is_cover(stream):
+        with opened(media, "") as fresh:
+            if not has_times(fresh, stream.index):
+                return "its pictures have no times of their own"
+    return ""
 
 
 def _look(container: Any, stream: Any, said: str) -> Look:
@@ -201,3 +221,16 @@ def _clip(path: Path, start_s: float, end_s: float) -> Clip:
         # Where ffmpeg closes jumps it has to read from the beginning; and MPEG has no index to search in.
         seek_s = 0.0 if jumps_are_closed(container) else max(0.0, shown_s - SAME_TIME_S)
     return Clip(start_s, end_s, shown_s, seek_s, keyframe_s)
+
+
+def pictures_in(path: Path, index: int, clip: Clip | None) -> int:
+    """How many pictures a track of a file has, in a clip or altogether; reads the whole file."""
+    count = 0
+    with opened(path, "") as container:
+        for packet in packets(container, container.streams[index]):
+            stamp = packet.pts if packet.pts is not None else packet.dts
+            if packet.size and stamp is not None and not packet.is_discard:
+                time_s = float(stamp * packet.time_base)
+                inside = clip is None or clip.shown_s - SAME_TIME_S < time_s < clip.end_s - SAME_TIME_S
+                count += inside
+    return count

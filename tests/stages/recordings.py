@@ -7,7 +7,7 @@ its neighbours; the sound is quiet but for a beep of 10 ms at each whole second.
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,34 @@ def write_joined(path: Path, parts: Sequence[Path]) -> Path:
     """One file after the other, byte by byte, as `cat` does."""
     path.write_bytes(b"".join(part.read_bytes() for part in parts))
     return path
+
+
+def write_beeps(path: Path, seconds: float, *, rate_hz: int = 48000, channels: int = 1) -> Path:
+    """WAV, a beep of 50 ms of 1 kHz at 0, 1, 2 … s in every channel, over faint noise."""
+    import soundfile
+
+    times_s = np.arange(round(seconds * rate_hz)) / rate_hz
+    beeps = 0.5 * np.sin(2 * np.pi * 1000 * times_s) * (times_s % 1 < 0.05)
+    noise = np.random.default_rng(1).normal(0, 0.001, times_s.size)
+    soundfile.write(path, np.repeat((beeps + noise)[:, None], channels, axis=1), rate_hz, subtype="PCM_16")
+    return path
+
+
+def move_packets(source: Path, target: Path, by_s: Callable[[float], float], **options: str) -> Path:
+    """A copy whose packets have other stamps: each is moved by what `by_s` says for its time."""
+    import av
+
+    with av.open(str(source)) as given, av.open(str(target), "w", options=options) as made:
+        streams = {stream.index: made.add_stream_from_template(stream) for stream in given.streams}
+        for packet in given.demux():
+            if packet.dts is None:
+                continue
+            ticks = round(by_s(float(packet.dts * packet.time_base)) / packet.time_base)
+            packet.dts += ticks
+            packet.pts = packet.dts if packet.pts is None else packet.pts + ticks
+            packet.stream = streams[packet.stream_index]
+            made.mux(packet)
+    return target
 
 
 def beeps_s(sound: np.ndarray, rate_hz: int) -> list[float]:

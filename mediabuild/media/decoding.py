@@ -1,0 +1,159 @@
+"""A track of sound, decoded onto the source's clock, a second at a time.
+
+A recording's sound may change its rate, its channels or its sample format in the middle (a broadcast, two
+recordings joined): a piece has one format, and where the format changes, or time is missing, a new piece begins.
+
+Not here: the clock (`clock`), mixing channels (`channels`), and laying pieces down one after the other (`tape`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mediabuild.media.channels import names_of
+from mediabuild.media.clock import packets
+from mediabuild.media.recording import opened
+
+if TYPE_CHECKING:
+    import numpy as np
+
+PIECE_S = 1.0
+# Frames follow one another unless their stamps are further apart than rounding makes them (Matroska: to milliseconds).
+ROUNDING_S = 0.005
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Frames that follow one another.
+
+    Args:
+        start_s: on the source's clock; None where nothing says, which is: right after the one before.
+        rate_hz: frames a second. names: of the channels, as ffmpeg calls them.
+        sound: [frames, channels]; int16, or float32 of −1…1 and possibly beyond.
+        seam: the format, or the clock, is another one from here on: what differs from the time before is no jitter.
+    """
+
+    start_s: float | None
+    rate_hz: int
+    names: tuple[str, ...]
+    sound: np.ndarray
+    seam: bool = False
+
+
+@dataclass
+class Damage:
+    """What couldn't be decoded: how many packets, and what ffmpeg said of the first."""
+
+    packets: int = 0
+    first: str = ""
+
+    def add(self, what: str) -> None:
+        """Count one packet."""
+        self.packets += 1
+        self.first = self.first or what
+
+
+def pieces(media: Path, index: int, hint: str, damage: Damage) -> Iterator[Piece]:
+    """A track's sound from its beginning on, whatever part of it is wanted: a decoder that starts in the middle adds
+    other noise (AAC), and then a part of the recording wouldn't be a part of the whole.
+
+    Args:
+        index: among the recording's audio tracks, from 0.
+        hint: for the error where the recording can't be opened.
+        damage: counts what can't be decoded.
+    """
+    with opened(media, hint) as container:
+        jumps: list[str] = []
+        run, closed = _Run(), 0
+        for frame in _frames(container, container.streams.audio[index], damage, jumps):
+            start_s = frame.time  # None where nothing says
+            if run.kind and not run.goes_on(frame, start_s):
+                if run.frames:
+                    yield run.piece()
+                run = _Run(seam=_kind(frame) != run.kind or len(jumps) > closed)
+                closed = len(jumps)
+            run.add(frame, start_s)
+            if run.length_s >= PIECE_S:
+                yield run.piece()
+                run = _Run(start_s=run.end_s, kind=run.kind)
+        if run.frames:
+            yield run.piece()
+
+
+def _frames(container: Any, stream: Any, damage: Damage, jumps: list[str]) -> Iterator[Any]:
+    """What can be decoded of a stream."""
+    import av
+
+    for packet in packets(container, stream, jumps=jumps):
+        try:
+            frames = packet.decode()
+        except av.FFmpegError as error:
+            damage.add(str(error.strerror))
+            continue
+        for frame in frames:
+            if frame.is_corrupt:  # the decoder made something up for what it couldn't read
+                damage.add("a packet is incomplete")
+            yield frame
+
+
+@dataclass
+class _Run:
+    """Frames of one format, each right after the one before."""
+
+    start_s: float | None = None
+    frames: list[Any] = field(default_factory=list)
+    samples: int = 0
+    kind: tuple[Any, ...] = ()
+    seam: bool = False
+
+    @property
+    def length_s(self) -> float:
+        return float(self.samples / self.frames[0].sample_rate) if self.frames else 0.0
+
+    @property
+    def end_s(self) -> float | None:
+        return None if self.start_s is None else self.start_s + self.length_s
+
+    def goes_on(self, frame: Any, start_s: float | None) -> bool:
+        """Whether a frame follows on what is there."""
+        near = start_s is None or self.end_s is None or abs(start_s - self.end_s) <= ROUNDING_S
+        return near and _kind(frame) == self.kind
+
+    def add(self, frame: Any, start_s: float | None) -> None:
+        """Add a frame, the first with its time."""
+        if not self.frames:
+            self.kind = _kind(frame)
+            self.start_s = self.start_s if start_s is None else start_s
+        self.frames.append(frame)
+        self.samples += frame.samples
+
+    def piece(self) -> Piece:
+        """All of it as an array."""
+        import numpy as np
+
+        first = self.frames[0]
+        channels = first.layout.nb_channels
+        joined = np.concatenate([frame.to_ndarray() for frame in self.frames], axis=1)
+        sound = joined.T if first.format.is_planar else joined.reshape(-1, channels)
+        names = names_of([channel.name for channel in first.layout.channels])
+        return Piece(self.start_s, first.sample_rate, names, _scaled(sound), self.seam)
+
+
+def _kind(frame: Any) -> tuple[Any, ...]:
+    """A frame's format."""
+    return frame.sample_rate, frame.format.name, frame.layout.name
+
+
+def _scaled(sound: np.ndarray) -> np.ndarray:
+    """Samples of any format as int16, if that is what they are, or as float32 whose full scale is 1."""
+    import numpy as np
+
+    if sound.dtype == np.int16:
+        return sound
+    whole = 2.0 ** (8 * sound.dtype.itemsize - 1)
+    plain = sound - whole if sound.dtype.kind == "u" else sound
+    scaled: np.ndarray = (plain / whole if sound.dtype.kind in "ui" else plain).astype(np.float32)
+    return scaled
