@@ -24,6 +24,7 @@ from mediabuild.errors import StageError
 from mediabuild.media import formats
 from mediabuild.media.corrections import corrected, read_correction
 from mediabuild.media.sound import Sound
+from mediabuild.media.words import split_words
 from mediabuild.stage import Context, NoParams, stage
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ def _align(ctx: Context, sound: Sound, transcript: formats.Transcript) -> None:
 
     previous_end_s = 0.0
     for segment in transcript.segments:
-        words = segment.text.split()
+        pieces = split_words(segment.text, transcript.language)
+        words = [piece.text for piece in pieces]
         around = (max(previous_end_s, segment.start_s - AROUND_S), min(sound.duration_s, segment.end_s + AROUND_S))
         times = _aligned(ctx, words, _whole(sound, *around), around[0]) if english else None
         # The first and last word like to reach into the silence around them.
@@ -74,7 +76,8 @@ def _align(ctx: Context, sound: Sound, transcript: formats.Transcript) -> None:
         placed = place(times or [None] * len(words), [len(word) for word in words], *bounds)
         aligned = [time is not None for time in times or [None] * len(words)]
         segment.words = [
-            formats.Word(word, *time, found) for word, time, found in zip(words, placed, aligned, strict=True)
+            formats.Word(piece.text, *time, found, piece.space_after)
+            for piece, time, found in zip(pieces, placed, aligned, strict=True)
         ]
         segment.start_s, segment.end_s = placed[0][0], placed[-1][1]
         if times is None:

@@ -24,6 +24,7 @@ from mediabuild.media import formats
 from mediabuild.media.formats import Transcript, Word
 from mediabuild.media.sentences import sentence_spans, spoken_words
 from mediabuild.media.terms import Term, fold, read_terms, write_rows, write_terms
+from mediabuild.media.words import text_of
 from mediabuild.stage import Context, stage
 
 Kind = Literal["term", "spelling", "alternative", "near miss"]
@@ -120,7 +121,7 @@ def glossary(ctx: Context, params: GlossaryParams) -> None:
     words = spoken_words(transcript)
     dictionary = ctx.model("pronunciations", _pronunciations) if transcript.language.split("-")[0] == "en" else {}
     speller = Speller(terms, dictionary, params)
-    starts = {id(words[first]) for first, _ in sentence_spans(words)}
+    starts = {id(words[first]) for first, _ in sentence_spans(words, transcript.language)}
     corrections: list[Correction] = []
     occurring: set[str] = set()
     done = 0
@@ -129,7 +130,7 @@ def glossary(ctx: Context, params: GlossaryParams) -> None:
         occurring |= {match.form.term.text for match in matches}
         segment.words, repairs = repaired(segment.words, matches, segment.id, done)
         if repairs:
-            segment.text = " ".join(word.text for word in segment.words)
+            segment.text = text_of(segment.words)
         corrections += repairs
         done += len(segment.words)
     formats.write(ctx.output("transcript"), transcript)
@@ -380,7 +381,10 @@ def repaired(
 def _timed(texts: list[str], old: list[Word]) -> list[Word]:
     """New words in the time of old ones: one by one, else spread over the whole by length."""
     if len(texts) == len(old):
-        return [Word(text, word.start_s, word.end_s, word.aligned) for text, word in zip(texts, old, strict=True)]
+        return [
+            Word(text, word.start_s, word.end_s, word.aligned, word.space_after)
+            for text, word in zip(texts, old, strict=True)
+        ]
     start_s, end_s = old[0].start_s, max(word.end_s for word in old)
     aligned = len(texts) == 1 and all(word.aligned for word in old)
     letters = [0]
@@ -388,7 +392,9 @@ def _timed(texts: list[str], old: list[Word]) -> list[Word]:
         letters.append(letters[-1] + len(text))
     bounds = [round(start_s + (end_s - start_s) * n / letters[-1], 3) for n in letters]
     bounds[0], bounds[-1] = start_s, end_s
-    return [Word(text, *times, aligned) for text, times in zip(texts, pairwise(bounds), strict=True)]
+    made = [Word(text, *times, aligned) for text, times in zip(texts, pairwise(bounds), strict=True)]
+    made[-1].space_after = old[-1].space_after
+    return made
 
 
 # Proposing
@@ -409,7 +415,7 @@ def candidates(
     import yake
 
     extractor = yake.KeywordExtractor(lan=transcript.language.split("-")[0], n=3, top=limit * 10)
-    starts = {first for first, _ in sentence_spans(words)}
+    starts = {first for first, _ in sentence_spans(words, transcript.language)}
     text = Phrases([_token(word, index in starts) for index, word in enumerate(words)])
     for form in (form for term in terms for form in _forms(term)):
         text.cover(form.folded)

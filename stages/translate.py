@@ -33,6 +33,7 @@ from mediabuild.media.formats import Sentence, Transcript, Translation
 from mediabuild.media.languages import same_language, to_container
 from mediabuild.media.sentences import sentence_spans, spoken_words
 from mediabuild.media.terms import Term, read_terms
+from mediabuild.media.words import text_of
 from mediabuild.stage import Context, Lookup, ModelRef, stage
 
 APERTIUM = "apertium"
@@ -102,7 +103,7 @@ def find_models(params: TranslateParams, lookup: Lookup) -> dict[str, ModelRef]:
 
 
 @stage(
-    version=1,
+    version=2,
     inputs={"transcript": "what was said, with word times"},
     optional={"terms": "the glossary's terms that occur: term, gender, a column per language"},
     outputs={"translation": "translation.json", "report": "report.json"},
@@ -113,8 +114,8 @@ def translate(ctx: Context, params: TranslateParams) -> None:
     """Translate the transcript sentence by sentence, with the glossary's terms forced."""
     transcript = formats.read(ctx.input("transcript"), Transcript)
     words = spoken_words(transcript)
-    spans = sentence_spans(words, max_words=params.max_sentence_words)
-    sources = [" ".join(" ".join(word.text for word in words[a : b + 1]).split()) for a, b in spans]
+    spans = sentence_spans(words, transcript.language, max_words=params.max_sentence_words)
+    sources = [text_of(words[a : b + 1]) for a, b in spans]
     copied = same_language(transcript.language, params.language)
     terms = [] if copied else read_terms(ctx.inputs("terms"))
     parsed = [find_terms(source, terms, params.language) for source in sources]

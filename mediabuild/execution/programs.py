@@ -83,10 +83,6 @@ class Programs:
             status = self.processes.finish(child)
         if self.processes.stopping.is_set():
             raise Interrupted("interrupted")
-        if child.timed_out:
-            raise StageError(
-                f"took longer than {task.stage.timeout_s:g} s and was stopped", "timeout_s in pipeline.toml"
-            )
         if status != 0:
             ending = f"was killed by signal {-status}" if status < 0 else f"failed with exit {status}"
             raise StageError(f"{Path(argv[0]).name} {ending}")

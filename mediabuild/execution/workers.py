@@ -60,6 +60,7 @@ class RunningWorker:
         finally:
             os.close(their_requests)
             os.close(their_replies)
+        processes.watch(self.child)  # a child of its own may hold the pipe of replies open
         self.requests: IO[bytes] = os.fdopen(our_requests, "wb", buffering=0)
         self.replies: IO[bytes] = os.fdopen(our_replies, "rb")
 
@@ -85,8 +86,6 @@ class RunningWorker:
         status = self.processes.finish(self.child)
         if self.processes.stopping.is_set():
             raise Interrupted("interrupted")
-        if self.child.timed_out:
-            raise StageError(f"took longer than {timeout_s:g} s and was stopped", "timeout_s in pipeline.toml")
         raise StageError(f"the worker died ({_ending(status)})", f"less {request.log}")
 
     def alive(self) -> bool:

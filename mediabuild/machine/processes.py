@@ -1,10 +1,9 @@
-"""Child processes that never outlive the run: each is a group of its own, stopped as a group.
+"""Child processes that never outlive the run: each is a group of its own, stopped with all that it started.
 
-A run that is asked to stop sends TERM to every group, waits a grace period, then KILLs. When the run
-itself is killed, a tiny process that holds the other end of a pipe (the reaper) notices and kills
-the groups that are left.
+A run that is asked to stop sends TERM to all of them, waits a grace period, then KILLs. When the run itself is
+killed, a tiny process that holds the other end of a pipe (the reaper) notices and kills what is left.
 
-Not here: what the children are asked to do (`workers`, `executor`).
+Not here: what the children are asked to do (`workers`, `executor`), where what they start is found (`kin`).
 """
 
 from __future__ import annotations
@@ -17,55 +16,33 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
 from mediabuild.errors import Interrupted, StageError
+from mediabuild.machine import kin
 
 GRACE_S = 5.0
+TICK_S = 0.1  # how often a time limit looks at the clock
+LONG_S = 60.0  # after this long, process numbers may have gone round
 CAN_PEEK = hasattr(os, "waitid")  # not on macOS before Python 3.13
-MARK = "MEDIABUILD_CHILD"  # in a child's environment: who it is, for the reaper
-
-REAPER = """
-import os, signal, sys
-for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-    signal.signal(getattr(signal, name), signal.SIG_IGN)
-groups, announced = set(), ""
-for line in sys.stdin:
-    sign, word = line[0], line[1:].strip()
-    announced = word if sign == "?" else ""
-    if sign == "+":
-        groups.add(int(word))
-    elif sign == "-":
-        groups.discard(int(word))
-for pid in filter(str.isdigit, os.listdir("/proc") if announced and os.path.isdir("/proc") else ()):
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as environment:
-            if f"MARK={announced}".encode() in environment.read().split(bytes(1)):
-                groups.add(os.getpgid(int(pid)))
-    except OSError:
-        pass
-for group in groups:
-    try:
-        os.killpg(group, signal.SIGKILL)
-    except OSError:
-        pass
-""".replace("MARK", MARK)
 
 
 class Child:
     """A running process group.
 
     Args:
-        process: its leader.
+        process: its leader. mark: what all that it starts has in its environment.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], mark: str) -> None:
         self.process = process
+        self.mark = mark
         self.group = process.pid
         self.timed_out = False
         self.peak_memory_bytes: int | None = None
+        self._started_s = time.monotonic()
         self._reaped = threading.Lock()
 
     def wait(self) -> int:
@@ -73,13 +50,19 @@ class Child:
         if CAN_PEEK:  # without reaping, so that the group's number can't go to somebody else before the kill
             with contextlib.suppress(ChildProcessError):
                 os.waitid(os.P_PID, self.group, os.WEXITED | os.WNOWAIT)
-            self.signal(signal.SIGKILL)
+            self.end_rest()
         self._reap(0)
         if not CAN_PEEK:
             with contextlib.suppress(OSError):
                 os.killpg(self.group, signal.SIGKILL)
         assert self.process.returncode is not None
         return self.process.returncode
+
+    def end_rest(self) -> None:
+        """End what an ended leader left behind, in its group and elsewhere."""
+        self._signal_group(signal.SIGKILL)
+        was_long = time.monotonic() - self._started_s > LONG_S
+        kin.end({self.mark}, {self.group}, None if was_long else kin.born_after(self.group))
 
     def _reap(self, options: int) -> None:
         """Collect the leader's exit status, if it has ended or `options` says to wait."""
@@ -91,7 +74,10 @@ class Child:
                     self.peak_memory_bytes = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
     def signal(self, number: int) -> None:
-        """Send a signal to the whole group, if it is still there."""
+        """Send a signal to all that it started, if it is still there."""
+        send([self], number)
+
+    def _signal_group(self, number: int) -> None:
         if self.process.returncode is None:
             with contextlib.suppress(OSError):
                 os.killpg(self.group, number)
@@ -112,9 +98,12 @@ class Processes:
 
     def __init__(self) -> None:
         self._children: set[Child] = set()
+        self._others: set[str] = set()  # marks of what somebody else starts
         self._lock = threading.Lock()
         self._reaper: subprocess.Popen[bytes] | None = None
-        self._numbers = itertools.count()
+        outer = os.environ.get(kin.MARK)  # this run may be a stage of another one
+        self._marks = (f"{os.getpid()}.{time.time_ns():x}.{n}" for n in itertools.count())
+        self._outer = f"{outer}," if outer else ""
         self.stopping = threading.Event()
 
     def start(
@@ -132,82 +121,135 @@ class Processes:
             StageError: there is no such program. Interrupted: the run is stopping.
         """
         with self._lock:
-            if self.stopping.is_set():
-                raise Interrupted("interrupted")
-            self._start_reaper()
-            # announced, since the run may be killed between the child's start and the word of its group
-            mark = f"{os.getpid()}.{next(self._numbers)}"
-            self._tell_reaper(f"?{mark}\n")
+            mark = self._announce()
             try:
                 process = subprocess.Popen(
                     argv,
                     cwd=cwd,
-                    env={**(os.environ if env is None else env), MARK: mark},
+                    env={**(os.environ if env is None else env), kin.MARK: self._outer + mark},
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
                     start_new_session=True,
                     pass_fds=pass_fds,
                 )
-            except (FileNotFoundError, PermissionError) as error:
-                raise StageError(f"{argv[0]}: {error.strerror}", f"command -v {argv[0]}") from None
-            child = Child(process)
+            except BaseException as error:
+                self._tell_reaper(f"-{mark}\n")
+                if isinstance(error, FileNotFoundError | PermissionError):
+                    raise StageError(f"{argv[0]}: {error.strerror}", f"command -v {argv[0]}") from None
+                raise
+            child = Child(process, mark)
             self._children.add(child)
-            self._tell_reaper(f"+{child.group}\n")
+            self._tell_reaper(f"{mark} {child.group}\n")
         return child
+
+    @contextlib.contextmanager
+    def marked(self) -> Iterator[str]:
+        """What is started with this as `kin.MARK` in its environment ends with the run, if that ends during the block.
+
+        Raises:
+            Interrupted: the run is stopping.
+        """
+        with self._lock:
+            mark = self._announce()
+            self._others.add(mark)
+        try:
+            yield self._outer + mark
+        except BaseException:
+            kin.end({mark}, ())
+            raise
+        finally:
+            with self._lock:
+                self._others.discard(mark)
+                self._tell_reaper(f"-{mark}\n")
 
     def finish(self, child: Child) -> int:
         """Wait for a child and forget it; returns its exit status."""
         status = child.wait()
         with self._lock:
             self._children.discard(child)
-            self._tell_reaper(f"-{child.group}\n")
+            self._tell_reaper(f"-{child.mark}\n")
         return status
 
-    def stop(self, child: Child) -> None:
-        """TERM, a grace period, KILL; for the whole group."""
-        child.signal(signal.SIGTERM)
+    def watch(self, child: Child) -> None:
+        """From now on, when the child ends, what it leaves behind is ended at once: it may hold pipes open."""
+
+        def wait() -> None:
+            if CAN_PEEK:
+                with contextlib.suppress(ChildProcessError):
+                    os.waitid(os.P_PID, child.group, os.WEXITED | os.WNOWAIT)
+            while not child.ended():
+                time.sleep(TICK_S)
+            child.end_rest()
+
+        threading.Thread(target=wait, daemon=True).start()
+
+    def stop(self, child: Child, at_once: threading.Event | None = None) -> None:
+        """TERM, a grace period (unless `at_once` is set), KILL; for all that it started."""
+        send([child], signal.SIGTERM)
         deadline = time.monotonic() + GRACE_S
-        while time.monotonic() < deadline and not child.ended():
+        while time.monotonic() < deadline and not child.ended() and not (at_once and at_once.is_set()):
             time.sleep(0.01)
-        child.signal(signal.SIGKILL)
+        kin.end({child.mark}, {child.group})
 
     def stop_all(self) -> None:
         """Stop every child at once; nothing new can be started. Safe to call again."""
         self.stopping.set()
         with self._lock:
-            children = list(self._children)
-        for child in children:
-            child.signal(signal.SIGTERM)
+            children, others = list(self._children), set(self._others)
+        send(children, signal.SIGTERM, others)
         deadline = time.monotonic() + GRACE_S
         while time.monotonic() < deadline and not all(child.ended() for child in children):
             time.sleep(0.01)
-        for child in children:
-            child.signal(signal.SIGKILL)
+        kin.end({child.mark for child in children} | others, {child.group for child in children})
 
     @contextlib.contextmanager
-    def time_limit(self, child: Child, seconds: float | None):  # type: ignore[no-untyped-def]
-        """Stop the child when the block takes longer than this; `child.timed_out` says so afterwards."""
+    def time_limit(self, child: Child, seconds: float | None) -> Iterator[None]:
+        """Stop the child when the block takes longer than this.
+
+        Only time counts in which the machine let this process run: neither Ctrl-Z nor a paused container does.
+
+        Raises:
+            StageError: it took longer, whatever it said when it was told to stop.
+        """
         if seconds is None:
             yield
             return
-
-        def expire() -> None:
-            child.timed_out = True
-            self.stop(child)
-
-        timer = threading.Timer(seconds, expire)
-        timer.daemon = True
-        timer.start()
+        over = threading.Event()
+        watch = threading.Thread(target=self._expire, args=(child, seconds, over), daemon=True)
+        watch.start()
         try:
             yield
         finally:
-            timer.cancel()
+            over.set()
+            watch.join()  # a KILL that came later would hit what the child does next
+            if child.timed_out and not self.stopping.is_set():
+                raise StageError(f"took longer than {seconds:g} s and was stopped", "timeout_s in pipeline.toml")
+
+    def _expire(self, child: Child, seconds: float, over: threading.Event) -> None:
+        left_s = seconds
+        while left_s > 0:
+            before_s = time.monotonic()
+            if over.wait(min(left_s, TICK_S)):
+                return
+            left_s -= min(time.monotonic() - before_s, 2 * TICK_S)  # what is more than a tick was a pause
+        if not (over.is_set() or child.ended()):
+            child.timed_out = True
+            self.stop(child, over)
+
+    def _announce(self) -> str:
+        """A new mark, told to the reaper before anything bears it: the run may be killed between the two."""
+        if self.stopping.is_set():
+            raise Interrupted("interrupted")
+        mark = next(self._marks)
+        self._start_reaper()
+        self._tell_reaper(f"{mark} 0\n")
+        return mark
 
     def _start_reaper(self) -> None:
         if self._reaper is None:
             self._reaper = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", REAPER],
+                [sys.executable, "-I", "-S", kin.__file__],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -226,3 +268,19 @@ class Processes:
                 self._reaper.stdin.close()
             self._reaper.wait()
             self._reaper = None
+
+
+def send(children: Collection[Child], number: int, marks: Collection[str] = ()) -> None:
+    """Send a signal to children and to all that they started, and to whoever bears one of these marks.
+
+    A group hears it as one, before those that left it: who waits for another is asked before that one has ended.
+    Who is stopped (Ctrl-Z) is woken up, so that it hears.
+    """
+    running = [child for child in children if child.process.returncode is None]
+    groups = {child.group for child in running}
+    found = kin.kin({*marks, *(child.mark for child in running)}, groups) if running or marks else set()
+    for signal_number in (number, signal.SIGCONT):
+        for group in groups:
+            with contextlib.suppress(OSError):
+                os.killpg(group, signal_number)
+        kin.send(found, signal_number, besides=groups)

@@ -54,7 +54,12 @@ def captions(
     if not any(each.language == shown for each in found):
         shown = next((each.language for each in found if same_language(each.language, shown)), "")
     found.sort(key=lambda each: each.language != shown)
-    return [each for each in found if "-->" in each.path.read_text(encoding="utf-8")]
+    return [each for each in found if _says_something(each.path)]
+
+
+def _says_something(srt: Path) -> bool:
+    """Whether a cue of the file has text: a track that shows none would only be in the way."""
+    return bool(re.search(r"-->.*\n[^\S\n]*\S", srt.read_text(encoding="utf-8")))
 
 
 def _title(language: str, transcript: Transcript | None) -> str:

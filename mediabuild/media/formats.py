@@ -84,12 +84,16 @@ class Speech(msgspec.Struct):
 
 
 class Word(msgspec.Struct):
-    """One word as it is shown, punctuation included; `aligned` is False where its times are guessed."""
+    """One word as it is shown, punctuation included; `aligned` is False where its times are guessed.
+
+    `space_after` is False where the text goes on without a space (`words`).
+    """
 
     text: str
     start_s: float
     end_s: float
     aligned: bool = True
+    space_after: bool = True
 
 
 class Segment(msgspec.Struct):

@@ -99,6 +99,19 @@ def cut_to_width(text: str, width: int) -> list[str]:
     return parts
 
 
+def may_break(before: str, after: str) -> bool:
+    """Whether Unicode allows a line to end between two texts; at a space it does."""
+    if before[-1:].isspace() or not (is_spaceless(before[-1:]) or is_spaceless(after[:1])):
+        return True
+    units, end = _units(before + after), len(before)
+    reached = 0
+    for unit in units:
+        reached += len(unit)
+        if reached >= end:
+            break
+    return reached == end or before[-1:] in "”’\"'"
+
+
 def _units(text: str) -> list[str]:
     """The smallest parts of a text that may be torn apart."""
     import unicode_segmentation_rs as segmentation
@@ -124,12 +137,13 @@ def _may_part(before: str, after: str) -> bool:
 
 def _phrases(chunk: str, language: str) -> list[str]:
     """A text without spaces in phrases."""
-    bounds = {found.end() for found in _ENDS_SENTENCE.finditer(chunk)}
-    at = 0
+    ends = {found.end() for found in _ENDS_SENTENCE.finditer(chunk)}
+    bounds, at = set(ends), 0
     for phrase in _parser(_model(chunk, language)).parse(chunk):
         at += len(phrase)
         bounds.add(at)
-    legal, at = set(), 0
+    # Unicode can't know that a curved quote behind a full stop is a closing one.
+    legal, at = {end for end in ends if chunk[end - 1] in "”’\"'"}, 0
     for unit in _units(chunk):
         at += len(unit)
         legal.add(at)

@@ -225,6 +225,83 @@ def test_a_dead_worker_fails_its_stage_only(slow_python: Project) -> None:
     assert wait_for_end(marker(slow_python)) == []
 
 
+LEAVES = {"in its group": "sleep 60", "in a session of its own": "setsid sleep 60", "as a daemon": "setsid -f sleep 60"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("stage", ["a command", "a Python stage"])
+@pytest.mark.parametrize("how", [how for how in LEAVES if "group" not in how])
+def test_who_left_the_stages_session_ends_with_the_run(
+    project: Project, how: str, stage: str, number: signal.Signals
+) -> None:
+    """Ctrl-C and KILL to the run: whatever a stage started goes, wherever it went."""
+    if stage == "a command":
+        prepare(project, COMMAND % WAITS.replace("sleep 60 &", f"{LEAVES[how]} & sleep 0.1;"))
+    else:
+        project.write("stages/waits.py", STAGE.replace('["sleep", "60"]', str(LEAVES[how].split())))
+        prepare(project, PYTHON)
+    run = start_and_wait(project)
+    wait_until(lambda: any(os.getsid(pid) == pid for pid in sleepers(project)))
+    run.send_signal(number)
+    end(run)
+    assert wait_for_end(marker(project)) == []
+    next_run_works(project)
+
+
+FORKS = """
+        pid = os.fork()
+        if not pid:
+            HOW
+            time.sleep(600)
+        os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.parametrize("how", ["pass", "os.setsid()", "os.setsid(); os.fork() and os._exit(0)"])
+def test_a_worker_that_dies_while_a_child_of_its_lives(project: Project, how: str) -> None:
+    """The child holds the worker's pipes open, which hangs nobody: the stage fails, and the next one has a worker."""
+    project.write(
+        "stages/waits.py",
+        STAGE.replace("import time", "import os, time").replace(
+            '\n    for name in ("slow"',
+            f'\n    if ctx.job == "one":{FORKS.replace("HOW", how)}\n    for name in ("slow-"',
+        ),
+    )
+    prepare(project, PYTHON)
+    project.write("media/two.txt", "more\n")
+    (project.root / "slow").unlink()
+    run = project.run()
+    assert run.status == 1
+    assert "killed by signal 9" in run.out
+    assert run.tasks("stage_failed") == ["B:one"]
+    assert project.read("jobs/two/B/b.txt") == "more\nmore\n"
+    assert wait_for_end(marker(project)) == []
+
+
+CATCHES = """
+    if ctx.job == "one":
+        signal.signal(signal.SIGTERM, lambda *_: open("caught", "w").close())
+        while not Path("caught").exists():
+            time.sleep(0.01)
+"""
+
+
+def test_a_stage_that_catches_term_at_its_limit_was_too_slow(project: Project) -> None:
+    """It isn't done, whatever it says then; the task that follows isn't hit by the KILL that was meant for it."""
+    stage = STAGE.replace("import time", "import signal, time").replace(
+        '\n    for name in ("slow"', f'{CATCHES}\n    for name in ("slow-"'
+    )
+    project.write("stages/waits.py", stage)
+    prepare(project, PYTHON + "\ntimeout_s = 3")
+    project.write("media/two.txt", "more\n")
+    (project.root / "slow").unlink()
+    run = project.run()
+    assert run.tasks("stage_failed") == ["B:one"], run.out
+    assert "took longer than 3 s" in run.out
+    assert not (project.root / "jobs/one/B").exists()
+    assert project.read("jobs/two/B/b.txt") == "more\nmore\n"
+
+
 def test_a_stages_own_prints_confuse_nothing(slow_python: Project) -> None:
     """Bytes that are no text and lines that look like replies go to the log; the stage succeeds."""
     (slow_python.root / "slow").unlink()

@@ -5,28 +5,21 @@ from __future__ import annotations
 import html
 import json
 import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pysubs2
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from mediabuild.errors import StageError
 from mediabuild.media import formats
+from mediabuild.media.corrections import read_correction
 from mediabuild.media.ffmpeg import ffmpeg_path
 from mediabuild.media.formats import Probe, Segment, Sentence, Transcript, Translation, VideoTrack, Word
-from mediabuild.pipeline.loading import load_stage
+from mediabuild.media.words import split_words, text_of
 
-STAGE = load_stage(Path(__file__).parents[2] / "stages" / "subtitles.py")
-assert STAGE.run is not None
-made: Any = sys.modules[STAGE.run.__module__]
-RULES = made.Rules(
-    max_line_chars=42, max_lines=2, min_ms=833, max_ms=7000, chars_per_second=20, gap_ms=83, max_pause_ms=1000
-)
 HARD = r"a <i>b</i> AT&T &lt; {x} {\an8}y \N \h 1 < n and m > 2 --> end <b"
 
 
@@ -47,65 +40,6 @@ def write(tmp_path: Path) -> Any:
         return tmp_path / name
 
     return written
-
-
-@st.composite
-def tokens(draw: st.DrawFn) -> list[Any]:
-    """Words of any length with any times in order: touching, without duration, or far apart."""
-    texts = draw(st.lists(st.text("abcdeé,.?", min_size=1, max_size=60), max_size=60))
-    now_ms, drawn = 0, []
-    for text in texts:
-        now_ms += draw(st.sampled_from([0, 0, 10, 200, 900, 1000, 4000]))
-        end_ms = now_ms + draw(st.integers(0, 1200))
-        drawn.append(made.Token(text, now_ms, end_ms, draw(st.booleans())))
-        now_ms = end_ms
-    return drawn
-
-
-@settings(max_examples=200, deadline=None)
-@given(words=tokens(), lines=st.integers(1, 3), gap_ms=st.sampled_from([0, 67, 83]))
-def test_cues_keep_the_rules_that_can_always_be_kept(words: list[Any], lines: int, gap_ms: int) -> None:
-    """Whatever is spoken: each word once and in order, gaps between cues, lines and durations within limits."""
-    rules = made.Rules(**{**vars(RULES), "max_lines": lines, "gap_ms": gap_ms})
-    cues = made.build_cues(words, rules)
-    assert " ".join(line for cue in cues for line in cue.lines).split() == [word.text for word in words]
-    assert [index for cue in cues for index in range(cue.first, cue.last + 1)] == list(range(len(words)))
-    for cue, following in pairwise(cues):
-        assert following.start_ms >= cue.end_ms + gap_ms
-    for cue in cues:
-        assert cue.start_ms < cue.end_ms <= cue.start_ms + rules.max_ms
-        assert cue.start_ms >= words[cue.first].start_ms
-        assert len(cue.lines) <= lines
-        assert all(len(line) <= 42 or " " not in line for line in cue.lines)
-
-
-@settings(max_examples=100, deadline=None)
-@given(words=tokens())
-def test_the_report_names_exactly_the_broken_limits(words: list[Any]) -> None:
-    """A cue that is too short, too fast or too wide is reported, and one that isn't is not."""
-    cues = made.build_cues(words, RULES)
-    reported = {(violation.cue, violation.rule) for violation in made.broken_rules("en", cues, RULES)}
-    for number, cue in enumerate(cues, 1):
-        time_ms = cue.end_ms - cue.start_ms
-        assert ((number, "min_s") in reported) == (time_ms < 833)
-        assert ((number, "line_chars") in reported) == any(len(line) > 42 for line in cue.lines)
-        text = "\n".join(cue.lines)
-        assert ((number, "chars_per_second") in reported) == (round(1000 * len(text) / time_ms, 2) > 20)
-        assert (number, "max_s") not in reported
-
-
-@settings(max_examples=100, deadline=None)
-@given(words=tokens(), texts=st.lists(st.text("abc", min_size=1, max_size=12), min_size=1, max_size=40))
-def test_a_translation_is_shown_while_its_sentence_is_spoken(words: list[Any], texts: list[str]) -> None:
-    """A translation's words get times inside the talk, in order, and none in a long pause."""
-    if not words:
-        return
-    spoken = [Word(word.text, word.start_ms / 1000, word.end_ms / 1000) for word in words]
-    spread = made.spread([Sentence(0, "", " ".join(texts), 0, len(words) - 1)], spoken, 1.0)
-    assert [token.text for token in spread] == texts
-    talk = made._talk(words, 1000)
-    assert all(any(a <= token.start_ms <= token.end_ms <= b for a, b in talk) for token in spread)
-    assert all(one.start_ms <= other.start_ms for one, other in pairwise(spread))
 
 
 def test_lines_break_where_the_sense_allows(run_stage: Any, write: Any) -> None:
@@ -185,35 +119,139 @@ def test_every_format_in_every_language(run_stage: Any, write: Any) -> None:
     assert [(line["language"], line["words"]) for line in quality["summary"]] == [("en", 7), ("es", 7)]
 
 
-def test_the_gap_is_two_frames_of_the_recording(run_stage: Any, write: Any) -> None:
-    """At 10 frames a second the gap is 200 ms; where the rate varies, 83 ms."""
-    text = "One two three four five six seven. " * 8
-    for varying, gap_ms in ((False, 200), (True, 83)):
-        video = VideoTrack(0, "h264", 640, 360, 0.0, 10.0, varying)
-        probe = Probe("mp4", 30.0, 0.0, 30.0, 0, None, [], [video])
-        inputs = {"transcript": write(said(text)), "probe": write(probe, "probe.json")}
-        cues = pysubs2.load(str(run_stage("subtitles", inputs).out / "subtitles.en.srt"))
-        assert {b.start - a.end for a, b in pairwise(cues)} == {gap_ms}
-
-
 def test_no_cue_outlasts_the_recording(run_stage: Any, write: Any) -> None:
     """The last cue ends with the clip although it is too short to be read then, and the report says so."""
     probe = Probe("wav", 60.0, 10.0, 11.0, 0, None, [], [])
-    inputs = {"transcript": write(said("Enough.")), "probe": write(probe, "probe.json")}
+    inputs = {"transcript": write(said("Enough.", start_s=0.9)), "probe": write(probe, "probe.json")}
     out = run_stage("subtitles", inputs).out
-    assert pysubs2.load(str(out / "subtitles.en.srt"))[-1].end == 1000
+    cue = pysubs2.load(str(out / "subtitles.en.srt"))[-1]
+    assert (cue.start, cue.end) == (400, 1000)
     quality = json.loads((out / "subtitles.qc.json").read_text())
     assert [violation["rule"] for violation in quality["violations"]] == ["min_s"]
 
 
-def test_nothing_said_gives_valid_empty_files(run_stage: Any, write: Any) -> None:
-    """A silent recording has subtitles without cues, in every format."""
+def test_slides_have_time_for_their_text(run_stage: Any, write: Any) -> None:
+    """One picture in ten minutes: no cue of a millisecond, and none that starts after the end."""
+    video = VideoTrack(0, "mjpeg", 640, 360, 0.0, 0.0015, False)
+    probe = Probe("mp4", 40.0, 0.0, 40.0, 0, None, [], [video])
+    inputs = {
+        "transcript": write(said("One two three four five six seven. " * 18)),
+        "probe": write(probe, "probe.json"),
+    }
+    cues = pysubs2.load(str(run_stage("subtitles", inputs).out / "subtitles.en.srt"))
+    assert all(cue.duration >= 833 and cue.start < 40_000 for cue in cues)
+    assert {b.start - a.end for a, b in pairwise(cues)} == {100}
+
+
+def test_nothing_said_is_said_once_and_makes_no_files(run_stage: Any, write: Any) -> None:
+    """A player would show empty tracks, and refuse an empty file."""
     inputs = {"transcript": write(said("")), "translations": {"es": write(Translation("es", []), "es.json")}}
-    out = run_stage("subtitles", inputs).out
-    assert (out / "subtitles.es.srt").read_bytes() == b""
-    assert (out / "subtitles.en.vtt").read_text() == "WEBVTT\n"
-    assert len(pysubs2.load(str(out / "subtitles.en.ass"))) == 0
+    done = run_stage("subtitles", inputs)
+    assert [path.name for path in done.out.iterdir()] == ["subtitles.qc.json"]
+    assert [fields["message"] for _, fields in done.messages if "message" in fields] == [
+        "subtitles: nothing is said in it, so there are none"
+    ]
+
+
+def test_files_without_text_are_valid_where_they_are_wanted(run_stage: Any, write: Any, tmp_path: Path) -> None:
+    """Every format is read by pysubs2 and ffmpeg, and shows nothing."""
+    inputs = {"transcript": write(said("")), "translations": {"es": write(Translation("es", []), "es.json")}}
+    out = run_stage("subtitles", inputs, if_silent="empty").out
+    for language in ("en", "es"):
+        for suffix in ("srt", "vtt", "ass"):
+            path = out / f"subtitles.{language}.{suffix}"
+            assert not "".join(cue.plaintext for cue in pysubs2.load(str(path)))
+            shown = tmp_path / "shown.vtt"
+            subprocess.run([ffmpeg_path(), "-v", "error", "-y", "-i", path, shown], check=True)
+            assert shown.read_text() == "WEBVTT\n"
     assert json.loads((out / "subtitles.en.words.json").read_text())["words"] == []
+
+
+@pytest.mark.parametrize("suffix", ["srt", "vtt"])
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", HARD + " 00:00:01,000 --> 00:00:02,000 ?a=1&section=2&copy=3 a<b and c>d ❴x❵ {y} \u2060."),
+        ("ja", "今日はiPhone 15が とても良いので散歩に行きましょう。明日は「雨」が降ると思います。"),
+        ("th", "วันนี้อากาศดีมากเรา ไปเดินเล่นกันเถอะ สวัสดีครับผมชื่อสมชาย"),
+    ],
+)
+def test_what_was_written_comes_back_as_a_correction(
+    run_stage: Any, write: Any, suffix: str, language: str, text: str
+) -> None:
+    """Letter for letter, with the spaces that there are and no others."""
+    transcript = said(text, word_s=0.5, language=language)
+    out = run_stage("subtitles", {"transcript": write(transcript)}).out
+    path = out / f"subtitles.{language}.{suffix}"
+    cues = [part.text for part in read_correction(path).segments]
+    assert "".join("".join(cues).split()) == "".join(text.split())
+    if language == "en":
+        assert " ".join(cues) == " ".join(text.split())
+    shown = [
+        Word(piece.text, 0.5 * i, 0.5 * i + 0.4, True, piece.space_after)
+        for i, piece in enumerate(split_words(text, language))
+    ]
+    one_cue = Transcript(language, "param", [Segment(0, 0.0, 9.0, text, words=shown[:6])])
+    out = run_stage("subtitles", {"transcript": write(one_cue)}, max_pause_s=10, max_s=30, max_lines=3).out
+    (back,) = read_correction(out / f"subtitles.{language}.{suffix}").segments
+    assert back.text == text_of(shown[:6])
+
+
+def test_a_line_of_times_is_text_for_players(run_stage: Any, write: Any, tmp_path: Path) -> None:
+    """What looks like the beginning of a cue inside a text doesn't become one, through ffmpeg and in a track."""
+    text = "So he read aloud: 00:00:01,000 --> 00:00:02,000 and 7 and so on."
+    path = (
+        run_stage("subtitles", {"transcript": write(said(text, word_s=0.4))}, max_line_chars=30).out
+        / "subtitles.en.srt"
+    )
+    assert any(line.startswith("00:00:01,000 --") for line in path.read_text().split("\n"))
+    expected = len(pysubs2.load(str(path)))
+    for name in ("back.vtt", "back.mp4", "back.mkv"):
+        track = [] if name.endswith("vtt") else ["-c:s", "mov_text" if name.endswith("mp4") else "srt"]
+        subprocess.run([ffmpeg_path(), "-v", "error", "-y", "-i", path, *track, tmp_path / name], check=True)
+        back = tmp_path / "again.srt"
+        subprocess.run([ffmpeg_path(), "-v", "error", "-y", "-i", tmp_path / name, back], check=True)
+        cues = pysubs2.load(str(back))
+        assert len(cues) == expected
+        assert "and 7 and so on." in " ".join(" ".join(cue.plaintext.split()) for cue in cues)
+
+
+SHAPES = {
+    (1920, 1080): (1920, 1080),
+    (720, 1280): (1080, 1920),
+    (1080, 1350): (1080, 1350),
+    (500, 500): (1080, 1080),
+    (2560, 1080): (2560, 1080),
+    (0, 0): (1920, 1080),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_subtitles_fit_the_picture(run_stage: Any, write: Any, tmp_path: Path, shape: tuple[int, int]) -> None:
+    """Painted over a picture of its shape, two long lines stay two, inside the margins."""
+    video = VideoTrack(0, "h264", 640, 360, 0.0, 25.0, shown_width_px=shape[0], shown_height_px=shape[1])
+    probe = Probe("mp4", 30.0, 0.0, 30.0, 0, None, [], [video])
+    text = "However many mammoths we would have met among us, none would have moved away from whom we wanted to meet."
+    inputs = {"transcript": write(said(text)), "probe": write(probe, "probe.json")}
+    out = run_stage("subtitles", inputs).out
+    ass = pysubs2.load(str(out / "subtitles.en.ass"))
+    width, height = SHAPES[shape]
+    assert (int(ass.info["PlayResX"]), int(ass.info["PlayResY"])) == (width, height)
+    cue = max(ass, key=lambda cue: len(cue.text))
+    assert cue.text.count("\\N") == 1
+    picture = tmp_path / "picture.gray"
+    source = f"color=black:s={width}x{height}:r=25:d=30,trim=start={cue.start / 1000 + 0.1},setpts=PTS"
+    chain = f"{source},subtitles=filename={str(out / 'subtitles.en.ass')!r},format=gray"
+    subprocess.run(
+        [ffmpeg_path(), "-v", "error", "-f", "lavfi", "-i", chain, "-frames:v", "1", "-f", "rawvideo", picture],
+        check=True,
+    )
+    pixels = np.frombuffer(picture.read_bytes(), np.uint8).reshape(height, width) > 40
+    rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
+    assert 0.04 * width < columns[0]
+    assert columns[-1] < 0.96 * width
+    assert rows[-1] < 0.96 * height
+    assert rows[-1] - rows[0] < 2.5 * 54  # two lines
 
 
 def test_words_without_times_are_an_error_that_names_align(run_stage: Any, write: Any) -> None:

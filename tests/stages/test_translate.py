@@ -9,13 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from mediabuild.errors import StageError
 from mediabuild.media import formats
 from mediabuild.media.formats import Segment, Transcript, Translation, Word
-from mediabuild.media.sentences import sentence_spans
 from mediabuild.pipeline.loading import load_stage
 from mediabuild.stage import Lookup
 
@@ -52,12 +49,6 @@ def said(*segments: str, language: str = "en", pause_s: float = 0.5) -> Transcri
     return Transcript(language, "param", made_segments)
 
 
-def sentences_of(*segments: str, pause_s: float = 0.5) -> list[str]:
-    """The sentences that a transcript is taken for."""
-    words = [word for segment in said(*segments, pause_s=pause_s).segments for word in segment.words]
-    return [" ".join(word.text for word in words[a : b + 1]) for a, b in sentence_spans(words)]
-
-
 @pytest.fixture
 def translated(run_stage: Any, tmp_path: Path) -> Any:
     """``translated(transcript, terms, **params)`` → the translation, the report."""
@@ -72,46 +63,6 @@ def translated(run_stage: Any, tmp_path: Path) -> Any:
         return formats.read(out / "translation.json", Translation), json.loads((out / "report.json").read_text())
 
     return run
-
-
-def test_sentences_end_where_a_reader_says_so() -> None:
-    """Titles, initials, decimals and quotes inside a sentence don't end it; a segment's end doesn't either."""
-    assert sentences_of(
-        "Mr. and Mrs. J. Dashwood paid $3.50, i.e. no", "more than No. 5. No. Yes!", '"Why?" he said.'
-    ) == [
-        "Mr. and Mrs. J. Dashwood paid $3.50, i.e. no more than No. 5.",
-        "No.",
-        "Yes!",
-        '"Why?" he said.',
-    ]
-
-
-def test_a_long_silence_ends_a_sentence() -> None:
-    """Without punctuation, three seconds of silence do."""
-    assert sentences_of("he was not", "an ill disposed man", pause_s=3.5) == ["he was not", "an ill disposed man"]
-
-
-def test_speech_without_punctuation_is_cut_at_its_pauses(librivox: Path) -> None:
-    """A reading without a full stop becomes sentences of at most 60 words, none lost, cut between its segments."""
-    texts = [path.read_text().strip() for path in sorted(librivox.glob("*.txt"))] * 3
-    sentences = sentences_of(*texts, pause_s=0.8)
-    assert " ".join(sentences) == " ".join(texts)
-    assert len(sentences) > 1
-    assert all(len(sentence.split()) <= 60 for sentence in sentences)
-    assert all(any(sentence.endswith(text) for text in texts) for sentence in sentences)
-
-
-@settings(max_examples=100, deadline=None)
-@given(
-    words=st.lists(st.sampled_from(["a", "Dr.", "So", "end.", "why?", "x,", "I.", '"Oh!"', "..."]), max_size=80),
-    limit=st.integers(10, 70),
-)
-def test_every_word_is_in_exactly_one_sentence(words: list[str], limit: int) -> None:
-    """Sentences follow on each other without gaps, and none is longer than the limit."""
-    spoken = [Word(word, float(i), i + 0.5) for i, word in enumerate(words)]
-    spans = sentence_spans(spoken, max_words=limit)
-    assert [index for first, last in spans for index in range(first, last + 1)] == list(range(len(words)))
-    assert all(last - first < limit for first, last in spans)
 
 
 @needs_apertium

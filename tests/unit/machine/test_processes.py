@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from mediabuild.errors import Interrupted, StageError
-from mediabuild.machine import processes
+from mediabuild.machine import kin, processes
 from mediabuild.machine.processes import Child, Processes
 
 RUN = """
@@ -144,15 +144,152 @@ def test_stopping_from_another_thread_ends_the_wait(run: Processes, tmp_path: Pa
 
 
 def test_a_time_limit_stops_the_child(run: Processes, tmp_path: Path) -> None:
-    """It is stopped, and known to have been too slow; one that is quick isn't touched."""
+    """It is stopped, and has been too slow; one that is quick isn't touched."""
     slow = shell(run, tmp_path, "sleep 60")
-    with run.time_limit(slow, 0.05):
+    with pytest.raises(StageError, match=r"took longer than 0\.05 s"), run.time_limit(slow, 0.05):
         assert run.finish(slow) == -signal.SIGTERM
-    assert slow.timed_out
     quick = shell(run, tmp_path, "exit 0")
-    with run.time_limit(quick, 60):
+    with run.time_limit(quick, 1e300):
         assert run.finish(quick) == 0
-    assert not quick.timed_out
+
+
+def test_who_goes_on_at_its_limit_was_too_slow_and_is_dead_when_the_block_ends(run: Processes, tmp_path: Path) -> None:
+    """TERM that is caught is no way out, and the KILL doesn't come later, when the child may work for another."""
+    child = shell(run, tmp_path, 'trap "touch caught" TERM; while true; do sleep 0.01; done')
+    with pytest.raises(StageError, match="took longer"), run.time_limit(child, 0.3):
+        while not (tmp_path / "caught").exists():
+            time.sleep(0.005)
+    assert child.ended()
+    assert run.finish(child) == -signal.SIGKILL
+
+
+PAUSED = """
+import sys
+from pathlib import Path
+from mediabuild.machine.processes import Processes
+run = Processes()
+child = run.start(["sh", "-c", "sleep 0.3; touch done; sleep 0.1"], cwd=Path(sys.argv[1]))
+with run.time_limit(child, 2):
+    print("started", flush=True)
+    print(run.finish(child))
+run.close()
+"""
+
+
+def test_the_time_in_which_the_run_was_stopped_does_not_count(tmp_path: Path) -> None:
+    """Ctrl-Z for longer than the limit, or a paused container: what has finished meanwhile has finished."""
+    with subprocess.Popen([sys.executable, "-c", PAUSED, str(tmp_path)], stdout=subprocess.PIPE, text=True) as main:
+        assert main.stdout is not None
+        assert main.stdout.readline() == "started\n"
+        main.send_signal(signal.SIGSTOP)
+        while not (tmp_path / "done").exists():
+            time.sleep(0.01)
+        time.sleep(2.2)
+        main.send_signal(signal.SIGCONT)
+        assert main.stdout.read() == "0\n"
+
+
+def test_who_is_stopped_hears_that_it_is_to_end(run: Processes, tmp_path: Path) -> None:
+    """A child that Ctrl-Z stopped is woken up, and tidies up."""
+    child = shell(run, tmp_path, 'trap "touch tidied; exit 0" TERM; echo $$ > pids; while true; do sleep 0.01; done')
+    (pid,) = numbers_in(tmp_path / "pids", 1)
+    os.kill(pid, signal.SIGSTOP)
+    run.stop(child)
+    assert run.finish(child) == 0
+    assert (tmp_path / "tidied").exists()
+
+
+LEAVING = {
+    "a session of its own": "setsid sleep 60 & echo $! > pids",
+    "a daemon": "setsid -f sh -c 'echo $$ > pids; exec sleep 60'",
+    "a daemon with a child": "setsid -f sh -c 'sleep 60 & echo $! $$ > pids; exec sleep 60'",
+    "a daemon of nohup": "(nohup setsid sh -c 'echo $$ > pids; exec sleep 60' >/dev/null 2>&1 &)",
+    "without an environment": "env -i setsid sleep 60 & echo $! > pids",
+}
+
+
+@pytest.mark.skipif(not kin.HAS_PROC, reason="asks /proc who left")
+@pytest.mark.parametrize("how", LEAVING)
+def test_who_left_the_group_is_stopped_too(run: Processes, tmp_path: Path, how: str) -> None:
+    """Wherever it went: when the child is told to stop, and when all are."""
+    for number, stop in enumerate((run.stop, lambda _: run.stop_all())):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        child = shell(run, folder, f"{LEAVING[how]}; sleep 60")
+        pids = numbers_in(folder / "pids", 1)
+        stop(child)
+        assert run.finish(child) == -signal.SIGTERM
+        assert soon_gone(pids)
+
+
+@pytest.mark.skipif(not kin.HAS_PROC, reason="asks /proc who left")
+@pytest.mark.parametrize("how", [how for how in LEAVING if how != "without an environment"])
+def test_who_left_the_group_goes_when_the_child_ends(run: Processes, tmp_path: Path, how: str) -> None:
+    """A stage that ended well leaves nothing either; nobody else's processes are touched."""
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as other:
+        child = shell(run, tmp_path, f"{LEAVING[how]}; while [ ! -e pids ]; do sleep 0.01; done")
+        assert run.finish(child) == 0
+        assert soon_gone(numbers_in(tmp_path / "pids", 1))
+        assert other.poll() is None
+        other.kill()
+
+
+@pytest.mark.skipif(not kin.HAS_PROC, reason="asks /proc who left")
+@pytest.mark.parametrize("how", LEAVING)
+def test_who_left_the_group_goes_when_the_run_is_killed(tmp_path: Path, how: str) -> None:
+    """The reaper finds them too."""
+    code = RUN.replace("sleep 60 & echo $! > pids; echo $$ >> pids; sleep 60", f"{LEAVING[how]}; sleep 60")
+    main = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
+    pids = numbers_in(tmp_path / "pids", 1)
+    main.kill()
+    main.wait()
+    assert soon_gone(pids)
+
+
+def test_the_table_of_processes_without_proc(monkeypatch: pytest.MonkeyPatch, run: Processes, tmp_path: Path) -> None:
+    """Where there is no /proc, `ps` tells of parents and groups: who left the group is found by its parent."""
+    monkeypatch.setattr(kin, "HAS_PROC", False)
+    child = shell(run, tmp_path, "setsid sleep 60 & echo $! > pids; sleep 60")
+    pids = numbers_in(tmp_path / "pids", 1)
+    assert {child.group, *pids} <= kin.kin((), {child.group})
+    run.stop(child)
+    assert run.finish(child) == -signal.SIGTERM
+    assert soon_gone(pids)
+
+
+def test_numbers_that_went_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Process numbers begin anew one day: who has a lower number may be younger."""
+    monkeypatch.setattr(kin, "_all_pids", lambda: [1, 5, 4_194_000, 4_194_100, os.getpid()])
+    assert 4_194_100 in kin.born_after(4_194_000)
+    assert 5 in kin.born_after(4_194_000)
+    assert 1 not in kin.born_after(os.getpid())
+
+
+def test_what_others_start_under_a_mark_goes_with_the_run(run: Processes, tmp_path: Path) -> None:
+    """A command of doit's own is no child of ours: it is known by what is in its environment."""
+    with run.marked() as mark:
+        script = "sleep 60 & echo $! $$ > pids; sleep 60"
+        other = subprocess.Popen(["sh", "-c", script], cwd=tmp_path, env={**os.environ, kin.MARK: mark})
+        pids = numbers_in(tmp_path / "pids", 2)
+        run.stop_all()
+        assert other.wait(5) == -signal.SIGTERM
+        assert soon_gone(pids)
+    with pytest.raises(Interrupted), run.marked():
+        pass
+
+
+def test_a_watched_child_takes_along_who_holds_its_pipes(run: Processes, tmp_path: Path) -> None:
+    """Whoever reads a pipe to the child hears when it dies, though a child of it lives in another session."""
+    reading, writing = os.pipe()
+    script = (
+        "import os, time\npid = os.fork()\nif not pid:\n    os.setsid()\n    time.sleep(60)\nos.kill(os.getpid(), 9)"
+    )
+    child = run.start([sys.executable, "-c", script], cwd=tmp_path, pass_fds=(writing,))
+    os.close(writing)
+    run.watch(child)
+    with open(reading, "rb") as pipe:
+        assert pipe.read() == b""
+    assert run.finish(child) == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
