@@ -1,4 +1,4 @@
-"""A pipeline, opened for one command: its tasks, and what looks at them.
+"""Opens a pipeline for one command: reads it, makes its tasks, and what looks at them.
 
 Not here: doit (`schedule`), running tasks (`execution`), and what is printed (`commands`, `reporting`).
 """

@@ -1,4 +1,4 @@
-"""What can go wrong, as one small tree.
+"""The exceptions, as one small tree.
 
     MediabuildError          where: what, and a hint that is a command to type
     ├── PipelineError        the pipeline file or the command line is wrong (all mistakes at once)

@@ -1,4 +1,4 @@
-"""Units: pieces of one stage's work that are kept one by one, so that work resumes in the middle.
+"""Units: pieces of one stage's work (a sentence, a stretch of sound), each kept when finished, so that work resumes.
 
 A stage that works in pieces (a stretch of sound, a sentence) keeps each finished one here, under the digest of all
 that it follows from. A run that was cut short finds them again, and so does one that shares some of its pieces

@@ -1,4 +1,4 @@
-"""The commands: one a file, in the words that a user types.
+"""The commands; each is listed for doit in `main.PLUGINS` and in pyproject.toml.
 
 Not here: doit's scheduling (`schedule`), running stages (`execution`).
 """

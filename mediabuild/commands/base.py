@@ -1,4 +1,4 @@
-"""What doit's commands share here: options anywhere, names checked, a user's mistake without a traceback.
+"""What all commands share: options before or after names, names checked, a user's mistake without a traceback.
 
 doit imports it early, so nothing heavy is imported until a command runs.
 

@@ -1,4 +1,4 @@
-"""What a machine has of what a pipeline uses, and what to type for what is missing: what `doctor` shows.
+"""Collects what `doctor` shows: what the machine has, what is missing, and the command that installs it.
 
 Everything is looked at from outside: packages by their folders, ffmpeg, apertium and fontconfig by
 asking the programs, devices through the same probe as a run. No stage's library is imported here, and

@@ -1,4 +1,4 @@
-"""doit's own commands, mended: names as everywhere, records beside the manifests, nothing that surprises.
+"""doit's own `list`, `info` and `dumpdb`, mended: names as everywhere, groups as fresh as their tasks.
 
 What each mends is in its docstring; docs/DESIGN.md tells how doit behaves without.
 

@@ -1,4 +1,4 @@
-"""`mediabuild` where nothing changed: answered from the index, before anything else is loaded.
+"""The quick answer where nothing changed, from the index, before anything else is loaded.
 
 Every source, output and manifest is looked at. Whatever is not as plain as that (an option, a changed
 file, a stage with a model or a device, tasks of the user's own) goes the long way.

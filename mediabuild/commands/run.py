@@ -1,4 +1,4 @@
-"""`doit run`: builds what is stale; where nothing is, that is answered from the index before anything else is loaded.
+"""`doit run`: builds what is stale.
 
 Not here: the run itself (`schedule.session`).
 """

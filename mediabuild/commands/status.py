@@ -1,4 +1,4 @@
-"""doit's commands over manifests: status, explain, check.
+"""`status`, `explain` and `check`: what is stale, and why.
 
 Not here: what they look at (`build`), `run`, and what all share (`command`).
 """

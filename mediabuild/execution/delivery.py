@@ -1,4 +1,4 @@
-"""Copies of outputs where people look: made anew when they are missing or old, and never over an edit.
+"""Makes the copies of outputs where people look; a copy that a person edited is moved aside, never overwritten.
 
 Not here: the names of the copies (`pipeline.deliveries`).
 """

@@ -1,4 +1,4 @@
-"""What became of a task: built, restored, copied; and what its program said of itself.
+"""What became of one task, as data: built, restored, copied; what its program said; the events that tell of it.
 
 Not here: how it came to that (`executor`, `restorer`, `programs`).
 """

@@ -1,4 +1,4 @@
-"""What a finished directory records, and how it takes the place of the earlier one, which is kept.
+"""Records a finished directory in its manifest, and has it put in the place of the earlier one, which is kept.
 
 The manifest is the last file written into a temporary directory; then the whole is exchanged with what was there.
 

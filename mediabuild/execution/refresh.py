@@ -1,4 +1,4 @@
-"""Noting in the manifest of a fresh task that it was looked at, about once a day, as `relatime` does.
+"""Updates, about once a day, the time at which a fresh task was last checked.
 
 Also hashes everything anew where the pipeline's `checksum` chooses another algorithm; nothing runs for that.
 

@@ -1,4 +1,4 @@
-"""Bringing back the output set that was made from the present facts, wherever it is kept.
+"""Brings back outputs that were made earlier from the same facts: from generations, from copies, from other jobs.
 
 In this order: the task's own earlier outputs, by rename; what is left of its present ones, with good copies for the
 rest; what another task made of the same, by copies. All digests are verified on the way.

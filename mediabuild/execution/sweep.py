@@ -1,4 +1,4 @@
-"""What dead runs left behind: their temporary files and directories go, a half-done exchange is finished or undone.
+"""Cleans up after a run that was killed: deletes its temporary directories, completes or undoes its last exchange.
 
 Only names of one strict pattern, of tasks that are known, are ever touched (`store.places`).
 

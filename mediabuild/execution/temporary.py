@@ -1,4 +1,4 @@
-"""Outputs of `temp` stages: who reads them, and their deletion once nobody needs them.
+"""Deletes the outputs of `temp` stages once no task needs them.
 
 Their manifest stays, and vouches for them: that they are gone is no reason to run. They are made again
 when a task that reads them is about to run.

@@ -1,4 +1,4 @@
-"""The run's end of the workers: started when needed, one per interpreter and kind, kept for the next job.
+"""The run's side of the worker processes: starts them, sends requests, reads replies, keeps one for each kind.
 
 Light stages share a worker; a heavy stage (torch, a large model) has one per device. A worker that
 dies fails the stage it was running and is replaced by the next request.

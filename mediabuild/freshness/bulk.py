@@ -1,4 +1,4 @@
-"""The fresh jobs of a pipeline, decided in bulk from the index; and what the index is to know of a job.
+"""Decides from the index, for all jobs at once, which are fresh; and writes the index after a run.
 
 A job is recorded after a run that left all its tasks up to date, with everything that was looked at for
 them. What has changed too recently for its stats to vouch for it isn't recorded, and is looked at the long

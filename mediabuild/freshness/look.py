@@ -1,4 +1,4 @@
-"""One look at a task: its record is read, the facts are taken, the two are compared. Its result is handed down.
+"""Looks at one task once: reads its record, takes the facts, compares; the result is passed on.
 
 Whoever acts on a task (the executor, the restorer, the recorder, the index) uses the look that found it stale,
 instead of looking again.

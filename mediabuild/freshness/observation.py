@@ -1,4 +1,4 @@
-"""The facts of a task, taken now: what a manifest would record of its inputs, code, params, device and models.
+"""Takes the present facts of a task: inputs, code, params, device, models; and what is there of its outputs.
 
 Trouble is no exception here: what can't be looked at becomes a reason.
 

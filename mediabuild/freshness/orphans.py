@@ -1,4 +1,4 @@
-"""Jobs whose recording is gone.
+"""Finds jobs whose recording is gone.
 
 A recording that can't be seen isn't gone: where the folder of a glob holds nothing that matches (a drive
 that isn't mounted), or can't be read, no job is called orphaned.

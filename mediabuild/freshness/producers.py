@@ -1,4 +1,4 @@
-"""Which tasks a task reads, and whether it takes what they made.
+"""Which tasks a task reads from, and which of them a task over all jobs leaves out.
 
 Not here: which tasks there are (`pipeline.tasks`), what exactly it reads of them (`observation`).
 """

@@ -1,4 +1,4 @@
-"""What a range of stages reads and does not make: it must be there, whole.
+"""For `--from` and `--to`: what the range reads from stages outside it must exist and be whole.
 
 Not here: which tasks a range selects (`pipeline.options`).
 """

@@ -1,4 +1,4 @@
-"""Compares what is recorded with what was observed; each difference is a reason. Pure: no file is looked at here.
+"""Decides whether a task is stale, and why: compares the recorded facts with the present ones. Pure: reads no file.
 
 Deciding is "are there any reasons", so the explanation can't drift from the decision. In the words of
 "Build systems à la carte" this is a verifying-trace rebuilder. doit's scheduler asks it after a task's dependencies

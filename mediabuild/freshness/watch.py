@@ -1,4 +1,4 @@
-"""What must stay as it is for a fresh job to be fresh still: the files and folders that the index watches.
+"""Lists the files and folders whose change would make a fresh job stale; the index records their stats.
 
 Not here: the index's file (`store.index`), when it is asked (`bulk`).
 """

@@ -1,4 +1,4 @@
-"""The ground: processes, locks, devices, interpreters, files. Nothing here knows of pipelines.
+"""What the operating system offers: processes, locks, devices, files. Nothing here knows of pipelines.
 
 Not here: ffmpeg and media (`media`).
 """

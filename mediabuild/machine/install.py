@@ -1,4 +1,4 @@
-"""Installing the separator: `python -m mediabuild.machine.install separator [DIR]`.
+"""Installs demucs, which separates a voice from music, into a venv: `python -m mediabuild.machine.install separator`.
 
 Makes a venv and installs torch and demucs into it, under a lock, so that two runs don't do it twice.
 A stamp is emptied first and filled last: an interrupted installation is seen, and goes on at the next

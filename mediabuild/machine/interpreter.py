@@ -1,4 +1,4 @@
-"""A stage's interpreter, looked at from outside: its packages and their versions, without starting it.
+"""The packages and versions of a stage's Python, read from its folders without starting it.
 
 Only the standard library is imported: `install` runs before anything is installed.
 """

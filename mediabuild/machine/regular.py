@@ -1,4 +1,4 @@
-"""Opening regular files and nothing else: no link is followed, no pipe is waited for, no device is read.
+"""Opens a file safely: a regular file only, never a link, a pipe or a device.
 
 For files in a folder that may come from a stranger: a link there may lead anywhere, and a pipe would never end.
 

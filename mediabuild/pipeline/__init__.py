@@ -1,4 +1,4 @@
-"""What is wanted: `pipeline.toml` and the command line, read, checked, and turned into tasks. Plain data comes out.
+"""Reads and checks `pipeline.toml` and the command line, and makes tasks of them, as plain data.
 
 Not here: what is there already (`store`).
 """

@@ -1,4 +1,4 @@
-"""Copies of outputs where people look: their names, and that no two share one.
+"""Which copies of outputs are delivered, and under which names; no two may share one.
 
 Not here: making them (`execution.delivery`).
 """

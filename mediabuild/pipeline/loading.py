@@ -1,4 +1,4 @@
-"""Stage files: where they are, and what they declare.
+"""Finds the stage files of a pipeline and reads their declarations.
 
 The module of a stage file gets a name of its own, so that a project's `stages/demux.py` and the built-in one never
 meet.

@@ -1,4 +1,4 @@
-"""The words of the project as plain data: pipeline, stage, job, task, reason.
+"""Plain data: pipeline, stage, job, task, reason. (Not models that a stage loads.)
 
 Not here: anything that touches a file. `config` reads the pipeline, `graph` makes tasks of it,
 `rebuilder` finds reasons.

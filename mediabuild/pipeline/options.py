@@ -1,4 +1,4 @@
-"""Which tasks the command line asks for, beyond doit's own names: ranges, stages, jobs.
+"""The options that choose: `--from`, `--to`, `--stages`, `--job`, and what else the command line says of the pipeline.
 
 Not here: doit's names, patterns and targets; they are expanded before they come here.
 """

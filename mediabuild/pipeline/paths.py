@@ -1,4 +1,4 @@
-"""Paths and globs as the pipeline writes them: braces, wildcards, what they match now, names on disk.
+"""Paths and globs as a user writes them in `pipeline.toml`: braces, wildcards, what they match now.
 
 Not here: which recordings are jobs (`sources`).
 """

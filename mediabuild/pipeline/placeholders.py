@@ -1,4 +1,4 @@
-"""Placeholders in a command: `{inputs.NAME}`, `{outputs.NAME}`, `{params.NAME}`, `{device}`, `{job}`, `{ffmpeg}`.
+"""Fills in placeholders in a stage's command: `{inputs.NAME}`, `{outputs.NAME}`, `{params.NAME}`, `{device}` …
 
 Not here: running the command (`execution.programs`).
 """

@@ -1,4 +1,4 @@
-"""What people read of a run: a line for what happens to a task, and a summary at the end.
+"""Prints what people read of a run: a line for each task (SKIPPED, RUN, DONE, FAILED …) and a summary at the end.
 
     SKIPPED separate:sample
     RUN     translate:sample:es  params.model: "a" → "b"

@@ -1,4 +1,4 @@
-"""When tasks run: the only room that meets doit's engine.
+"""When tasks run; the only folder besides `commands/` that imports doit.
 
 Not here: what a task does (`execution`), whether it has to (`freshness`).
 """

@@ -1,4 +1,4 @@
-"""Threads that run tasks.
+"""The run's threads; each runs one task at a time.
 
 Not here: which task is next (`runner`).
 """

@@ -1,4 +1,4 @@
-"""Which of several ready tasks goes first: those at the head of the longest chain of work.
+"""Which ready task is started first: the one with the most work waiting for it.
 
 How long a task takes is what its manifest says, else what the same stage took in other jobs, else a guess:
 heavy stages take longer than light ones. Jobs that are begun are finished before others begin.

@@ -1,4 +1,4 @@
-"""doit's view of what is recorded: for the pipeline's tasks, marks beside the manifests.
+"""Stands in for doit's database: the status of the pipeline's tasks comes from marks and manifests.
 
 Not here: doit's own file for the user's own tasks (`state`).
 """

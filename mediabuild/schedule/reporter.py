@@ -1,4 +1,4 @@
-"""doit's reporter interface: the user's own tasks look as they do in doit; the pipeline's say it with events.
+"""Receives doit's reporter calls: prints the user's own tasks as doit does; the pipeline's tasks say it with events.
 
 Not here: those events (`runner`).
 """

@@ -1,4 +1,4 @@
-"""Which of doit's tasks a run looks at, and in which order: names, ranges, what failed last time.
+"""Turns names and ranges into the ordered list of doit's tasks that a run looks at.
 
 Not here: what names stand for (`commands.base`), running them (`runner`).
 """

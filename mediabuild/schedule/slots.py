@@ -1,4 +1,4 @@
-"""What stages that run at once share: cores, GPUs, gigabytes, as slot files that are locked while in use.
+"""Limits what runs at once by cores, GPUs and gigabytes, with slot files that are locked while in use.
 
 A slot file is `flock`ed, so it comes back when its holder ends, however it ends, and two runs on one
 jobs directory share the same slots. A task takes all its slots or none: nothing waits while it holds

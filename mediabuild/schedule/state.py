@@ -1,4 +1,4 @@
-"""What is the user's own in doit: the state file for their tasks, and how the pipeline's are told from them.
+"""doit's state file, for the user's own tasks; and how these are told from the pipeline's.
 
 doit imports it whatever it does, so nothing heavy is imported.
 

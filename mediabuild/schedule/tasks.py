@@ -1,4 +1,4 @@
-"""What the pipeline is for doit: its tasks, their records, what runs them.
+"""Turns the pipeline's tasks into doit's tasks.
 
 doit schedules; whether a task is up to date is asked of `freshness`, so a task has `task_dep`, `targets` and one
 `uptodate` callable, and never a `file_dep`. docs/DESIGN.md lists what was found out about doit.

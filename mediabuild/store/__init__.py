@@ -1,4 +1,4 @@
-"""What is kept below the jobs directory: manifests, digests, earlier outputs, marks, the index; one home for facts.
+"""What is kept on disk: manifests, digests, earlier outputs, marks, the index; later, results shared between machines.
 
 Not here: deciding what follows from it (`freshness`).
 """

@@ -1,4 +1,4 @@
-"""The facts that a result follows from, and the digest that stands for them: its trace.
+"""The list of facts that a result follows from, and their digest, the trace.
 
 This is the one list of them. A manifest records them, an observation takes them now, a worker is handed them,
 and equal traces mean equal results.

@@ -1,4 +1,4 @@
-"""Earlier outputs of a stage, kept so that they can come back: a constructive trace behind the verifying one.
+"""Earlier outputs of a stage, kept so that they can come back instead of being made again.
 
 When a stage re-runs with other facts, its earlier directory moves aside by rename, under the digest of
 its trace; when the facts come back, so does the directory. Nothing is copied. What is kept is bounded

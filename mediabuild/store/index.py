@@ -1,4 +1,4 @@
-"""The derived index: which jobs were fresh, and the stats of all that this followed from.
+"""A cache that may be deleted: which jobs were fresh, and the stats of all files that this follows from.
 
 For each job whose tasks were all up to date, the index holds every file and directory that was looked at
 (source, inputs, outputs, manifests, delivered copies, marks, folders of globs) with its stats, and what must

@@ -1,4 +1,4 @@
-"""The manifest: the recorded trace of one stage of one job, `manifest.json` beside its outputs.
+"""The record of one stage of one job, `manifest.json` beside its outputs: its facts and what was made.
 
 A manifest that parses describes outputs that were complete when it was written, since it is the last
 file written into a directory that is then published in one step. Keys are sorted: equal facts are

@@ -1,4 +1,4 @@
-"""Putting a finished directory in the place of the earlier one, in one step, and keeping what a person wrote.
+"""Puts a finished directory in the place of the earlier one, in one step, and moves aside what a person edited.
 
 A run that is killed at any instruction leaves the earlier directory or the new one, whole. Where the
 file system can't exchange two directories, two renames do, and `recover` completes or undoes them.

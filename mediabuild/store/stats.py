@@ -1,4 +1,4 @@
-"""Stats of files: when equal stats mean equal content, and when a change can still hide.
+"""Compares the stats of files, and knows when equal stats don't prove equal content.
 
 Not here: digests (`digest`).
 """

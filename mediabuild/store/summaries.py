@@ -1,4 +1,4 @@
-"""A job's summary: `manifest.json`, its stages at a glance, and `job.toml`, the pipeline as resolved for it.
+"""Files that sum up a job: its own `manifest.json` (all stages) and `job.toml` (the pipeline as resolved for it).
 
 Not here: the manifests of its stages (`manifest`).
 """

@@ -1,4 +1,4 @@
-"""Which tasks of any job hold, or held, the output set of a trace: the same recording twice is heard once.
+"""Finds the outputs of the same facts in any job, so that one recording in two jobs is worked on once.
 
 A trace here says nothing of the job: the source counts with its content and its suffix, not with its name. So it is
 only kept for Python stages, which are handed content; a command is handed paths, and may write them down.
