@@ -2,7 +2,7 @@
 
 doit imports it early, so nothing heavy is imported until a command runs.
 
-Not here: the commands (`run`, `commands`, `inspection`, `doctor`, `mended`).
+Not here: the commands, a file each, and their help (`help`).
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from doit.cmd_base import DoitCmdBase
-from doit.exceptions import InvalidCommand
+from doit.cmdparse import CmdParseError
+from doit.exceptions import InvalidCommand, InvalidDodoFile
 
 from mediabuild.errors import Interrupted, MediabuildError
+from mediabuild.reporting.console import typed
 from mediabuild.schedule.state import is_remake, pipeline_task
 
 if TYPE_CHECKING:
@@ -35,18 +37,52 @@ class PipelineCommand(DoitCmdBase):  # type: ignore[misc]
     dep_manager: Any
 
     def parse_execute(self, in_args: list[str]) -> Any:
-        """Parse and execute; options may stand behind names."""
-        return super().parse_execute(self._options_first(in_args))
+        """Parse and execute; options may stand behind names, and `--help` anywhere."""
+        before = in_args[: in_args.index("--")] if "--" in in_args else in_args
+        if "-h" in before or "--help" in before:
+            print(self.help() if self.name in sys.argv else self.general_help())
+            return 0
+        try:
+            return super().parse_execute(self._options_first(in_args))
+        except (InvalidCommand, InvalidDodoFile, CmdParseError) as error:
+            raise InvalidCommand(typed(str(error))) from None
+
+    def help(self) -> str:
+        """What it is for, how it is typed, its options."""
+        from mediabuild.commands.help import of_command
+
+        return of_command(self)
+
+    def general_help(self) -> str:
+        """The help of the program: no command was named."""
+        from mediabuild.commands.help import general
+
+        return general()
 
     def _options_first(self, args: list[str]) -> list[str]:
         try:
             options, names = getopt.gnu_getopt(args, self.cmdparser.get_short(), self.cmdparser.get_long())
-        except getopt.GetoptError:
-            return args  # doit says what is wrong with it
+        except getopt.GetoptError as error:
+            raise InvalidCommand(self._option_mistake(error)) from None
         if not names or "--" in args:
             return args
         flat = [part for pair in options for part in self._joined(*pair)]
         return [*flat, *names]
+
+    def _option_mistake(self, error: getopt.GetoptError) -> str:
+        """What is wrong with an option, with the nearest one that exists."""
+        from mediabuild.pipeline.mistakes import nearest
+
+        known = [f"--{option.long}" for option in self.cmdparser.options if option.long]
+        dashed = f"--{error.opt}" if len(error.opt) > 1 else f"-{error.opt}"
+        typed_name = "" if self.name == "run" else f" {self.name}"
+        hint = f"\n  hint: doit{typed_name} --help"
+        if "requires argument" in error.msg:
+            return f"{dashed}: a value is missing{hint}"
+        if "must not have" in error.msg:
+            return f"{dashed}: takes no value{hint}"
+        close = nearest(dashed, known) if len(error.opt) > 1 else ""
+        return f"{dashed}: there is no such option{'; ' + close if close.startswith('did') else ''}{hint}"
 
     def _joined(self, name: str, value: str) -> list[str]:
         known, _ = self.cmdparser.get_option(name)

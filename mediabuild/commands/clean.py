@@ -35,6 +35,7 @@ class Clean(PipelineCommand, DoitClean):  # type: ignore[misc]
     """`clean`: removes what the stage made and only that; an edited output stays. `--dry-run` removes nothing."""
 
     name = "clean"
+    doc_purpose = "remove what the stages made; with --orphans, recordings that are gone"
     cmd_options = (
         *DoitClean.cmd_options,
         option("orphans", "orphans", "remove jobs whose recording is gone, and nothing else", bool, False),

@@ -18,6 +18,7 @@ from doit.exceptions import InvalidCommand
 from doit.task import Task as DoitTask
 
 from mediabuild.commands.base import PipelineCommand, expand_names
+from mediabuild.commands.help import of_command
 from mediabuild.schedule.state import is_group
 
 
@@ -25,6 +26,7 @@ class List(PipelineCommand, DoitList):  # type: ignore[misc]
     """`list`: patterns and targets as names; with `-s` a group is as fresh as its tasks."""
 
     name = "list"
+    doc_purpose = "list the tasks; with -s, whether they are up to date"
 
     def _execute(
         self,
@@ -64,6 +66,7 @@ class Info(PipelineCommand, DoitInfo):  # type: ignore[misc]
     """`info`: targets as names, an unknown one is no traceback."""
 
     name = "info"
+    doc_purpose = "show what doit knows of a task"
 
     def _execute(self, pos_args: list[str], hide_status: bool = False) -> int:
         tasks = {task.name: task for task in self.task_list}
@@ -77,6 +80,14 @@ class DumpDB(DoitDumpDB):  # type: ignore[misc]
     """`dumpdb`: what is recorded: doit's state of the user's own tasks. Manifests are the pipeline's record."""
 
     name = "dumpdb"
+    doc_purpose = "show doit's record of your own tasks"
+
+    def parse_execute(self, in_args: list[str]) -> Any:
+        """Parse and execute; `--help` as everywhere."""
+        if "-h" in in_args or "--help" in in_args:
+            print(of_command(self))
+            return 0
+        return super().parse_execute(in_args)
 
     def execute(self, opt_values: Any, pos_args: list[str]) -> int:
         """Print the state file."""

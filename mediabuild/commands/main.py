@@ -21,6 +21,7 @@ PLUGINS: dict[str, dict[str, Any]] = {
     "REPORTER": {"mediabuild": "mediabuild.schedule.reporter:Reporter"},
     "BACKEND": {"mediabuild": "mediabuild.schedule.state:StateFile"},
     "COMMAND": {
+        "help": "mediabuild.commands.help:Help",
         "run": "mediabuild.commands.run:Run",
         "status": "mediabuild.commands.status:Status",
         "explain": "mediabuild.commands.status:Explain",
@@ -41,6 +42,9 @@ PLUGINS: dict[str, dict[str, Any]] = {
 }
 
 SCHEMA_LINE = "#:schema ./docs/pipeline.schema.json"
+INIT_USAGE = """write a first pipeline.toml, its schema, glossary/, media/ and a .gitignore; what is there stays
+
+usage: mediabuild init"""
 GITIGNORE = "/jobs*/\n/out/\n/venv/\n/.doit.json\n"
 
 
@@ -81,11 +85,26 @@ def init(folder: Path) -> int:
     return 0
 
 
+def _init(arguments: list[str]) -> int:
+    """`init`, which needs no pipeline."""
+    if not arguments:
+        return init(Path.cwd())
+    asked = arguments in (["-h"], ["--help"])
+    text = INIT_USAGE if asked else f"ERROR: init: takes no arguments, not {arguments[0]!r}\n{INIT_USAGE}"
+    print(text, file=sys.stdout if asked else sys.stderr)
+    return 0 if asked else 3
+
+
 def main() -> int:
     """The console script. Exit status: 0 done, 1 failed, 2 an error while running, 3 a mistake, 130 interrupted."""
     arguments = sys.argv[1:]
     if arguments[:1] == ["init"]:
-        return init(Path.cwd())
+        return _init(arguments[1:])
+    if arguments[:1] in (["--help"], ["-h"]):
+        from mediabuild.commands.help import general
+
+        print(general())
+        return 0
     if arguments[:1] == ["--version"]:
         print(f"mediabuild {__version__}")
         return 0

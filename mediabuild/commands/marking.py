@@ -25,6 +25,7 @@ class Forget(PipelineCommand, DoitForget):  # type: ignore[misc]
     """`forget`: a mark that makes the task run once more; manifests stay. Patterns as names."""
 
     name = "forget"
+    doc_purpose = "let a task run again next time; its outputs stay"
 
     def _execute(self, forget_sub: bool, forget_disable_default: bool, forget_all: bool) -> int:
         args = list(self.sel_tasks or [])
@@ -56,6 +57,7 @@ class Ignore(PipelineCommand, DoitIgnore):  # type: ignore[misc]
     """`ignore`: a mark; the task and what needs it are left out until `doit forget TASK`."""
 
     name = "ignore"
+    doc_purpose = "leave a task out until it is forgotten"
 
     def _execute(self, pos_args: list[str]) -> int:
         if not pos_args:
@@ -71,6 +73,7 @@ class ResetDep(PipelineCommand, DoitResetDep):  # type: ignore[misc]
     """`reset-dep`: adopts the outputs that are there, edited or not, as the result of the present facts."""
 
     name = "reset-dep"
+    doc_purpose = "adopt the outputs that are there, edited or not, as the present result"
     doc_description = "Adopt the outputs that are there as the result of the present inputs, params and code."
 
     def _execute(self, pos_args: list[str] | None = None) -> int:

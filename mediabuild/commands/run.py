@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 # options of doit and ours that make no difference where nothing runs
 INDIFFERENT = {
-    "verbosity", "failure_verbosity", "force_verbosity", "continue", "num_process", "no_wait", "fail_fast", "pdb",
-    "reporter", "backend", "dep_file", "codec_cls", "check_file_uptodate", "auto_install_demucs", "events_to",
+    "verbosity", "failure_verbosity", "force_verbosity", "continue", "num_process", "jobs", "no_wait", "fail_fast",
+    "pdb", "reporter", "backend", "dep_file", "codec_cls", "check_file_uptodate", "auto_install_demucs", "events_to",
 }  # fmt: skip
 
 
@@ -37,6 +37,7 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
     execute_tasks = True
     cmd_options = (
         *(known | {"default": "thread"} if known["name"] == "par_type" else known for known in DoitRun.cmd_options),
+        option("jobs", "jobs", "how many tasks run at once; the same as -n", int) | {"short": "j"},
         option("force", "force", "run the selected stages whatever their manifests say", bool, False),
         option("dry_run", "dry-run", "say what would run and why; run nothing", bool, False),
         option("only_failed", "failed", "only what failed last time, and what depends on it", bool, False),
@@ -55,6 +56,7 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
         always: bool = False,
         reporter: Any = "console",
         num_process: int = 0,
+        jobs: int | None = None,
         par_type: str = "thread",
         single: bool = False,
         auto_delayed_regex: bool = False,
@@ -73,6 +75,8 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
         from mediabuild.schedule.selected import control_of, failed_last_time
         from mediabuild.schedule.session import RunOptions, Session
 
+        log_level = log_level.lower()
+        num_process = num_process if jobs is None else jobs
         if log_level not in LEVELS:
             raise InvalidCommand(f"--log-level: {log_level!r} is none of {', '.join(LEVELS)}")
         if par_type != "thread":

@@ -6,6 +6,7 @@ Not here: what is said (`report`, `noop`). Only the standard library is imported
 from __future__ import annotations
 
 import os
+import sys
 from typing import IO, Any
 
 LEVELS = ("debug", "info", "warning", "error")  # of lines, from the chattiest
@@ -21,6 +22,20 @@ COLOURS = {
     "FAILED": "31",
     "BLOCKED": "31",
 }
+
+
+def program() -> str:
+    """The program that was typed, `doit` or `mediabuild`: hints name it, so that they can be typed."""
+    name = os.path.basename(sys.argv[0])
+    return name if name in ("doit", "mediabuild") else "mediabuild"
+
+
+def typed(hint: str) -> str:
+    """A hint with the program that was typed: hints are written for `doit`."""
+    if program() == "doit" or "doit" not in hint:
+        return hint
+    words = hint.split(" ")
+    return " ".join(program() + word[4:] if word in ("doit", "doit,") else word for word in words)
 
 
 def colour_wanted(stream: IO[Any]) -> bool:

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import IO
 
 from mediabuild.pipeline.model import Reason
-from mediabuild.reporting.console import LEVELS, SKIPS_SHOWN, colour_wanted, duration, ending, shown
+from mediabuild.reporting.console import LEVELS, SKIPS_SHOWN, colour_wanted, duration, ending, program, shown, typed
 from mediabuild.reporting.events import (
     Event,
     JobsOrphaned,
@@ -100,7 +100,7 @@ class Report:
         elif isinstance(event, JobsOrphaned):
             more = f" and {len(event.jobs) - ORPHANS_SHOWN} more" if len(event.jobs) > ORPHANS_SHOWN else ""
             jobs = ", ".join(event.jobs[:ORPHANS_SHOWN]) + more
-            self._line("ORPHAN", f"{jobs}: no recording any more; to remove: doit clean --orphans", "warning")
+            self._line("ORPHAN", f"{jobs}: no recording any more; to remove: {program()} clean --orphans", "warning")
         elif isinstance(event, RunFinished):
             self._finished(event)
 
@@ -119,10 +119,10 @@ class Report:
 
     def _hint(self, hint: str, level: str) -> None:
         if hint:
-            self._line("", f"  hint: {hint}", level)
+            self._line("", f"  hint: {typed(hint)}", level)
 
     def _stale(self, task: str, reasons: list[Reason]) -> None:
-        more = f"  (+{len(reasons) - 1} more: doit explain {task})" if len(reasons) > 1 else ""
+        more = f"  (+{len(reasons) - 1} more: {program()} explain {task})" if len(reasons) > 1 else ""
         self._line("RUN", f"{task}  {reasons[0] if reasons else 'always'}{more}")
 
     def _made_now(self, event: StageCompleted | StageRestored | StageDelivered) -> None:
