@@ -5,20 +5,14 @@ Not here: the program (`main`).
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-from typing import Any
 
-
-def leave(number: int, frame: Any) -> None:
-    """Nothing runs yet, or no more: there is nothing to clean up."""
-    os._exit(130)
+from mediabuild.machine.signals import leave_at_interrupt
 
 
 def main() -> int:
     """Load the program and run it; returns its exit status."""
-    signal.signal(signal.SIGINT, leave)
+    leave_at_interrupt()
     from mediabuild.commands.noop import noop
 
     if sys.argv[1:] in ([], ["run"]) and noop():

@@ -15,23 +15,19 @@ that floating point sound over full scale is lowered.
 
 from __future__ import annotations
 
-import functools
-import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 
 from mediabuild.errors import StageError
-from mediabuild.media.channels import mixed
-from mediabuild.media.clock import explained_s, zero_s
-from mediabuild.media.decoding import Damage, pieces
+from mediabuild.media.clock import BrokenClock, has_clock, zero_s
+from mediabuild.media.cutting import cut
 from mediabuild.media.extent import Extent, extent
 from mediabuild.media.formats import AudioTrack, Probe, VideoTrack, write
 from mediabuild.media.languages import same_language
-from mediabuild.media.listening import Listener
 from mediabuild.media.recording import audio_track, is_cover, opened, video_track
-from mediabuild.media.tape import BrokenClock, Tape
 from mediabuild.media.voices import first_that_speaks
 from mediabuild.stage import Context, stage
 
@@ -62,11 +58,18 @@ def demux(ctx: Context, params: DemuxParams) -> None:
         wanted = _wanted_tracks(media.name, audio, params.audio_track, remedy, _kinds(container))
         pictures = [i for i, stream in enumerate(container.streams.video) if not is_cover(stream)]
         kind = container.format.name.split(",")[0]
+        open_end = params.clip_end_s is None and not pictures and not has_clock(container)
     whole = extent(media, remedy)
-    told = [*whole.jumps, *_cut_off(whole, params, media.name, ctx.job, remedy)]
+    told = [*whole.jumps, *_missing(whole, params, media.name, ctx.job, remedy)]
     clip_s = _clip(ctx, params, whole.duration_s, media.name)
     track = _choose(wanted, media, clip_s, remedy, told)
-    told += _write(ctx, media, track, clip_s, remedy)
+    try:
+        end_s = cut(media, track, clip_s, ctx.output("audio"), remedy, told, ctx.progress, open_end=open_end)
+    except BrokenClock as error:
+        hint = _clip_hint(ctx.job, error.at_s) if error.at_s >= 1 else remedy
+        raise StageError(f"{media.name}: {error.message}", hint) from error
+    if open_end:  # how long bare sound is, only its decoder knows
+        clip_s, whole = (clip_s[0], end_s), replace(whole, duration_s=end_s)
     probe = Probe(
         format=kind,
         duration_s=whole.duration_s,
@@ -139,19 +142,19 @@ def _choose(
     return track
 
 
-def _cut_off(whole: Extent, params: DemuxParams, name: str, job: str, remedy: str) -> list[str]:
-    """What is to be told of a file that ends too early, if the clip reaches that far.
+def _missing(whole: Extent, params: DemuxParams, name: str, job: str, remedy: str) -> list[str]:
+    """What is to be told of a file of which something is missing, if the clip reaches that far.
 
     Raises:
         StageError: there is nothing in it, or there is a picture whose header promises more.
     """
     if not whole.duration_s:
         raise StageError(f"{name}: nothing in it can be read; it may be truncated", remedy)
-    if whole.cut_off is None or (params.clip_end_s is not None and params.clip_end_s <= whole.duration_s):
+    if whole.missing is None or (params.clip_end_s is not None and params.clip_end_s <= whole.duration_s):
         return []
     if whole.is_short:
-        raise StageError(f"{name}: truncated: {whole.cut_off}", _clip_hint(job, whole.duration_s))
-    return [f"it is cut off: {whole.cut_off}"]
+        raise StageError(f"{name}: {whole.missing}", _clip_hint(job, whole.duration_s))
+    return [f"it is {whole.missing}"]
 
 
 def _clip_hint(job: str, end_s: float) -> str:
@@ -175,51 +178,3 @@ def _clip(ctx: Context, params: DemuxParams, duration_s: float, name: str) -> tu
     if end_s is not None and end_s > duration_s + ROUNDED_S:
         ctx.warn(f"{name}: clip_end_s = {end_s:g} is beyond the recording's end at {duration_s:.3f} s, which is used")
     return start_s, min(end_s or duration_s, duration_s)
-
-
-def _write(ctx: Context, media: Path, track: AudioTrack, clip_s: tuple[float, float], remedy: str) -> list[str]:
-    """Decode the track onto the source's clock, write the clip's samples, and say what was noticed."""
-
-    @functools.cache
-    def explained() -> float:
-        with opened(media, remedy) as container:
-            return explained_s(container)
-
-    gain, told = _gain(media, track, remedy)
-    damage, listener, heard = Damage(), Listener(track.rate_hz), False
-    try:
-        with Tape(ctx.output("audio"), track.rate_hz, _channels(track), clip_s, explained, listener.hear) as tape:
-            for piece in pieces(media, track.index, remedy, damage):
-                heard = True
-                sound, listener.alone_now = mixed(piece.sound, piece.names, _channels(track))
-                tape.add(piece.start_s, sound if gain == 1 else sound * gain, piece.rate_hz, seam=piece.seam)
-                ctx.progress(min(tape.at_s, clip_s[1]), clip_s[1])
-                if tape.is_full:
-                    break
-            tape.finish()
-    except BrokenClock as error:
-        hint = _clip_hint(ctx.job, error.at_s) if error.at_s >= 1 else remedy
-        raise StageError(f"{media.name}: {error.message}", hint) from error
-    if damage.packets:
-        if not heard:
-            raise StageError(f"{media.name}: audio track {track.index} can't be decoded: {damage.first}", remedy)
-        told.append(f"{damage.packets} packets of its sound are damaged; the first: {damage.first}")
-    return told + listener.notes()
-
-
-def _channels(track: AudioTrack) -> int:
-    return min(max(track.channels, 1), 2)
-
-
-def _gain(media: Path, track: AudioTrack, remedy: str) -> tuple[float, list[str]]:
-    """By what the whole track is lowered, so that nothing of floating point sound is clipped, and a word on it."""
-    if not track.codec.startswith("pcm_f"):
-        return 1.0, []
-    loudest = 0.0
-    for piece in pieces(media, track.index, remedy, Damage()):
-        sound, _ = mixed(piece.sound, piece.names, _channels(track))
-        loudest = max(loudest, float(abs(sound).max(initial=0)))
-    if loudest <= 1:
-        return 1.0, []
-    over_db = 20 * math.log10(loudest)
-    return 1 / loudest, [f"its sound is up to {over_db:.1f} dB over full scale: lowered by as much"]

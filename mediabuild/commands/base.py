@@ -20,6 +20,7 @@ from doit.cmdparse import CmdParseError
 from doit.exceptions import InvalidCommand, InvalidDodoFile
 
 from mediabuild.errors import Interrupted, MediabuildError
+from mediabuild.machine.signals import INTERRUPTED, signals_interrupt
 from mediabuild.reporting.console import typed
 from mediabuild.schedule.state import is_remake, pipeline_task
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from doit.task import Task as DoitTask
 
     from mediabuild.build import Build
-
-INTERRUPTED = 130
 
 
 class PipelineCommand(DoitCmdBase):  # type: ignore[misc]
@@ -94,7 +93,8 @@ class PipelineCommand(DoitCmdBase):  # type: ignore[misc]
         """Load the pipeline and run the command, unless it can be answered without."""
         self.loader.narrow = self.may_narrow(params)
         try:
-            return 0 if self.answered(params, args) else self._execute_loaded(params, args)
+            with signals_interrupt():
+                return 0 if self.answered(params, args) else self._execute_loaded(params, args)
         except BrokenPipeError:  # `doit list | head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
@@ -118,15 +118,13 @@ class PipelineCommand(DoitCmdBase):  # type: ignore[misc]
 
     def _execute_loaded(self, params: Any, args: list[str]) -> Any:
         from mediabuild.schedule.records import Records
-        from mediabuild.schedule.signals import signals_interrupt
 
         if self.dep_manager is None:
             db_class = self._backends.get(params["backend"])
             codec = self.get_codec_cls(params["codec_cls"])
             checker = self.get_checker_cls(params["check_file_uptodate"])
             self.dep_manager = Records(db_class, params["dep_file"], checker_cls=checker, codec_cls=codec)
-        with signals_interrupt():
-            return super().execute(params, args)
+        return super().execute(params, args)
 
     @property
     def build(self) -> Build:

@@ -14,6 +14,7 @@ from typing import Any
 from doit.doit_cmd import DoitMain
 
 from mediabuild import __version__
+from mediabuild.machine.signals import leave_at_interrupt
 from mediabuild.schedule.loader import PipelineLoader
 
 PLUGINS: dict[str, dict[str, Any]] = {
@@ -97,6 +98,7 @@ def _init(arguments: list[str]) -> int:
 
 def main() -> int:
     """The console script. Exit status: 0 done, 1 failed, 2 an error while running, 3 a mistake, 130 interrupted."""
+    leave_at_interrupt()
     arguments = sys.argv[1:]
     if arguments[:1] == ["init"]:
         return _init(arguments[1:])
@@ -110,8 +112,6 @@ def main() -> int:
         return 0
     try:
         return int(MediabuildMain().run(arguments) or 0)
-    except KeyboardInterrupt:  # before a command has its own way of stopping
-        return 130
     except BrokenPipeError:  # `mediabuild list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

@@ -13,7 +13,7 @@ from typing import Any
 
 from mediabuild.errors import DiskFull, Interrupted, StageError
 from mediabuild.execution.outcome import Keeping, Ran
-from mediabuild.execution.worker import Request
+from mediabuild.execution.protocol import Request
 from mediabuild.execution.workers import Workers, worker_key
 from mediabuild.freshness.observation import Observation
 from mediabuild.machine import regular
@@ -123,7 +123,7 @@ class Programs:
             elif kind == "model_loading":
                 self.emit(ModelLoading(task=task.name, model=fields["model"], worker=fields["worker"]))
 
-        key = worker_key(spec.python, spec.heavy, device, spec.resources.cpu)
+        key = worker_key(spec, device)
         fields = self.workers.run(key, request, spec.timeout_s, report)
         used = fields["device_used"] or (device if device != observation.facts.device else None)
         counts = {name: fields[name] for name in ("units", "units_reused", "units_spared_s")}

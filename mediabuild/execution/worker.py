@@ -10,6 +10,7 @@ Not here: starting and choosing workers (`workers`), publishing what a stage mad
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.metadata
 import os
 import queue
@@ -25,88 +26,92 @@ from typing import IO, Any
 import msgspec
 
 from mediabuild.errors import MediabuildError
+from mediabuild.execution.protocol import PROTOCOL, Reply, Request, names_of, number_of, text_of
+from mediabuild.execution.slate import Slate
 from mediabuild.machine.interpreter import site_packages
 from mediabuild.pipeline.loading import load_stage
 from mediabuild.stage import Context, Lookup, ModelRef, Stage
-from mediabuild.store.facts import Facts
 from mediabuild.units import Units, look
 
-PROTOCOL = 3
 PROGRESS_EVERY_S = 0.5
 
 
-class Request(msgspec.Struct):
-    """Run one stage: everything that its context needs, as plain values."""
-
-    task: str
-    job: str
-    file: str
-    facts: Facts
-    out: str
-    sources: dict[str, dict[str, str]]
-    outputs: dict[str, str]
-    device: str
-    project_dir: str
-    models: dict[str, str | None]
-    threads: int
-    log: str
-    units: str
-    units_part: str
-    reuse_units: bool
-    keep_units: bool
-    checksum: str
-    protocol: int = PROTOCOL
-
-    @property
-    def code(self) -> str:
-        """The facts of the stage's code, as text that equal code shares."""
-        return msgspec.json.encode(self.facts.code, order="sorted").decode()
-
-
-class Reply(msgspec.Struct, omit_defaults=True):
-    """A message (`progress`, `warning`, `model_loading`) or the end of a request (`done`, `failed`)."""
-
-    kind: str
-    fields: dict[str, Any] = {}
-
-
 class Worker:
-    """Runs requests one after another and keeps what they loaded."""
+    """Runs requests one after another and keeps what they loaded.
+
+    Args:
+        replies: where answers go. It belongs to this process alone: a child that a stage forked never answers.
+    """
 
     def __init__(self, replies: IO[bytes]) -> None:
         self.replies = replies
-        self.stages: dict[tuple[str, str], Stage] = {}
+        self.process = os.getpid()
+        self.slate = Slate()
+        self.stages: dict[str, Stage] = {}
         self.caches: dict[str, tuple[str, dict[str, Any]]] = {}
+        self._current: int | None = None  # the request that is being served
+        self._lock = threading.Lock()
         self._last_progress = 0.0
 
-    def send(self, kind: str, fields: dict[str, Any]) -> None:
-        """Send a reply; progress at most twice a second."""
+    def message(self, number: int, kind: str, fields: dict[str, Any]) -> None:
+        """Send a message of a request, unless it has been answered; progress at most twice a second."""
+        if os.getpid() != self.process:
+            return
         if kind == "progress":
+            fields = {name: number_of(value, "progress") for name, value in fields.items()}
             if time.monotonic() - self._last_progress < PROGRESS_EVERY_S:
                 return
             self._last_progress = time.monotonic()
-        self.replies.write(msgspec.json.encode(Reply(kind, fields)) + b"\n")
-        self.replies.flush()
+        else:
+            fields = {name: text_of(value) for name, value in fields.items()}
+        with self._lock:
+            if number == self._current:
+                self._send(Reply(kind, number, fields))
 
     def serve(self, request: Request) -> None:
-        """Run one request and reply, whatever the stage does."""
+        """Run one request and answer, whatever the stage does."""
         _redirect_output(Path(request.log))
+        self._current = request.number
+        try:
+            kind, fields = self._tried(request)
+        finally:
+            if os.getpid() != self.process:  # a forked child that came back from the stage's function
+                os._exit(0)
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(ValueError, OSError, AttributeError):  # a stage may close its streams
+                stream.flush()
+        spent = self.slate.wipe(self._is_own)
+        if spent:
+            os.write(2, f"this worker ends: {text_of(spent)}\n".encode())
+        with self._lock:
+            self._current = None
+            self._send(Reply(kind, request.number, fields, spent))
+
+    def _tried(self, request: Request) -> tuple[str, dict[str, Any]]:
+        """The answer to a request: its kind and its fields."""
         try:
             if request.protocol != PROTOCOL:
                 raise MediabuildError(
                     f"worker: protocol {request.protocol}, expected {PROTOCOL}", "reinstall mediabuild"
                 )
-            self.send("done", self._run(request))
+            return "done", self._run(request)
         except MediabuildError as error:
-            self.send("failed", {"message": error.message, "hint": error.hint})
+            message = text_of(error.message).strip() or f"{type(error).__name__} without a word"
+            return "failed", {"message": message, "hint": text_of(error.hint)}
         except Exception as error:  # the stage's own bug: its traceback goes to the log
-            traceback.print_exc()
+            with contextlib.suppress(Exception):
+                traceback.print_exc()
             place = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{Path(place.filename).name}:{place.lineno}"
-            self.send("failed", {"message": f"{where}: {type(error).__name__}: {error}", "hint": "", "crash": True})
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            return "failed", {"message": f"{where}: {type(error).__name__}: {text_of(error)}", "hint": ""}
+
+    def _send(self, reply: Reply) -> None:
+        self.replies.write(msgspec.json.encode(reply) + b"\n")
+        self.replies.flush()
+
+    def _is_own(self, module: str) -> bool:
+        """Whether a module is a stage's file."""
+        return module.startswith("mediabuild_stage_")
 
     def _run(self, request: Request) -> dict[str, Any]:
         declared = self._stage(request)
@@ -135,7 +140,7 @@ class Worker:
             threads=request.threads,
             cache=self._cache(request),
             kept=kept,
-            report=self.send,
+            report=functools.partial(self.message, request.number),
         )
         assert declared.run is not None
         try:
@@ -145,8 +150,8 @@ class Worker:
             kept.close()
         usage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return {
-            "returned": _names(returned),
-            "device_used": context.device_used,
+            "returned": names_of(returned, context.out),
+            "device_used": None if context.device_used is None else text_of(context.device_used),
             "tools": tools,
             "peak_memory_bytes": usage * (1 if sys.platform == "darwin" else 1024),
             "units": kept.made + kept.reused,
@@ -155,10 +160,11 @@ class Worker:
         }
 
     def _stage(self, request: Request) -> Stage:
-        key = (request.file, request.code)
-        if key not in self.stages:
-            self.stages[key] = load_stage(Path(request.file))
-        return self.stages[key]
+        if "file" in request.facts.code:  # of the project's own: its module keeps nothing from job to job
+            return load_stage(Path(request.file))
+        if request.file not in self.stages:
+            self.stages[request.file] = load_stage(Path(request.file))
+        return self.stages[request.file]
 
     def _cache(self, request: Request) -> dict[str, Any]:
         """What the stage keeps between jobs; dropped when its code or its models changed."""
@@ -202,16 +208,6 @@ def _digests_now(request: Request, declared: Stage) -> dict[str, str] | None:
         return None
 
 
-def _names(returned: Any) -> dict[str, list[str]] | None:
-    """A stage's own account of its outputs: name → files, relative to its directory."""
-    if returned is None:
-        return None
-    return {
-        name: [str(f) for f in (files if isinstance(files, (list, tuple)) else [files])]
-        for name, files in returned.items()
-    }
-
-
 def _versions(packages: tuple[str, ...]) -> dict[str, str]:
     found = {"python": ".".join(map(str, sys.version_info[:3]))}
     for package in packages:
@@ -235,12 +231,20 @@ def _read_requests(source: IO[bytes], requests: queue.Queue[Request]) -> None:
     os.killpg(os.getpgid(0), signal.SIGKILL)
 
 
+def _cut_off(descriptor: int) -> None:
+    """In a child that a stage forked: it holds no end of a pipe, so the run hears when the worker is gone."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+
+
 def main() -> None:
     """Serve requests until the run closes its end."""
     source = os.fdopen(int(sys.argv[1]), "rb")
     worker = Worker(os.fdopen(int(sys.argv[2]), "wb"))
     for number in (1, 2):
         os.set_inheritable(int(sys.argv[number]), False)
+        os.register_at_fork(after_in_child=functools.partial(_cut_off, int(sys.argv[number])))
     requests: queue.Queue[Request] = queue.Queue()
     threading.Thread(target=_read_requests, args=(source, requests), daemon=True).start()
     while True:

@@ -1,14 +1,17 @@
 """The run's side of the worker processes: starts them, sends requests, reads replies, keeps one for each kind.
 
-Light stages share a worker; a heavy stage (torch, a large model) has one per device. A worker that
-dies fails the stage it was running and is replaced by the next request.
+Light built-in stages share a worker; a heavy one (torch, a large model) has one per device. Each stage of a project's
+own has workers of its own, so that what it changes of a library reaches no other. A worker that dies, whose answer was
+not read to its end, or that says it is spent gets no other request.
 
 Not here: what happens inside (`worker`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -18,17 +21,23 @@ from typing import IO, Any
 import msgspec
 
 from mediabuild.errors import Interrupted, StageError
-from mediabuild.execution.worker import Reply, Request
+from mediabuild.execution.protocol import REPLY_BYTES, Reply, Request
 from mediabuild.machine.processes import Child, Processes
+from mediabuild.pipeline.loading import builtin_stages_dir
+from mediabuild.pipeline.model import StageSpec
 
 Key = tuple[str, str, int]  # interpreter, kind, threads
 Report = Callable[[str, dict[str, Any]], None]
+MOST_IDLE = 4 * (os.cpu_count() or 1)  # each may hold a model
 PACKAGE = str(Path(__file__).parents[1])
 
 # Brings this mediabuild into any interpreter, and nothing else: as an entry of PYTHONPATH, its parent
-# could be a site-packages full of libraries that another Python can't load.
+# could be a site-packages full of libraries that another Python can't load. The working directory, which `-c` puts
+# first, goes before anything is imported: it is the project's, and its `queue.py` isn't Python's.
 BOOT = """
-import importlib.util, runpy, sys
+import sys
+sys.path[:] = [folder for folder in sys.path if folder]
+import importlib.util, runpy
 where = sys.argv.pop(1)
 spec = importlib.util.spec_from_file_location("mediabuild", where + "/__init__.py", submodule_search_locations=[where])
 sys.modules["mediabuild"] = importlib.util.module_from_spec(spec)
@@ -61,8 +70,10 @@ class RunningWorker:
             os.close(their_requests)
             os.close(their_replies)
         processes.watch(self.child)  # a child of its own may hold the pipe of replies open
-        self.requests: IO[bytes] = os.fdopen(our_requests, "wb", buffering=0)
+        self.requests: IO[bytes] = os.fdopen(our_requests, "wb")
         self.replies: IO[bytes] = os.fdopen(our_replies, "rb")
+        self.number = 0
+        self.is_idle = True  # nothing of an earlier request can come from it any more
 
     def run(self, request: Request, timeout_s: float | None, report: Report) -> dict[str, Any]:
         """Run one request; returns the fields of `done`.
@@ -71,76 +82,117 @@ class RunningWorker:
             StageError: the stage failed, took too long, or the worker died.
             Interrupted: the run is stopping.
         """
+        self.is_idle = False
+        self.number += 1
+        request.number = self.number
         with self.processes.time_limit(self.child, timeout_s):
-            try:
+            with contextlib.suppress(BrokenPipeError):
                 self.requests.write(msgspec.json.encode(request) + b"\n")
-                for line in self.replies:
-                    reply = msgspec.json.decode(line, type=Reply)
-                    if reply.kind == "done":
-                        return reply.fields
-                    if reply.kind == "failed":
-                        raise StageError(reply.fields["message"], reply.fields["hint"])
-                    report(reply.kind, {**reply.fields, "worker": self.child.group})
-            except BrokenPipeError:
-                pass
+                self.requests.flush()
+            while line := self.replies.readline(REPLY_BYTES):
+                reply = self._decoded(line, request)
+                if reply.kind in ("done", "failed"):
+                    self.is_idle = not reply.spent
+                if reply.kind == "done":
+                    return reply.fields
+                if reply.kind == "failed":
+                    raise StageError(reply.fields["message"], reply.fields["hint"])
+                report(reply.kind, {**reply.fields, "worker": self.child.group})
         status = self.processes.finish(self.child)
         if self.processes.stopping.is_set():
             raise Interrupted("interrupted")
         raise StageError(f"the worker died ({_ending(status)})", f"less {request.log}")
 
+    def _decoded(self, line: bytes, request: Request) -> Reply:
+        """A reply to this request.
+
+        Raises:
+            StageError: it is none: something else wrote into the pipe.
+        """
+        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+            reply = msgspec.json.decode(line, type=Reply)
+            if reply.number == request.number:
+                return reply
+        raise StageError("the worker's answer can't be read: the stage wrote into its pipe", f"less {request.log}")
+
     def alive(self) -> bool:
         """Whether it can take another request."""
-        return not self.child.ended()
+        return self.is_idle and not self.child.timed_out and not self.child.ended()
+
+    def end(self) -> None:
+        """End it, and all that it started, whatever it does."""
+        if self.processes.stopping.is_set():
+            return  # it is being stopped, and has a moment to tidy up
+        self.child.signal(signal.SIGKILL)
+        self.processes.finish(self.child)
+        self._close_pipes()
 
     def close(self) -> None:
-        """End it; it notices that the pipe closes."""
-        self.requests.close()
+        """Let it go; it notices that the pipe closes."""
+        with contextlib.suppress(OSError):
+            self.requests.close()
         self.processes.finish(self.child)
-        self.replies.close()
+        self._close_pipes()
+
+    def _close_pipes(self) -> None:
+        for pipe in (self.requests, self.replies):
+            with contextlib.suppress(OSError):  # what was never read
+                pipe.close()
 
 
 class Workers:
-    """The idle workers of a run."""
+    """The idle workers of a run, the longest idle first."""
 
     def __init__(self, processes: Processes, root: Path) -> None:
         self.processes = processes
         self.root = root
-        self._idle: dict[Key, list[RunningWorker]] = {}
+        self._idle: list[RunningWorker] = []
         self._lock = threading.Lock()
 
     def run(self, key: Key, request: Request, timeout_s: float | None, report: Report) -> dict[str, Any]:
         """Run a request on an idle worker of this kind, or on a new one; as `RunningWorker.run`."""
         worker = self._take(key, Path(request.log))
-        result = None
         try:
-            result = worker.run(request, timeout_s, report)
+            return worker.run(request, timeout_s, report)
         finally:
             if worker.alive():
-                with self._lock:
-                    self._idle.setdefault(key, []).append(worker)
-        return result
+                self._keep(worker)
+            else:
+                worker.end()
 
     def _take(self, key: Key, log: Path) -> RunningWorker:
+        while True:
+            with self._lock:
+                worker = next((worker for worker in reversed(self._idle) if worker.key == key), None)
+                if worker is not None:
+                    self._idle.remove(worker)
+            if worker is None:
+                return RunningWorker(key, self.root, self.processes, log)
+            if worker.alive():
+                return worker
+            worker.end()
+
+    def _keep(self, worker: RunningWorker) -> None:
         with self._lock:
-            idle = self._idle.get(key, [])
-            while idle:
-                worker = idle.pop()
-                if worker.alive():
-                    return worker
-        return RunningWorker(key, self.root, self.processes, log)
+            self._idle.append(worker)
+            surplus, self._idle = self._idle[:-MOST_IDLE], self._idle[-MOST_IDLE:]
+        for one in surplus:
+            one.close()
 
     def close(self) -> None:
         """End all idle workers; no request may be running."""
         with self._lock:
-            for workers in self._idle.values():
-                for worker in workers:
-                    worker.close()
+            for worker in self._idle:
+                worker.close()
             self._idle.clear()
 
 
-def worker_key(python: Path | None, heavy: bool, device: str, threads: int) -> Key:
+def worker_key(spec: StageSpec, device: str) -> Key:
     """Which worker a stage shares."""
-    return (str(python or sys.executable), device if heavy else "light", threads)
+    kind = device if spec.heavy else "light"
+    if spec.file is not None and spec.file.parent != builtin_stages_dir():
+        kind = f"{kind} {spec.file}"
+    return (str(spec.python or sys.executable), kind, spec.resources.cpu)
 
 
 def _environment(threads: int) -> dict[str, str]:

@@ -27,6 +27,8 @@ from mediabuild.machine.files import write_atomically
 PROBE_TIMEOUT_S = 120
 
 PROBE = """
+import sys
+sys.path[:] = [folder for folder in sys.path if folder]  # not the working directory: it may hold a `json.py`
 import json
 found = []
 try:

@@ -11,10 +11,12 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import os
-import shutil
 import sys
 from pathlib import Path
 
+from mediabuild.machine.signals import STOP
+
+BLOCK_BYTES = 1 << 23
 FICLONE = 0x40049409  # linux/fs.h
 
 
@@ -22,10 +24,14 @@ def copy(source: Path, target: Path) -> None:
     """Copy a regular file's content to a path where nothing is.
 
     Raises:
-        OSError: it can't be read or written; a part of the target may be there.
+        OSError: it can't be read or written. Interrupted: the program was asked to stop. A part of the target may be
+            there.
     """
     if not _clone(source, target):
-        shutil.copyfile(source, target)
+        with open(source, "rb", buffering=0) as reading, open(target, "wb", buffering=0) as writing:
+            while block := reading.read(BLOCK_BYTES):
+                STOP.check()
+                writing.write(block)
 
 
 def _clone(source: Path, target: Path) -> bool:

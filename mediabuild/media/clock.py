@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from mediabuild.errors import StageError
+
 # ffmpeg's `-dts_delta_threshold`: a longer step is a jump, a shorter one forward is a hole.
 JUMP_US = 10_000_000
 # A step back by more than this is a jump: a clock that runs doesn't go back (ffmpeg's ffmpeg_demux.c).
@@ -23,6 +25,16 @@ BACK_US = 100_000
 UNREAD = 48  # AVDISCARD_ALL
 # A recording explains at most this much: twice what its packets last, and a minute.
 EXPLAINED_FACTOR, EXPLAINED_S = 2, 60.0
+# A packet explains no more, as a slide does: in an MP4 the one before a jump lasts until the jump's end.
+PACKET_S = 60.0
+
+
+class BrokenClock(StageError):
+    """A recording's clock says what its packets can't bear out; `at_s` is where that begins."""
+
+    def __init__(self, message: str, at_s: float) -> None:
+        super().__init__(message)
+        self.at_s = at_s
 
 
 def zero_s(container: Any) -> float:
@@ -49,6 +61,14 @@ def jumps_are_closed(container: Any) -> bool:
     from av.format import Flags
 
     return bool(container.format.flags & Flags.ts_discont.value)
+
+
+def has_clock(container: Any) -> bool:
+    """Whether sound carries stamps; those of bare sound (MP3, AAC, AC-3, FLAC, WAV) and of AVI are reckoned."""
+    from av.format import Flags
+
+    bare = container.format.name == "avi" or container.format.flags & Flags.generic_index.value
+    return jumps_are_closed(container) or not bare
 
 
 def seek(container: Any, time_s: float) -> None:
@@ -134,7 +154,7 @@ class _Clock:
         line = self.lines.get(packet.stream_index)
         if line is not None:
             step_us = stamp_us - line.next_us
-            jumped = abs(step_us) > JUMP_US or stamp_us + BACK_US < max(line.last_us, line.next_us)
+            jumped = abs(step_us) > JUMP_US or stamp_us + BACK_US < line.last_us
         else:
             step_us = stamp_us - self.latest_us if self.latest_us is not None else 0.0
             jumped = abs(step_us) > JUMP_US
@@ -148,6 +168,15 @@ class _Clock:
         self.lines[packet.stream_index] = _Line(stamp_us, stamp_us + _length_us(packet, tick_us))
 
 
+def ticks_of(packet: Any) -> int:
+    """How long a packet lasts by its container, in ticks of its stamps; 0 where nothing says.
+
+    The last packet of an Ogg may last less than nothing, and then ffmpeg gives a number of 32 bits without a sign.
+    """
+    ticks = int(packet.duration or 0)
+    return ticks - (1 << 32) if 1 << 31 <= ticks < 1 << 32 else ticks
+
+
 def _length_us(packet: Any, tick_us: float) -> float:
     """How long a packet should last, in microseconds, as ffmpeg reckons it: sound by its codec's frame."""
     stream = packet.stream
@@ -155,7 +184,7 @@ def _length_us(packet: Any, tick_us: float) -> float:
     if stream.type == "audio" and known is not None and known.sample_rate:
         return float(known.frame_size * 1_000_000 / known.sample_rate)
     if packet.duration:
-        return float(packet.duration * tick_us)
+        return float(ticks_of(packet) * tick_us)
     rate = stream.type == "video" and known is not None and known.framerate
     return float(1_000_000 / rate) if rate else 0.0
 
@@ -174,8 +203,8 @@ def explained_s(container: Any) -> float:
     try:
         for packet in packets(container):
             tick_us = 1e6 * float(packet.time_base)
-            length_s = max(_length_us(packet, tick_us), (packet.duration or 0) * tick_us) / 1e6
-            lasted_s[packet.stream_index] = lasted_s.get(packet.stream_index, 0.0) + length_s
+            length_us = _length_us(packet, tick_us) or ticks_of(packet) * tick_us
+            lasted_s[packet.stream_index] = lasted_s.get(packet.stream_index, 0.0) + min(length_us / 1e6, PACKET_S)
     except av.FFmpegError:
         pass
     return EXPLAINED_FACTOR * max(lasted_s.values(), default=0.0) + EXPLAINED_S

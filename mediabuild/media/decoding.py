@@ -8,13 +8,14 @@ Not here: the clock (`clock`), mixing channels (`channels`), and laying pieces d
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mediabuild.media.channels import names_of
-from mediabuild.media.clock import packets
+from mediabuild.media.clock import BrokenClock, has_clock, packets
 from mediabuild.media.recording import opened
 
 if TYPE_CHECKING:
@@ -64,16 +65,22 @@ def pieces(media: Path, index: int, hint: str, damage: Damage) -> Iterator[Piece
         index: among the recording's audio tracks, from 0.
         hint: for the error where the recording can't be opened.
         damage: counts what can't be decoded.
+
+    Raises:
+        BrokenClock: FLACs of two formats were joined, whose seam ffmpeg takes apart wrongly.
     """
     with opened(media, hint) as container:
         jumps: list[str] = []
-        run, closed = _Run(), 0
+        run, closed, bare = _Run(), 0, not has_clock(container)
         for frame in _frames(container, container.streams.audio[index], damage, jumps):
-            start_s = frame.time  # None where nothing says
+            start_s = None if bare and run.kind else frame.time  # None where nothing says
+            if run.kind and container.format.name == "flac" and _kind(frame) != run.kind:
+                at_s = run.end_s or 0.0
+                raise BrokenClock(f"another FLAC with another format begins at {at_s:.1f} s", at_s)
             if run.kind and not run.goes_on(frame, start_s):
                 if run.frames:
                     yield run.piece()
-                run = _Run(seam=_kind(frame) != run.kind or len(jumps) > closed)
+                run = _Run(kind=run.kind, seam=_kind(frame) != run.kind or len(jumps) > closed)
                 closed = len(jumps)
             run.add(frame, start_s)
             if run.length_s >= PIECE_S:
@@ -84,10 +91,10 @@ def pieces(media: Path, index: int, hint: str, damage: Damage) -> Iterator[Piece
 
 
 def _frames(container: Any, stream: Any, damage: Damage, jumps: list[str]) -> Iterator[Any]:
-    """What can be decoded of a stream."""
+    """What can be decoded of a stream, up to where the container can't be read on."""
     import av
 
-    for packet in packets(container, stream, jumps=jumps):
+    for packet in _readable(packets(container, stream, jumps=jumps)):
         try:
             frames = packet.decode()
         except av.FFmpegError as error:
@@ -97,6 +104,14 @@ def _frames(container: Any, stream: Any, damage: Damage, jumps: list[str]) -> It
             if frame.is_corrupt:  # the decoder made something up for what it couldn't read
                 damage.add("a packet is incomplete")
             yield frame
+
+
+def _readable(read: Iterator[Any]) -> Iterator[Any]:
+    """Packets until the file breaks off, which `extent` tells of."""
+    import av
+
+    with contextlib.suppress(av.FFmpegError):
+        yield from read
 
 
 @dataclass

@@ -13,9 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from mediabuild.errors import StageError
 from mediabuild.media.channels import as_float, as_int16
-from mediabuild.media.clock import EXPLAINED_FACTOR, EXPLAINED_S
+from mediabuild.media.clock import EXPLAINED_FACTOR, EXPLAINED_S, BrokenClock
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,14 +27,6 @@ SILENCE_SAMPLES = 1 << 20  # so much silence is written at a time
 WAV_BYTES = (1 << 32) - 4096  # more needs RF64, whose sizes have 64 bits
 
 
-class BrokenClock(StageError):
-    """A recording's clock says what its packets can't bear out; `at_s` is where that begins."""
-
-    def __init__(self, message: str, at_s: float) -> None:
-        super().__init__(message)
-        self.at_s = at_s
-
-
 class Tape:
     """A WAV in the making; use it in a `with`.
 
@@ -43,6 +34,7 @@ class Tape:
         path: 16 bits, RF64 where it has to be.
         rate_hz, channels: of the WAV.
         clip_s: where it starts and ends, in seconds on the source's clock.
+        open_end: take all that comes, whatever the end.
         explained_s: how long the recording can be at most; asked when the clock asks for much silence.
         hear: is given what is written, int16 or float32 [frames, channels], with its first sample's place.
     """
@@ -55,6 +47,7 @@ class Tape:
         clip_s: tuple[float, float],
         explained_s: Callable[[], float],
         hear: Callable[[np.ndarray], None],
+        open_end: bool = False,
     ) -> None:
         import soundfile
 
@@ -62,6 +55,7 @@ class Tape:
         self.first, self.last = (round(time_s * rate_hz) for time_s in clip_s)
         kind = "RF64" if (self.last - self.first) * channels * 2 > WAV_BYTES else "WAV"
         self._file = soundfile.SoundFile(path, "w", rate_hz, channels, subtype="PCM_16", format=kind)
+        self._open_end = open_end
         self._explained_s, self._hear = explained_s, hear
         self._at = 0  # the source's sample that comes next
         self._sounding = 0  # how many were no silence of ours
@@ -98,6 +92,8 @@ class Tape:
             drift = round(start_s * self.rate_hz) - self._at
             if drift > 0:
                 self._silence(drift)
+            elif seam and -drift <= BACK_S * self.rate_hz:
+                self._rewind(-drift)
             else:
                 sound = self._new(sound, rate_hz, -drift)
         if len(sound):
@@ -112,11 +108,13 @@ class Tape:
     @property
     def is_full(self) -> bool:
         """Whether the clip's end is reached."""
-        return self._next >= self.last
+        return not self._open_end and self._next >= self.last + BACK_S * self.rate_hz  # it may go back a little
 
     def finish(self) -> None:
         """Fill up with silence to the clip's end."""
         self._end_stretch()
+        if self._open_end:
+            self.last = self._at
         self._silence(self.last - self._at)
 
     @property
@@ -149,6 +147,12 @@ class Tape:
             self._resampler = None
             self._write(rest.reshape(-1, self.channels))
 
+    def _rewind(self, samples: int) -> None:
+        """Go back: at a seam it's the end of the sound before that is superfluous, a coder's padding."""
+        self._at -= samples
+        self._sounding -= samples
+        self._file.seek(min(max(self._at - self.first, 0), self._file.tell()))
+
     def _new(self, sound: np.ndarray, rate_hz: int, overlap: int) -> np.ndarray:
         """What of a piece wasn't there before; `overlap` in samples of the tape."""
         skipped = min(len(sound), round(overlap * rate_hz / self.rate_hz))
@@ -180,7 +184,7 @@ class Tape:
 
     def _put(self, sound: np.ndarray) -> None:
         """Write the part that lies in the clip."""
-        begin, end = max(self.first - self._at, 0), self.last - self._at
+        begin, end = max(self.first - self._at, 0), len(sound) if self._open_end else self.last - self._at
         self._at += len(sound)
         inside = sound[begin : max(end, 0)]
         if len(inside):

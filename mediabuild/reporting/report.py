@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from typing import IO
 
+from mediabuild.machine.signals import INTERRUPTED
 from mediabuild.pipeline.model import Reason
 from mediabuild.reporting.console import LEVELS, SKIPS_SHOWN, colour_wanted, duration, ending, program, shown, typed
 from mediabuild.reporting.events import (
@@ -38,7 +39,6 @@ from mediabuild.reporting.live import LiveView
 from mediabuild.reporting.tally import Tally
 
 ORPHANS_SHOWN = 5
-INTERRUPTED = 130
 
 
 class Report:

@@ -24,10 +24,10 @@ from mediabuild.execution.delivery import is_delivery
 from mediabuild.execution.executor import Executor
 from mediabuild.execution.refresh import refresh
 from mediabuild.execution.temporary import Temporary
+from mediabuild.machine.signals import STOP
 from mediabuild.pipeline.model import Reason, Task
 from mediabuild.reporting.events import Event, StageCacheMiss, StageFailed, StageIgnored, StageSkipped
 from mediabuild.schedule.crew import Crew
-from mediabuild.schedule.signals import STOP
 from mediabuild.schedule.slots import Held, Slots
 from mediabuild.schedule.state import is_collect, is_group, is_remake, pipeline_task
 from mediabuild.schedule.tasks import action_of
@@ -255,7 +255,7 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         if isinstance(base_fail, UnmetDependency):
             self._blocked(task, [dep.task.name.removeprefix("_") for dep in node.bad_deps])
             return
-        if self.executor.processes.stopping.is_set():
+        if self.executor.processes.stopping.is_set() or STOP.asked:
             return
         if not busy:
             with contextlib.suppress(OSError, MediabuildError):

@@ -19,10 +19,11 @@ from mediabuild.build import Build
 from mediabuild.execution.executor import Executor
 from mediabuild.execution.sweep import sweep
 from mediabuild.machine.processes import Processes
+from mediabuild.machine.signals import INTERRUPTED
 from mediabuild.pipeline.model import Given
 from mediabuild.reporting.eventlog import EventLog
 from mediabuild.reporting.events import Event, JobsOrphaned, Listeners, RunStarted, StageSkipped
-from mediabuild.reporting.report import INTERRUPTED, Report
+from mediabuild.reporting.report import Report
 from mediabuild.reporting.tally import Tally
 from mediabuild.schedule.runner import PipelineRunner
 from mediabuild.schedule.slots import Slots

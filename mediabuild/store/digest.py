@@ -24,7 +24,9 @@ from pathlib import Path
 import blake3
 import msgspec
 
+from mediabuild.errors import Interrupted
 from mediabuild.machine.files import files_below, write_atomically
+from mediabuild.machine.signals import STOP
 from mediabuild.store.stats import COARSE_TICK_S, Stats, fine_device, is_still, stats_of, tick_s
 
 READ_BYTES = 1 << 20  # by reads, never mapped: a file truncated while mapped kills the process
@@ -43,6 +45,7 @@ def hash_file(path: Path, algorithm: str) -> str:
 
     Raises:
         OSError: it can't be read; also for a pipe, a socket or a device, which would never end.
+        Interrupted: the program was asked to stop.
     """
     digest = blake3.blake3() if algorithm == "blake3" else hashlib.sha256()
     # O_NONBLOCK: opening a pipe that nobody writes to would hang
@@ -54,6 +57,7 @@ def hash_file(path: Path, algorithm: str) -> str:
         buffer = memoryview(mmap.mmap(-1, READ_BYTES) if stats.st_size >= READ_BYTES else bytearray(stats.st_size + 1))
         while count := file.readinto(buffer):
             digest.update(buffer[:count])
+            STOP.check()
     return f"{algorithm}:{digest.hexdigest()}"
 
 
@@ -144,7 +148,7 @@ class Digests:
 
         def work() -> None:
             for path in left:
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError, Interrupted):
                     self.file(path)
 
         # daemons, so that nothing waits for a large file after Ctrl-C

@@ -7,6 +7,7 @@ their environment, so those that outlive a run can be counted.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import pytest
 from tests.e2e.conftest import Project, Ran
 from tests.e2e.crash import processes_marked, wait_for_end
 
+CLONE = Path(__file__).parents[2]
 PIPELINE = """
 [pipeline]
 sources = ["media/*.txt"]
@@ -335,6 +337,87 @@ def test_nohup_is_respected(slow: Project) -> None:
         os.kill(pid, signal.SIGKILL)
     assert end(run).status == 0
     assert slow.read("jobs/one/B/b.txt") == "hello\nhello\n"
+
+
+@pytest.mark.parametrize("module", ["mediabuild", "mediabuild.commands.main"])
+def test_an_interrupt_that_was_ignored_at_the_start_stays_ignored(slow: Project, module: str) -> None:
+    """`mediabuild &` in a script: the shell lets it ignore INT, so Ctrl-C for the script isn't meant for it."""
+    slow.program = [sys.executable, "-m", module]
+    run = start_and_wait(slow, ignored=(signal.SIGINT,))
+    run.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    assert run.poll() is None
+    for pid in sleepers(slow):
+        os.kill(pid, signal.SIGKILL)
+    assert end(run).status == 0
+
+
+@pytest.mark.parametrize("module", ["mediabuild", "mediabuild.commands.main", "doit"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_twenty_signals_are_one(slow: Project, number: signal.Signals, module: str) -> None:
+    """Impatience changes nothing: exit 130, not a word of Python's, nothing left."""
+    slow.program = [sys.executable, "-m", module]
+    if module == "doit":
+        shutil.copy(CLONE / "pyproject.toml", slow.root)
+    run = start_and_wait(slow)
+    while run.poll() is None:
+        run.send_signal(number)
+        time.sleep(0.01)
+    ran = end(run)
+    assert ran.status == 130
+    assert "Traceback" not in ran.err
+    nothing_is_left(slow)
+
+
+HUGE = """
+[pipeline]
+sources = ["media/*.txt"]
+
+[stages.A]
+command = ["sh", "-c", 'if [ -e slow ]; then truncate -s 4T "$2"; else cp "$1" "$2"; fi', "A",
+           "{inputs.media}", "{outputs.text}"]
+inputs  = { media = "source"INPUT }
+outputs = { text = "a.txt" }
+
+[stages.B]
+command = ["cp", "{inputs.text}", "{outputs.text}"]
+inputs  = { text = "A.text" }
+outputs = { text = "b.txt" }
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("where", ["an input", "an output", "asking", "many"])
+def test_a_signal_while_a_large_file_is_hashed(project: Project, where: str, number: signal.Signals) -> None:
+    """Nobody waits for its end: of a sparse file of 4 TB that would take an hour."""
+    prepare(project, "")
+    files = [project.root / f"large/{n}" for n in range(3 if where == "many" else where != "an output")]
+    project.write("pipeline.toml", HUGE.replace("INPUT", ', large = "./large/*"' if files else ""))
+    for file in files:
+        project.write(f"large/{file.name}", "small\n")
+    if files:
+        (project.root / "slow").unlink()
+        assert project.run().status == 0
+    for file in files:
+        with file.open("r+b") as large:
+            large.truncate(4 << 40)
+    run = project.start(*["check"] * (where == "asking"))
+    wait_until(lambda: reads_much(run.pid))
+    run.send_signal(number)
+    ran = end(run)
+    assert ran.status == 130
+    assert "Traceback" not in ran.err
+    (project.root / "slow").unlink(missing_ok=True)
+    for file in files:
+        file.unlink()
+        project.write("large/small", "small\n")
+    assert project.run().status == 0
+
+
+def reads_much(pid: int) -> bool:
+    """Whether a process has read far more than a program and its libraries."""
+    words = Path(f"/proc/{pid}/io").read_text().split()
+    return int(words[words.index("rchar:") + 1]) > 1 << 28
 
 
 def test_stages_that_run_at_once_all_stop(slow: Project) -> None:

@@ -103,6 +103,19 @@ def beeps_s(sound: np.ndarray, rate_hz: int) -> list[float]:
     return [float(time) for i, time in enumerate(loud) if i == 0 or time - loud[i - 1] > 0.5]
 
 
+def shown_s(media: Path, folder: Path) -> list[tuple[float, int]]:
+    """When each numbered picture is shown, as ffmpeg has it that reads pictures and sound from the file's beginning."""
+    import av
+
+    raw = folder / "shown.nut"
+    ffmpeg(
+        *("-i", media, "-map", "0:v", "-map", "0:a", "-c:v", "rawvideo", "-pix_fmt", "gray"),
+        *("-fps_mode", "passthrough", "-c:a", "copy", raw),
+    )
+    with av.open(str(raw)) as container:
+        return [(frame.time, number_of(frame)) for frame in container.decode(video=0)]
+
+
 def write_srt(path: Path, cues: Sequence[tuple[float, float, str]]) -> Path:
     """SubRip from `(start_s, end_s, text)`."""
 

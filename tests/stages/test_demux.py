@@ -222,7 +222,7 @@ def test_a_truncated_recording_is_found(rec: Any, run_stage: Run, made: Path, tm
     whole, cut = tmp_path / f"whole.{suffix}", tmp_path / f"cut.{suffix}"
     rec.ffmpeg("-i", made / "av.mp4", "-c", "copy", "-movflags", "+faststart", whole)
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 6 // 10])
-    with pytest.raises(StageError, match=r"truncated: its header says 10\.0 s") as error:
+    with pytest.raises(StageError, match=r"cut\.\w+: truncated: its header says 10\.0 s") as error:
         run_stage("demux", {"media": cut})
     what, _, end = error.value.hint.removesuffix(" } in pipeline.toml").rpartition(" = ")
     assert what.endswith('[jobs."sample"] params.demux = { clip_end_s')

@@ -19,13 +19,12 @@ from hypothesis import strategies as st
 from mediabuild.errors import StageError
 from mediabuild.media import formats
 from mediabuild.media.formats import Segment, Transcript, Word
-from mediabuild.media.terms import read_terms
-from mediabuild.pipeline.loading import load_stage
+from mediabuild.media.pronunciations import pronunciations
+from mediabuild.media.repairs import repair
+from mediabuild.media.spelling import Speller
+from mediabuild.media.terms import Term, fold, read_terms
 
 ROOT = Path(__file__).parents[2]
-STAGE = load_stage(ROOT / "stages" / "glossary.py")
-assert STAGE.run is not None
-made: Any = sys.modules[STAGE.run.__module__]
 
 TERMS = """\
 term,es,alternatives,gender,note
@@ -41,6 +40,20 @@ Will,,,,
 Iran,Irán,,,
 Devonshire,,,,
 source separation,separación de fuentes,,f,
+photosynthesis,fotosíntesis,,f,
+Raphael,Rafael,,m,
+GitHub,,,,
+C++,,see plus plus,,
+C#,,,,
+50%,,,,
+$100,,,,
+.NET,,dot net,,
+IT,,,,
+WHO,,,,
+U.S.,,,,
+backup,,,,
+everyday,,,,
+HTTP 1.1,,,,
 Never Said,nunca dicho,,,
 """
 
@@ -75,8 +88,7 @@ def corrected(run_stage: Any, tmp_path: Path) -> Any:
 
 @functools.cache
 def dictionary() -> dict[str, list[str]]:
-    found: dict[str, list[str]] = made._pronunciations()
-    return found
+    return pronunciations()
 
 
 def texts(out: Path) -> list[str]:
@@ -109,6 +121,14 @@ def rows(out: Path, name: str) -> list[list[str]]:
         ("Type cube control now.", "Type kubectl now."),
         ("Our kubernettes pods.", "Our Kubernetes pods."),
         ("The sauce separation stage.", "The sauce separation stage."),  # words that are words
+        ("Then photo synthesis begins.", "Then photosynthesis begins."),  # a plain term, written apart
+        ("Then photo-synthesis begins.", "Then photosynthesis begins."),
+        ("Fotosynthesis begins.", "Photosynthesis begins."),  # ph and f
+        ("We saw Raffael's fotosinthesis.", "We saw Raphael's photosynthesis."),
+        ("Push it to git hub, please.", "Push it to GitHub, please."),  # at an inner capital
+        ("In see plus plus, then.", "In C++, then."),
+        ("In c++, or “C++”.", "In C++, or “C++”."),
+        ("Use dot net, or .net.", "Use .NET, or .NET."),
     ],
 )
 def test_misheard_terms_are_repaired(corrected: Any, heard: str, meant: str) -> None:
@@ -129,6 +149,11 @@ def test_misheard_terms_are_repaired(corrected: Any, heard: str, meant: str) -> 
         "Kubernetes, kubectl and Norland Park, Elinor.",
         "He never says never, and was never sad.",
         "They dash wood into the fire, and dash would do.",
+        "It is 50 now, not 50%, and $100, $1000, or 100.",
+        "Take vitamin C, vitamin C. C is fine; who takes it? Who does? It does.",
+        "We back up the data every day. The net is wide. Net income, then ...net.",
+        "The U.S. is with us. Us, too? We use HTTP 11, or 1.1 of it.",
+        "He saw faraohs and a photo. Synthesis came later.",
     ],
 )
 def test_what_was_said_is_left_alone(corrected: Any, heard: str) -> None:
@@ -151,14 +176,140 @@ def test_readings_without_capitals_are_left_alone(corrected: Any, librivox: Path
 @given(words=st.data())
 def test_small_words_of_the_dictionary_are_never_one_misheard_term(words: st.DataObject) -> None:
     """Whatever single English word stands between others in small letters, no term replaces it."""
-    pronunciations = dictionary()
-    known = [word for word in pronunciations if word.isalpha()]
-    terms = [made.Term(text, "", "", (), {}) for text in ("Elinor", "Norland", "Willoughby", "Kubernetes", "Demucs")]
-    speller = made.Speller(terms, pronunciations, made.GlossaryParams())
-    drawn = words.draw(st.lists(st.sampled_from(known), min_size=50, max_size=50))
+    known = dictionary()
+    words_of_it = [word for word in known if word.isalpha()]
+    terms = [Term(text, "", "", (), {}) for text in ("Elinor", "Norland", "Willoughby", "Kubernetes", "Demucs")]
+    speller = Speller(terms, known, 82.0, 5)
+    drawn = words.draw(st.lists(st.sampled_from(words_of_it), min_size=50, max_size=50))
     spaced = [Word(text, 0.0, 0.0) for word in drawn for text in (word + ",", "so,")]
     found = speller.matches(spaced, [False] * len(spaced))
     assert not [match for match in found if match.kind == "near miss"]
+
+
+ODD = [
+    "C",
+    "C#",
+    "C++",
+    "50",
+    "50%",
+    "$100",
+    "100",
+    ".NET",
+    "NET",
+    "vitamin C",
+    "cube",
+    "cube control",
+    "A",
+    "A*",
+    "&",
+    "R&D",
+    "R",
+    "D",
+    "U.S.",
+    "us",
+    "Yahoo!",
+    "x y",
+    "y",
+    "¿Qué?",
+    "que",
+    "❤",
+    "e-mail",
+    "email",
+    "3.5",
+    "3",
+    "Tom™",
+    "Tom",
+    "Mr.",
+    "control",
+    "Nordic C",
+    "..",
+    "“Tom”",
+    "news",
+    "new",
+    "b b",
+    "b",
+]
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_a_second_pass_changes_nothing(data: st.DataObject) -> None:
+    """Whatever the terms are (symbols, digits, alternatives, one inside another) and whatever is said of them."""
+    spellings = data.draw(st.lists(st.sampled_from(ODD), min_size=2, max_size=10, unique_by=fold_of))
+    terms, left = [], spellings
+    while left:
+        count = data.draw(st.integers(1, min(3, len(left))))
+        (text, *others), left = left[:count], left[count:]
+        if fold(text):
+            terms.append(Term(text, "", "", tuple(other for other in others if fold(other)), {}))
+    said_words = st.sampled_from([word for text in [*spellings, "so", "the"] for word in text.split()])
+    marks = st.sampled_from(["", "", ",", ".", "!", "’s", "…", "?!", ".”"])
+    text = " ".join(data.draw(st.lists(st.tuples(said_words, marks).map("".join), min_size=1, max_size=12)))
+    speller = Speller(terms, dictionary(), 82.0, 5)
+    once = said(text)
+    repair(once, speller.matches)
+    twice = said(*(segment.text for segment in once.segments))
+    corrections, _ = repair(twice, speller.matches)
+    assert [(one.was, one.now) for one in corrections] == []
+    assert twice.segments[0].text == once.segments[0].text
+
+
+def fold_of(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+@pytest.mark.parametrize(
+    ("terms", "text", "result", "corrections"),
+    [
+        ("vitamin C#,", "vitamin C", "vitamin C", []),
+        ("Yahoo!,", "I use YaHoo. And Yahoo!", "I use Yahoo. And Yahoo!", [("YaHoo.", "Yahoo.")]),
+        ("U.S.,USA", "The USA, or USA.", "The U.S., or U.S.", [("USA,", "U.S.,"), ("USA.", "U.S.")]),
+        (
+            "Black Sea,\nPostgres,Postgres SQL",
+            "It was black. Sea, black, sea. Postgres SQL.",
+            "It was black. Sea, black, sea. Postgres.",
+            [("Postgres SQL.", "Postgres.")],
+        ),
+        ("cube,cube control", "The cube control control works.", "The cube works.", [("cube control control", "cube")]),
+        (
+            "new york,york\nYork Minster,minster",
+            "In york minster.",
+            "In York Minster.",
+            [("york minster.", "York Minster.")],
+        ),
+    ],
+)
+def test_repairs_of_repairs(
+    corrected: Any, terms: str, text: str, result: str, corrections: list[tuple[str, str]]
+) -> None:
+    """One correction tells what was there at first and what is there at last."""
+    out = corrected(said(text), f"term,alternatives\n{terms}\n")
+    assert texts(out) == [result]
+    recorded = json.loads((out / "corrections.json").read_text())["corrections"]
+    assert [(each["was"], each["now"]) for each in recorded] == corrections
+
+
+def test_ten_thousand_terms_are_looked_for_in_an_hour_without_trying_each(corrected: Any) -> None:
+    """What is tried grows with the names that are heard, not with words times terms."""
+    known = [word for word in dictionary() if word.isalpha() and len(word) > 4]
+    names = [f"{known[i * 7 % len(known)].title()} {known[i * 13 % len(known)].title()}ex" for i in range(10_000)]
+    terms = [Term(name, "", "", (), {}) for name in dict.fromkeys(names)]
+    speller = Speller(terms, dictionary(), 82.0, 5)
+    tried = 0
+    near_miss = speller._near_miss
+
+    def counted(*given: Any) -> float | None:
+        nonlocal tried
+        tried += 1
+        return near_miss(*given)
+
+    speller._near_miss = counted  # type: ignore[method-assign]
+    words = [Word(known[i * 31 % len(known)], i, i + 0.5) for i in range(1000)]
+    speller.matches(words, [False] * len(words))
+    assert tried < 20 * len(words)
+    assert (
+        not speller.found_near
+    )  # nothing but words of the dictionary in small letters: none is compared with all terms
 
 
 def test_every_word_keeps_valid_times(corrected: Any) -> None:
@@ -259,6 +410,22 @@ def test_candidates_are_not_sentence_starters(corrected: Any) -> None:
     assert {"Colonel Brandon", "Willoughby", "demuxer"} <= proposed
     assert not proposed & {"Are", "But", "Did", "Letters", "Elinor", "Norland", "Park", "Norland Park", "Colonel"}
     assert len(rows(corrected(said(text), max_candidates=1), "candidates.csv")) == 2
+
+
+def test_candidates_are_no_fragments(corrected: Any) -> None:
+    """A phrase in small letters has no small word in it and doesn't run over a comma; a name may have one."""
+    text = """The hull is made of oak planks. We know the hull is made of oak planks, and the Duke of York came.
+        The tidal basin is wide, the hull is made of oak. He saw the tidal basin and the Duke of York, in the mud.
+        They sailed by the tidal basin, in the mud, for the Duke of York said so."""
+    out = corrected(said(*(line.strip() for line in text.split("\n"))))
+    proposed = {row[0] for row in rows(out, "candidates.csv")[1:]}
+    assert {"oak planks", "tidal basin", "Duke of York"} <= proposed
+    assert not [
+        each
+        for each in proposed
+        if {"is", "made", "of", "the", "in"} & set(each.split()) - {"of"}
+        or ("of" in each.split() and each != "Duke of York")
+    ]
 
 
 def test_nothing_said(corrected: Any) -> None:

@@ -6,11 +6,21 @@ import contextlib
 import gc
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 
 from mediabuild.errors import Interrupted
-from mediabuild.schedule.signals import STOP, Stop, signals_interrupt
+from mediabuild.machine.signals import NUMBERS, STOP, Stop, signals_interrupt
+
+
+@pytest.fixture(autouse=True)
+def signals_as_before() -> Iterator[None]:
+    """Whoever runs the tests hears signals afterwards."""
+    earlier = {number: signal.getsignal(number) for number in NUMBERS}
+    yield
+    for number, what in earlier.items():
+        signal.signal(number, what)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -53,3 +63,20 @@ def test_insisting_counts_where_the_first_had_no_effect() -> None:
     stop.asked_s -= 60
     with pytest.raises(Interrupted):
         stop.handle(signal.SIGINT, None)
+
+
+def test_who_was_asked_hears_no_more() -> None:
+    """After the block, up to the end of the process: Python gives its own handlers up before that."""
+    with pytest.raises(Interrupted), signals_interrupt():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert all(signal.getsignal(number) is signal.SIG_IGN for number in NUMBERS)
+
+
+def test_who_was_not_asked_hears_as_before() -> None:
+    """And what was ignored before stays ignored."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    earlier = [signal.getsignal(number) for number in NUMBERS]
+    with signals_interrupt():
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGINT) == STOP.handle
+    assert [signal.getsignal(number) for number in NUMBERS] == earlier

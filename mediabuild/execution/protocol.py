@@ -1,0 +1,131 @@
+"""What the run and a worker say to each other, as JSON lines: a request, messages, and one answer.
+
+Requests have numbers, and each reply has its request's: an answer can't be taken for another's.
+
+Not here: the two ends (`worker`, `workers`). A stage's own interpreter imports this module: it needs nothing but
+msgspec.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mediabuild.errors import StageError
+from mediabuild.store.facts import Facts
+
+PROTOCOL = 4
+MESSAGE_CHARS = 10_000  # what a stage says to people is cut there: nobody reads more, and the log has it all
+REPLY_BYTES = 1 << 26  # a longer line is no reply; an answer with 100,000 file names has some ten MiB
+
+
+class Request(msgspec.Struct):
+    """Run one stage: everything that its context needs, as plain values."""
+
+    task: str
+    job: str
+    file: str
+    facts: Facts
+    out: str
+    sources: dict[str, dict[str, str]]
+    outputs: dict[str, str]
+    device: str
+    project_dir: str
+    models: dict[str, str | None]
+    threads: int
+    log: str
+    units: str
+    units_part: str
+    reuse_units: bool
+    keep_units: bool
+    checksum: str
+    number: int = 0
+    protocol: int = PROTOCOL
+
+    @property
+    def code(self) -> str:
+        """The facts of the stage's code, as text that equal code shares."""
+        return msgspec.json.encode(self.facts.code, order="sorted").decode()
+
+
+class Reply(msgspec.Struct, omit_defaults=True):
+    """A message (`progress`, `warning`, `model_loading`) or the end of a request (`done`, `failed`).
+
+    Args:
+        number: of the request.
+        spent: why the worker must not be given another request; empty where it may.
+    """
+
+    kind: str
+    number: int
+    fields: dict[str, Any] = {}
+    spent: str = ""
+
+
+def text_of(said: object) -> str:
+    """What a stage says to people, as text that every console and file can hold, cut where it is too long."""
+    try:
+        text = said if isinstance(said, str) else str(said)
+    except Exception:  # a class of the stage's own may raise anything
+        text = f"({type(said).__name__})"
+    if len(text) > MESSAGE_CHARS:
+        text = f"{text[:MESSAGE_CHARS]} … ({len(text)} characters)"
+    return text.encode(errors="backslashreplace").decode()
+
+
+def number_of(value: object, what: str) -> float:
+    """A number that a stage gives, of whatever type it is.
+
+    Raises:
+        StageError: it isn't one.
+    """
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        raise StageError(f"{what}: {text_of(repr(value))} is no number") from None
+    return number if math.isfinite(number) else 0.0
+
+
+def names_of(returned: object, out: Path) -> dict[str, list[str]] | None:
+    """A stage's own account of its outputs: name → files and directories, relative to its directory.
+
+    Args:
+        returned: what its function returned: nothing, or a table of names and what belongs to each.
+
+    Raises:
+        StageError: it is something else, or names what isn't there.
+    """
+    if returned is None:
+        return None
+    if not isinstance(returned, Mapping):
+        raise StageError(
+            f"the stage returned {text_of(repr(returned))[:100]}; it may return nothing, or output name → files",
+            'return {"text": ["a.txt", "b.txt"]}',
+        )
+    return {text_of(name): [_inside(file, out) for file in _several(files)] for name, files in returned.items()}
+
+
+def _several(files: object) -> Iterable[object]:
+    if isinstance(files, (str, os.PathLike)):
+        return [files]
+    if isinstance(files, Iterable) and not isinstance(files, (bytes, Mapping)):
+        return files
+    return [files]
+
+
+def _inside(file: object, out: Path) -> str:
+    """A file's path relative to the stage's directory."""
+    if not isinstance(file, (str, os.PathLike)):
+        raise StageError(f"the stage returned {text_of(repr(file))[:100]} as the name of a file")
+    name = os.path.normpath(os.path.join(out, os.fspath(file)))
+    inside = os.path.relpath(name, out)
+    if not os.path.lexists(name):
+        raise StageError(f"the stage returned {text_of(inside)}, and did not write it")
+    if inside.split(os.sep)[0] in (os.curdir, os.pardir):
+        raise StageError(f"the stage returned {text_of(inside)}, which isn't in its output directory")
+    return inside
