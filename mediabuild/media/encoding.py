@@ -50,11 +50,15 @@ def picture_options(look: Look, clip: Clip | None, burnt: Path | None, quality: 
     if burnt:
         white = f",PrimaryColour={HDR_WHITE[look.transfer]}" if look.transfer else ""
         chain.append(f"subtitles=filename={_escaped(burnt)}:force_style='FontName=DejaVu Sans{white}'")
+    length_s = clip.end_s - clip.start_s if clip else 0.0
+    # The last picture ends with the clip, and not where the next one would have followed.
+    ends = [("bsf", f"setts=pts=PTS:dts=DTS:duration=clip(DURATION\\,0\\,{length_s:.6f}/TB-PTS)")] if clip else []
     deep = picture_codec(look) == "hevc"
     chain += ["crop=trunc(iw/2)*2:trunc(ih/2)*2", f"format={'yuv420p10le' if deep else 'yuv420p'}"]
     encoder = [("c", "libx265"), ("x265-params", "log-level=error")] if deep else [("c", "libx264")]
     return [
         *encoder,
+        *ends,
         ("crf", str(quality.crf)),
         ("preset", quality.preset),
         ("threads", THREADS),

@@ -145,7 +145,7 @@ def _chroma(shape: Any) -> str:
     """How much colour a pixel format keeps, as people write it."""
     if shape.is_rgb or shape.has_palette:
         return "RGB"
-    if not any(part.is_chroma for part in shape.components):
+    if sum(not part.is_alpha for part in shape.components) == 1:
         return "grey"
     across, down = shape.chroma_width(16), shape.chroma_height(16)
     return {(16, 16): "4:4:4", (8, 16): "4:2:2", (8, 8): "4:2:0", (4, 16): "4:1:1"}.get((across, down), "4:2:0")
