@@ -32,6 +32,7 @@ from mediabuild.media.losses import Report, Told, heard
 from mediabuild.media.own_subtitles import add_own_subtitles
 from mediabuild.media.plan import Plan
 from mediabuild.media.recording import opened
+from mediabuild.media.soundtrack import soundtrack
 from mediabuild.media.tags import lost_tags
 from mediabuild.media.tracks import Recording, Track, pictures_in, recording
 from mediabuild.stage import Context, stage
@@ -77,7 +78,7 @@ class Order:
 
 
 @stage(
-    version=3,
+    version=4,
     inputs={"media": "the recording", "subtitles": "SubRip files, named *.LANGUAGE.srt"},
     optional={
         "probe": "the clip, from demux; without it the whole recording is kept",
@@ -93,7 +94,7 @@ def mux(ctx: Context, params: MuxParams) -> None:
     probe = formats.read_optional(ctx.inputs("probe"), Probe)
     remedy = f"doit ignore 'mux:{ctx.job}'"
     with opened(media, remedy) as container:
-        source = recording(container, media, _part(probe))
+        source = recording(container, media, _part(probe), probe.duration_s if probe else None)
     source = _known(source, told)
     if not source.pictures and not source.sounds:
         raise StageError(f"{media.name}: has neither sound nor picture", remedy)
@@ -101,7 +102,7 @@ def mux(ctx: Context, params: MuxParams) -> None:
     languages = {"first": params.default_language, "burnt": params.burn_in}
     subtitles = captions(ctx.inputs("subtitles"), transcript, probe.language if probe else None, **languages)
     burnt = _burnt(params, subtitles, source, told)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=ctx.out) as folder:  # sound is large
         _write(Order(source, subtitles, burnt, params, told, Path(folder)), ctx.out)
     formats.write(ctx.output("report"), Report(told.lines))
 
@@ -153,7 +154,9 @@ def _write(order: Order, out: Path, refused: frozenset[str] = frozenset()) -> No
     add_own_subtitles(plan, burnt, told)
     _add_the_rest(plan, told)
     try:
-        said = run_ffmpeg([*plan.arguments(), *BITEXACT, plan.path], what=f"putting {told.name} together")
+        said = run_ffmpeg(
+            [*plan.arguments(), *BITEXACT, plan.path, *plan.aside()], what=f"putting {told.name} together"
+        )
     except StageError as error:
         found = NO_CODEC_TAG.search(str(error))
         if found is None or found[1] in refused:
@@ -187,19 +190,22 @@ def _add_pictures_and_sounds(plan: Plan, encoded: set[int], order: Order) -> Non
     for tracks in (plan.recording.pictures, plan.recording.sounds):
         chosen = any("default" in track.flags for track in tracks)
         for number, track in enumerate(tracks):
-            options = [("c", "copy")]
+            options = [("c", "copy"), *plan.last_picture(track)]
             codec = track.codec
             if track.index in encoded and track.look:
                 codec = encoding.picture_codec(track.look)
                 options = encoding.picture_options(track.look, plan.clip, burnt, quality)
                 for lost in encoding.picture_losses(track.look):
                     told.tell(f"the picture is encoded: {lost}")
-            elif track.index in encoded:
-                options = encoding.sound_options(track, plan.clip)
             if codec == "hevc" and plan.suffix != "mkv":
                 options.append(("tag", "hvc1"))  # Apple's players take no other
             options += plan.timecode(track)
-            plan.add(track, options, track.flags | ({"default"} if number == 0 and not chosen else set()))
+            flags = track.flags | ({"default"} if number == 0 and not chosen else set())
+            if track.index in encoded and track.kind == "audio":
+                made = soundtrack(plan.recording, track, plan.folder, told)
+                plan.add_sound(track, made, encoding.sound_options(track), flags)
+            else:
+                plan.add(track, options, flags)
     covers = [track for track in plan.recording.tracks if track.cover is not None and plan.suffix != "mkv"]
     for track in covers:
         if track.codec in MP4_COVERS:

@@ -88,11 +88,17 @@ def loudness(sound: np.ndarray) -> np.ndarray:
     return means
 
 
+def loudest(sound: np.ndarray) -> float:
+    """The largest sample of a piece: 1 is full scale."""
+    return float(abs(as_float(sound)).max(initial=0))
+
+
 def as_float(sound: np.ndarray) -> np.ndarray:
     """float32 of −1…1, from int16 or as it is."""
     import numpy as np
 
-    return sound / np.float32(FULL_SCALE) if sound.dtype == np.int16 else sound
+    scaled: np.ndarray = sound / np.float32(FULL_SCALE) if sound.dtype == np.int16 else sound
+    return scaled
 
 
 def as_int16(sound: np.ndarray) -> np.ndarray:
@@ -103,6 +109,42 @@ def as_int16(sound: np.ndarray) -> np.ndarray:
         return sound
     rounded: np.ndarray = np.clip(np.rint(sound * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
     return rounded
+
+
+def as_int24(sound: np.ndarray) -> np.ndarray:
+    """24 bits in the upper ones of int32, from int16 or from float32 of −1…1, which is rounded and clipped."""
+    import numpy as np
+
+    if sound.dtype == np.int16:
+        upper: np.ndarray = sound.astype(np.int32) << 16
+        return upper
+    full = 1 << 23
+    rounded: np.ndarray = np.clip(np.rint(sound.astype(np.float64) * full), -full, full - 1).astype(np.int32) << 8
+    return rounded
+
+
+def placed(sound: np.ndarray, names: Sequence[str], wanted: Sequence[str]) -> np.ndarray:
+    """A piece of sound in other channels: each in the one of its name; where one has none there, all mixed to two.
+
+    Args:
+        sound: int16, or float32 of −1…1, [frames, channels].
+        names: of its channels. wanted: of those of the result.
+
+    Returns:
+        The same, or float32 [frames, wanted].
+    """
+    import numpy as np
+
+    if len(names) == len(wanted):
+        return sound
+    if not set(names) <= set(wanted):
+        sides = min(len(wanted), 2)
+        sound, _ = mixed(sound, names, sides)
+        names = ("FL", "FR") if {"FL", "FR"} <= set(wanted) else wanted[:sides]
+    result: np.ndarray = np.zeros((len(sound), len(wanted)), np.float32)
+    for channel, name in enumerate(names):
+        result[:, list(wanted).index(name)] = as_float(sound[:, channel])
+    return result
 
 
 def _weights(names: Sequence[str]) -> np.ndarray:

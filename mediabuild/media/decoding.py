@@ -9,6 +9,7 @@ Not here: the clock (`clock`), mixing channels (`channels`), and laying pieces d
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 PIECE_S = 1.0
+# How numpy calls the samples of ffmpeg's planar formats.
+PLANAR = {"u8p": "u1", "s16p": "i2", "s32p": "i4", "s64p": "i8", "fltp": "f4", "dblp": "f8"}
 # Frames follow one another unless their stamps are further apart than rounding makes them (Matroska: to milliseconds).
 ROUNDING_S = 0.005
 
@@ -151,10 +154,26 @@ class _Run:
 
         first = self.frames[0]
         channels = first.layout.nb_channels
-        joined = np.concatenate([frame.to_ndarray() for frame in self.frames], axis=1)
+        joined = np.concatenate([_array(frame) for frame in self.frames], axis=1)
         sound = joined.T if first.format.is_planar else joined.reshape(-1, channels)
         names = names_of([channel.name for channel in first.layout.channels])
         return Piece(self.start_s, first.sample_rate, names, _scaled(sound), self.seam)
+
+
+def _array(frame: Any) -> np.ndarray:
+    """A frame's samples, [channels, samples] where each has a plane, else [1, samples × channels].
+
+    Not `to_ndarray`: of eight planes and more it reads one too many, which ends the process (PyAV 18.1).
+    """
+    import numpy as np
+
+    if not frame.format.is_planar:
+        packed: np.ndarray = frame.to_ndarray()
+        return packed
+    planes = itertools.islice(frame.planes, frame.layout.nb_channels)
+    kind = PLANAR[frame.format.name]
+    planar: np.ndarray = np.stack([np.frombuffer(plane, kind, count=frame.samples) for plane in planes])
+    return planar
 
 
 def _kind(frame: Any) -> tuple[Any, ...]:

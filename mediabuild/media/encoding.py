@@ -9,7 +9,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from mediabuild.media.tracks import SAME_TIME_S, Clip, Look, Track
+from mediabuild.media.looks import Look
+from mediabuild.media.tracks import SAME_TIME_S, Clip, Track
 
 # Fixed, because the number of threads changes x264's bits.
 THREADS = "4"
@@ -88,23 +89,19 @@ def picture_losses(look: Look) -> list[str]:
 
 def sound_codec(track: Track) -> str:
     """What a sound becomes: lossless what was lossless, otherwise AAC."""
-    if track.channels <= MOST_CHANNELS and track.codec == "alac":
+    few = track.sound is not None and len(track.sound.names) <= MOST_CHANNELS
+    if few and track.codec == "alac":
         return "alac"
     lossless = track.codec in LOSSLESS or track.codec.startswith("pcm_")
-    return "flac" if lossless and track.channels <= MOST_CHANNELS else "aac"
+    return "flac" if few and lossless else "aac"
 
 
-def sound_options(track: Track, clip: Clip | None) -> list[tuple[str, str]]:
-    """Options that encode a sound: cut at the clip's start, silence where it starts late or has holes."""
-    chain = []
-    if clip:
-        lead_s = clip.start_s - clip.seek_s
-        chain = [f"atrim=start={lead_s:.6f}", f"asetpts=PTS-{lead_s:.6f}/TB"]
-    chain.append("aresample=async=1:first_pts=0")
-    options = [("c", sound_codec(track)), ("filter", ",".join(chain))]
-    if sound_codec(track) == "aac":
-        options.append(("b", str(AAC_BITS_PER_CHANNEL * (track.channels or 2))))
-    return options
+def sound_options(track: Track) -> list[tuple[str, str]]:
+    """Options that encode a sound from its WAV."""
+    if sound_codec(track) != "aac":
+        return [("c", sound_codec(track))]
+    channels = len(track.sound.names) if track.sound else 2
+    return [("c", "aac"), ("b", str(AAC_BITS_PER_CHANNEL * channels))]
 
 
 def _escaped(path: Path) -> str:

@@ -11,11 +11,15 @@ from pathlib import Path
 
 from mediabuild.media.containers import ATTACHED_COVERS
 from mediabuild.media.mp4 import enable_tracks
+from mediabuild.media.soundtrack import Soundtrack
 from mediabuild.media.tags import chapters_text, file_tags, moved_timecode, track_tags
 from mediabuild.media.tracks import Clip, Recording, Track
 
 # mp4 counts text in microseconds unless told, and 2^31 of them are 35 minutes and 47 seconds.
 MP4_TEXT_CLOCK = ("time_base", "1:1000")
+
+# Of a track that is made anew; others were of the old one (its length, who encoded it).
+KEPT_TAGS = ("language", "title")
 
 Options = list[tuple[str, str]]
 
@@ -43,7 +47,7 @@ class Plan:
     path: Path
     folder: Path
     charsets: Mapping[int, str] = field(default_factory=dict)
-    subtitles: list[Path] = field(default_factory=list)
+    others: list[list[str]] = field(default_factory=list)
     tracks: list[NewTrack] = field(default_factory=list)
 
     def _reading(self) -> list[str]:
@@ -67,12 +71,21 @@ class Plan:
         kind = "cover" if track.cover is not None else track.kind
         self.tracks.append(NewTrack(f"0:{track.index}", kind, options, "default" in flags))
 
+    def add_sound(self, track: Track, made: Soundtrack, options: Options, flags: Iterable[str]) -> None:
+        """A sound of the recording, encoded from a WAV."""
+        layout = ["-channel_layout", made.layout] if made.layout else []
+        self.others.append([*layout, "-f", "wav", "-i", str(made.path)])
+        tags = [("metadata:s", f"{name}={value}") for name, value in track.tags.items() if name in KEPT_TAGS]
+        options = [*options, *tags, ("disposition", "+".join(sorted(flags)) or "0")]
+        options += [option for option in track_tags(track.tags, self.suffix) if not option[1].endswith("=")]
+        self.tracks.append(NewTrack(f"{len(self.others)}:a", "audio", options, "default" in flags))
+
     def add_subtitles(self, path: Path, codec: str, language: str, title: str, flags: Iterable[str]) -> None:
         """Subtitles from a SubRip or ASS file; `codec` is what Matroska gets, `language` a container's code."""
-        self.subtitles.append(path)
+        self.others.append(["-f", path.suffix[1:], "-i", str(path)])
         options = [("metadata:s", f"language={language}"), ("metadata:s", f"title={title}"), *self.text_codec(codec)]
         options.append(("disposition", "+".join(sorted(flags)) or "0"))
-        self.tracks.append(NewTrack(f"{len(self.subtitles)}:s", "subtitle", options, "default" in flags))
+        self.tracks.append(NewTrack(f"{len(self.others)}:s", "subtitle", options, "default" in flags))
 
     def timecode(self, track: Track) -> Options:
         """Options that move a picture's timecode to the clip's first frame."""
@@ -83,6 +96,13 @@ class Plan:
         moved = moved_timecode(started, frames, track.look.rate)
         return [("metadata:s", f"timecode={moved}")] if moved else []
 
+    def last_picture(self, track: Track) -> Options:
+        """Options for a copy whose last picture would last no time: after a jump ffmpeg knows no durations."""
+        if not self.recording.jumps or track.look is None or not track.look.rate:
+            return []
+        frame_s = float(1 / track.look.rate)
+        return [("bsf", f"setts=pts=PTS:dts=DTS:duration=if(DURATION\\,DURATION\\,{frame_s:.6f}/TB)")]
+
     def text_codec(self, codec: str) -> Options:
         """Options for a subtitle track."""
         return [("c", "mov_text"), MP4_TEXT_CLOCK] if self.suffix != "mkv" else [("c", codec)]
@@ -90,20 +110,26 @@ class Plan:
     def arguments(self) -> list[str]:
         """ffmpeg's arguments before the file to write."""
         args = self._reading()
-        for path in self.subtitles:
-            args += ["-f", path.suffix[1:], "-i", str(path)]
+        for other in self.others:
+            args += other
         if self.clip and self.recording.chapters:
             chapters = self.folder / "chapters.txt"
             part = self.recording.zero_s, self.clip.start_s, self.clip.end_s
             chapters.write_text(chapters_text(self.recording.chapters, *part), encoding="utf-8")
             args += ["-f", "ffmetadata", "-i", str(chapters)]
-            args += ["-map_chapters", str(len(self.subtitles) + 1)]
+            args += ["-map_chapters", str(len(self.others) + 1)]
         for number, track in enumerate(self.tracks):
             args += ["-map", track.source]
             for name, value in track.options:
                 args += [f"-{name}:{number}", value]
         args += self._attached() if self.suffix == "mkv" else ["-movflags", "+faststart"]
         return args + file_tags(self.recording.tags, self.suffix)
+
+    def aside(self) -> list[str]:
+        """A second file, written to nowhere: ffmpeg's clock is that of the tracks that it reads, so it reads all."""
+        sounds = ["-map", "0:a", "-c", "copy", "-f", "null", "-"]
+        made = any(track.kind == "audio" and not track.source.startswith("0:") for track in self.tracks)
+        return sounds if self.recording.jumps and made else []
 
     def _attached(self) -> list[str]:
         """In Matroska attachments are kept, and a cover becomes one: copied it would be a one-picture video."""

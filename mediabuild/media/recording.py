@@ -30,7 +30,7 @@ RATE_JITTER_S = 0.002
 # So many frames are decoded to see whether they are two fields.
 INTERLACED_FRAMES = 8
 # The first bits of an ADTS frame, with its layer.
-ADTS_SYNC, ADTS_SYNC_LOW = 0xFF, 0xF0
+ADTS_SYNC, ADTS_SYNC_LOW, ADTS_MASK = 0xFF, 0xF0, 0xF6
 # How far before a time the search for its frame begins, where a seek may land anywhere (MPEG-TS).
 SEARCH_S = 10.0
 # ffmpeg seeks this much earlier where frames are stored out of order (`dts_heuristic` in its ffmpeg_demux.c).
@@ -225,21 +225,12 @@ def has_times(container: Any, index: int) -> bool:
     return all(packet.pts is not None for packet in first if packet.size)
 
 
-def one_format(container: Any, index: int) -> bool:
-    """Whether AAC in ADTS frames, each of which says what it is, is of one format throughout; reads the whole file.
-
-    Args:
-        container: just opened.
+def adts_format(packet: bytes) -> tuple[int, int] | None:
+    """What an ADTS frame says of itself: profile, rate and channels; None where it is none.
 
     ISO/IEC 13818-7, 6.2: after 12 bits of ones come version, layer, protection, profile, rate and channels.
     """
-    import av
-
-    formats = set()
-    with contextlib.suppress(av.FFmpegError):
-        for packet in container.demux(container.streams[index]):
-            if packet.size:
-                head = bytes(memoryview(packet)[:4]).ljust(4, b"\0")
-                whole = head[0] == ADTS_SYNC and head[1] & 0xF6 == ADTS_SYNC_LOW
-                formats.add((head[2] & 0xFD, head[3] & 0xC0) if whole else None)
-    return len(formats) <= 1 and None not in formats
+    head = packet[:4].ljust(4, b"\0")
+    if head[0] != ADTS_SYNC or head[1] & ADTS_MASK != ADTS_SYNC_LOW:
+        return None
+    return head[2] & 0xFD, head[3] & 0xC0

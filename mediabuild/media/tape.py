@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from mediabuild.media.channels import as_float, as_int16
+from mediabuild.media.channels import as_float, as_int16, as_int24
 from mediabuild.media.clock import EXPLAINED_FACTOR, EXPLAINED_S, BrokenClock
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ HOLE_S = 0.04
 # A clock that goes back for longer than this, so that all that it says was there before, is no jitter.
 BACK_S = 1.0
 SILENCE_SAMPLES = 1 << 20  # so much silence is written at a time
+Subtype = Literal["PCM_16", "PCM_24", "FLOAT"]
+SAMPLE_BYTES: dict[Subtype, int] = {"PCM_16": 2, "PCM_24": 3, "FLOAT": 4}
 WAV_BYTES = (1 << 32) - 4096  # more needs RF64, whose sizes have 64 bits
 
 
@@ -31,12 +33,13 @@ class Tape:
     """A WAV in the making; use it in a `with`.
 
     Args:
-        path: 16 bits, RF64 where it has to be.
+        path: RF64 where it has to be.
         rate_hz, channels: of the WAV.
         clip_s: where it starts and ends, in seconds on the source's clock.
         open_end: take all that comes, whatever the end.
         explained_s: how long the recording can be at most; asked when the clock asks for much silence.
-        hear: is given what is written, int16 or float32 [frames, channels], with its first sample's place.
+        hear: is given what is written, int16 or float32 [frames, channels].
+        subtype: of the WAV, as libsndfile calls it.
     """
 
     def __init__(
@@ -46,15 +49,17 @@ class Tape:
         channels: int,
         clip_s: tuple[float, float],
         explained_s: Callable[[], float],
-        hear: Callable[[np.ndarray], None],
+        hear: Callable[[np.ndarray], None] = lambda sound: None,
         open_end: bool = False,
+        subtype: Subtype = "PCM_16",
     ) -> None:
         import soundfile
 
         self.rate_hz, self.channels = rate_hz, channels
         self.first, self.last = (round(time_s * rate_hz) for time_s in clip_s)
-        kind = "RF64" if (self.last - self.first) * channels * 2 > WAV_BYTES else "WAV"
-        self._file = soundfile.SoundFile(path, "w", rate_hz, channels, subtype="PCM_16", format=kind)
+        kind = "RF64" if (self.last - self.first) * channels * SAMPLE_BYTES[subtype] > WAV_BYTES else "WAV"
+        self._file = soundfile.SoundFile(path, "w", rate_hz, channels, subtype=subtype, format=kind)
+        self._as_written = {"PCM_16": as_int16, "PCM_24": as_int24, "FLOAT": as_float}[subtype]
         self._open_end = open_end
         self._explained_s, self._hear = explained_s, hear
         self._at = 0  # the source's sample that comes next
@@ -189,4 +194,4 @@ class Tape:
         inside = sound[begin : max(end, 0)]
         if len(inside):
             self._hear(inside)
-            self._file.write(as_int16(inside))
+            self._file.write(self._as_written(inside))

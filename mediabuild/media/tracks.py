@@ -5,46 +5,39 @@ Not here: which of them a container can hold (`containers`), and how they are en
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from mediabuild.errors import StageError
+from mediabuild.media.channels import names_of
 from mediabuild.media.clock import jumps_are_closed, packets, zero_s
 from mediabuild.media.ffmpeg import described
-from mediabuild.media.recording import codec_of, frames_before, has_times, is_cover, is_interlaced, one_format, opened
+from mediabuild.media.looks import Look, look_of
+from mediabuild.media.recording import adts_format, codec_of, frames_before, has_times, is_cover, opened
 
 HIDDEN = 48  # AVDISCARD_ALL: the text track that holds an mp4's chapters, which ffmpeg reads as chapters
-FIELD_ORDERS = {2, 3, 4, 5}  # AVFieldOrder: any but unknown and progressive
-HDR_TRANSFERS = {16: "smpte2084", 18: "arib-std-b67"}  # AVColorTransferCharacteristic: PQ and HLG, ITU-R BT.2100
 # Times of frames are rounded, to milliseconds in Matroska: two that are nearer than this are one. No frame is shorter.
 SAME_TIME_S = 0.002
-ALPHA_ASIDE = {"1"}  # `alpha_mode` of VP8 and VP9 in WebM, whose transparency ffmpeg doesn't decode
 
 
 @dataclass(frozen=True)
-class Look:
-    """What encoding a picture has to mind.
+class SoundFormat:
+    """What a sound is when it is decoded.
 
     Args:
-        bits: of each component. chroma: `4:2:0` and the like, `RGB`, or `grey`.
-        transfer: ffmpeg's name of an HDR transfer, `smpte2084` (PQ) or `arib-std-b67` (HLG); None for SDR.
-        start_s: of its first frame, on the source's clock. rate: its average, in frames a second.
-        fields: `interlaced` where the decoder marks frames as two fields, `unmarked` where only the file says so.
+        names: of its channels, as ffmpeg calls them. layout: ffmpeg's name of all of them; None where it isn't told.
+        bits: of a sample; 32 for floating point.
     """
 
-    bits: int = 8
-    chroma: str = "4:2:0"
-    alpha: bool = False
-    transfer: str | None = None
-    dolby_vision: bool = False
-    fields: str | None = None
-    width_px: int = 0
-    height_px: int = 0
-    start_s: float = 0.0
-    rate: Fraction | None = None
+    rate_hz: int
+    names: tuple[str, ...]
+    layout: str | None
+    bits: int
+    is_float: bool
 
 
 @dataclass(frozen=True)
@@ -56,6 +49,7 @@ class Track:
         codec: ffmpeg's name; `unknown` where it has no decoder.
         tag: the four characters that name a data track's content in an mp4; empty for others.
         flags: ffmpeg's names of its dispositions: `default`, `forced`, `hearing_impaired` …
+        number: counts the tracks of its kind, from 0.
         tags: its metadata. cover: an attached picture's bytes; None for other tracks.
         hidden: holds the chapters, or the timecode, which are written anew.
         uncopied: why a copy would be wrong, in words; empty where it isn't.
@@ -64,10 +58,11 @@ class Track:
     index: int
     kind: str
     codec: str
+    number: int = 0
     tag: str = ""
     flags: frozenset[str] = frozenset()
     tags: Mapping[str, str] = field(default_factory=dict)
-    channels: int = 0
+    sound: SoundFormat | None = None
     cover: bytes | None = None
     look: Look | None = None
     hidden: bool = False
@@ -77,15 +72,16 @@ class Track:
 def tracks_of(container: Any, media: Path) -> list[Track]:
     """All tracks of an opened recording, in its order; reads covers, and decodes the first frames of pictures."""
     said = described(media) if any(stream.type in ("data", "video") for stream in container.streams) else {}
-    return [_track(container, stream, media, said.get(stream.index, "")) for stream in container.streams]
+    seams = _seams(container, media)
+    return [_track(container, stream, media, said.get(stream.index, ""), seams) for stream in container.streams]
 
 
-def _track(container: Any, stream: Any, media: Path, said: str) -> Track:
+def _track(container: Any, stream: Any, media: Path, said: str, seams: Seams) -> Track:
     cover, look = None, None
     if is_cover(stream):
         cover = next((bytes(packet) for packet in container.demux(stream) if packet.size), b"")
     elif stream.type == "video" and stream.codec_context:
-        look = _look(container, stream, said)
+        look = look_of(container, stream, said)
     known = stream.codec_context
     tag = re.match(r"Data: \S+ \((\S{4}) / 0x", said)
     return Track(
@@ -95,24 +91,38 @@ def _track(container: Any, stream: Any, media: Path, said: str) -> Track:
         tag=tag[1] if tag else "",
         flags=frozenset(flag.name for flag in type(stream.disposition) if flag in stream.disposition),
         tags=dict(stream.metadata),
-        channels=known.channels if stream.type == "audio" and known else 0,
+        number=[other.index for other in container.streams if other.type == stream.type].index(stream.index),
+        sound=_sound_format(known) if stream.type == "audio" and known else None,
         cover=cover,
         look=look,
         hidden=stream.type == "data" and (stream.discard == HIDDEN or "timecode" in stream.metadata),
-        uncopied=_uncopied(container, stream, media),
+        uncopied=_uncopied(container, stream, media, seams),
     )
 
 
-def _uncopied(container: Any, stream: Any, media: Path) -> str:
+def _sound_format(known: Any) -> SoundFormat:
+    names = names_of([channel.name for channel in known.layout.channels])
+    layout = known.layout.name
+    kind = known.format.name.removesuffix("p") if known.format else "flt"
+    return SoundFormat(
+        rate_hz=known.sample_rate,
+        names=names,
+        layout=layout if layout and "channels" not in layout else None,
+        bits={"u8": 8, "s16": 16}.get(kind, 32),
+        is_float=kind in ("flt", "dbl"),
+    )
+
+
+def _uncopied(container: Any, stream: Any, media: Path, seams: Seams) -> str:
     """Why a copy of a track would be wrong.
 
-    In a copy AAC has one description for all of it, and pictures that are stored out of order need their own times:
-    ffmpeg makes up those of MPEG-2 and MPEG-4, not of H.264 and HEVC.
+    In a copy AAC has one description for all of it, what was joined overlaps by some frames, and pictures that are
+    stored out of order need their own times: ffmpeg makes up those of MPEG-2 and MPEG-4, not of H.264 and HEVC.
     """
-    if stream.type == "audio" and codec_of(stream) == "aac" and not stream.codec_context.extradata:
-        with opened(media, "") as fresh:
-            if not one_format(fresh, stream.index):
-                return "its format changes, or it is damaged"
+    if stream.type == "audio" and len(seams.formats.get(stream.index, ())) > 1:
+        return "its format changes, or it is damaged"
+    if stream.type == "audio" and seams.jumps:
+        return "its clock jumps"
     if stream.type == "video" and codec_of(stream) in ("h264", "hevc") and not is_cover(stream):
         with opened(media, "") as fresh:
             if not has_times(fresh, stream.index):
@@ -120,35 +130,24 @@ def _uncopied(container: Any, stream: Any, media: Path) -> str:
     return ""
 
 
-def _look(container: Any, stream: Any, said: str) -> Look:
-    known = stream.codec_context
-    shape = known.format
-    parts = shape.components if shape else ()
-    fields = "interlaced" if is_interlaced(container, stream) else None
-    if fields is None and known.field_order in FIELD_ORDERS:
-        fields = "unmarked"
-    return Look(
-        bits=max((part.bits for part in parts), default=8),
-        chroma=_chroma(shape) if shape else "4:2:0",
-        alpha=any(part.is_alpha for part in parts) or stream.metadata.get("alpha_mode") in ALPHA_ASIDE,
-        transfer=HDR_TRANSFERS.get(int(known.color_trc or 0)),
-        dolby_vision="DOVI" in said,
-        fields=fields,
-        width_px=known.width,
-        height_px=known.height,
-        start_s=float((stream.start_time or 0) * stream.time_base) - zero_s(container),
-        rate=stream.average_rate,
-    )
+@dataclass(frozen=True)
+class Seams:
+    """Where a recording was joined: jumps of its clock, and the formats of AAC whose frames say theirs, by track."""
+
+    jumps: list[str]
+    formats: Mapping[int, set[tuple[int, int] | None]]
 
 
-def _chroma(shape: Any) -> str:
-    """How much colour a pixel format keeps, as people write it."""
-    if shape.is_rgb or shape.has_palette:
-        return "RGB"
-    if sum(not part.is_alpha for part in shape.components) == 1:
-        return "grey"
-    across, down = shape.chroma_width(16), shape.chroma_height(16)
-    return {(16, 16): "4:4:4", (8, 16): "4:2:2", (8, 8): "4:2:0", (4, 16): "4:1:1"}.get((across, down), "4:2:0")
+def _seams(container: Any, media: Path) -> Seams:
+    """Reads the whole file where a recording may have been joined, and nothing else."""
+    framed = [s for s in container.streams.audio if codec_of(s) == "aac" and not s.codec_context.extradata]
+    seams = Seams([], {stream.index: set() for stream in framed})
+    if framed or jumps_are_closed(container):
+        with contextlib.suppress(StageError), opened(media, "") as fresh:  # what there is until it breaks off
+            for packet in packets(fresh, jumps=seams.jumps):
+                if packet.stream_index in seams.formats and packet.size:
+                    seams.formats[packet.stream_index].add(adts_format(bytes(memoryview(packet)[:4])))
+    return seams
 
 
 @dataclass(frozen=True)
@@ -176,6 +175,8 @@ class Recording:
     Args:
         matroska: whether it is an MKV or a WebM. zero_s: the source's zero on the container's clock.
         tags, chapters: of the whole file, as PyAV has them.
+        duration_s: None where nothing told it.
+        jumps: whether ffmpeg closes jumps of its clock while it reads.
     """
 
     path: Path
@@ -185,6 +186,8 @@ class Recording:
     clip: Clip | None
     tags: Mapping[str, str]
     chapters: Sequence[Mapping[str, Any]]
+    duration_s: float | None = None
+    jumps: bool = False
 
     @property
     def pictures(self) -> list[Track]:
@@ -197,7 +200,7 @@ class Recording:
         return [track for track in self.tracks if track.kind == "audio"]
 
 
-def recording(container: Any, path: Path, part_s: tuple[float, float] | None) -> Recording:
+def recording(container: Any, path: Path, part_s: tuple[float, float] | None, duration_s: float | None) -> Recording:
     """All that a new file is made from; `part_s` is where the clip starts and ends, None for all of it."""
     return Recording(
         path=path,
@@ -207,6 +210,8 @@ def recording(container: Any, path: Path, part_s: tuple[float, float] | None) ->
         clip=_clip(path, *part_s) if part_s else None,
         tags=dict(container.metadata),
         chapters=container.chapters(),
+        duration_s=duration_s,
+        jumps=jumps_are_closed(container),
     )
 
 

@@ -75,15 +75,25 @@ def cues_of(rec: Any, path: Path, index: int = 0) -> list[tuple[float, str]]:
 
 
 def beeps_of(rec: Any, path: Path) -> list[float]:
-    """When the sound's beeps start, on the file's clock; what an edit list hides is not heard."""
-    import soundfile
+    """When the sound's beeps start, on the file's clock: each decoded frame is laid where its time says."""
+    import av
+    import numpy as np
 
-    wav = path.with_name("heard.wav")
-    rec.ffmpeg("-i", path, "-map", "0:v?", "-map", "0:a:0", "-f", "null", "-")
-    rec.ffmpeg("-i", path, "-map", "0:a:0", "-af", "aresample=async=1:first_pts=0", wav)
-    sound, rate_hz = soundfile.read(wav)
-    wav.unlink()
-    return rec.beeps_s(sound, rate_hz)
+    with av.open(str(path)) as container:
+        zero_s = (container.start_time or 0) / av.time_base
+        rate_hz = container.streams.audio[0].rate
+        heard = np.zeros(round((container.duration / av.time_base + 1) * rate_hz), np.float32)
+        resampler = av.AudioResampler(format="fltp", layout="mono")
+        for frame in container.decode(audio=0):
+            at = round((frame.time - zero_s) * frame.sample_rate)
+            sound = np.concatenate([part.to_ndarray()[0] for part in resampler.resample(frame)])
+            if frame.sample_rate == rate_hz:
+                heard[max(at, 0) : at + len(sound)] = sound[max(-at, 0) :]
+            else:
+                places = np.round((at + np.arange(len(sound))) * rate_hz / frame.sample_rate).astype(int)
+                heard[places] = sound
+            resampler = av.AudioResampler(format="fltp", layout="mono")
+    return rec.beeps_s(heard, rate_hz)  # type: ignore[no-any-return]
 
 
 def clip_probe(folder: Path, start_s: float, end_s: float, duration_s: float = 12.0) -> Path:

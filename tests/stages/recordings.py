@@ -26,8 +26,8 @@ def ffmpeg(*args: str | Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def write_pictures(path: Path, times_s: Sequence[float], gop: int = 50) -> Path:
-    """H.264, one numbered picture at each time, a keyframe every `gop` of them, out-of-order frames in between."""
+def write_pictures(path: Path, times_s: Sequence[float], gop: int = 50, first: int = 0) -> Path:
+    """H.264, a picture at each time, numbered from `first`, a keyframe every `gop`, out-of-order frames in between."""
     import av
 
     with av.open(str(path), "w") as container:
@@ -36,7 +36,7 @@ def write_pictures(path: Path, times_s: Sequence[float], gop: int = 50) -> Path:
         stream.codec_context.gop_size = gop
         stream.codec_context.max_b_frames = 2
         stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
-        for number, time_s in enumerate(times_s):
+        for number, time_s in enumerate(times_s, start=first):
             bits = [255 * (number >> bit & 1) for bit in range(BITS)]
             luma = np.repeat(np.repeat([bits], BLOCK_PX, axis=1), 64, axis=0).astype(np.uint8)
             frame = av.VideoFrame.from_ndarray(np.repeat(luma[:, :, None], 3, axis=2), format="rgb24")
