@@ -142,55 +142,48 @@ def test_word_spans_and_markup_survive(translated: Any) -> None:
     assert not any("  " in sentence.target for sentence in translation.sentences)
 
 
-def test_a_missing_wording_is_reported_with_its_sentence() -> None:
-    """Adherence counts occurrences in the final text, so a wording that got lost is a violation."""
-    source = "The voice met the voice."
-    terms = [made.Term("voice", "terms.csv:2", "f", (), {"es": "voz"})]
-    pieces = made.find_terms(source, terms, "es")
-    sentence = formats.Sentence(3, source, "La voz encontró la otra.", 10, 14)
-    report = made.verified("es", "test", [sentence], [pieces], [4.2])
-    assert report.adherence_percent == 50.0
-    assert [(v.sentence, v.start_s, v.term, v.expected) for v in report.violations] == [(3, 4.2, "voice", "voz")]
+IDENTIFIERS = [
+    "/etc/hosts", "~/notes/todo.txt", "./build.sh", "src/main.py", "report-final.docx", "C:\\Users\\Public\\My",
+    "john.doe+x@example.com", "@open_source", "#HelloWorld", "user_name", "maxSpeed", "$HOME", "${PATH}", "{name}",
+    "{count}", "https://example.com/the/house?open=door", "get_user()", "--dry-run", "`open door`", "MP3", "Node.js",
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("marked", "target", "gender", "plural", "expected"),
-    [
-        ("del {}", "mesa", "f", False, "de la {}"),
-        ("a la {}", "archivo", "m", False, "al {}"),
-        ("El {} y un {}", "voz", "f", False, "La {} y una {}"),
-        ("La {}", "agua", "f", False, "El {}"),
-        ("un {}", "abeja", "f", False, "una {}"),
-        ("el {}", "área", "f", False, "el {}"),
-        ("el viejo {}", "agua", "f", False, "la vieja {}"),
-        ("al {}", "voces", "f", True, "a las {}"),
-        ("Algunos {}", "etapas", "f", True, "Algunas {}"),
-        ("Esto {}", "voz", "f", False, "Esta {}"),
-        ("el {}", "Elinor", "", False, "el {}"),
-        ("el hotel {}", "voz", "f", False, "el hotel {}"),
-    ],
-)
-def test_articles_are_mended(marked: str, target: str, gender: str, plural: bool, expected: str) -> None:
-    """Each case of Spanish agreement that apertium leaves broken before a word it doesn't know."""
-    tagged = f"<{made.TAG}>{target}</{made.TAG}>"
-    forced = made.Forced("term", target, gender, plural, False)
-    assert made.agreeing(marked.format(tagged, tagged), forced) == expected.format(tagged, tagged)
+@needs_apertium
+def test_identifiers_survive(translated: Any) -> None:
+    """Paths, files, addresses, handles, variables and placeholders: at a sentence's start, inside it, at its end."""
+    texts = [
+        f"{one} is open; the house of {other} and {third}."
+        for one, other, third in zip(
+            IDENTIFIERS, IDENTIFIERS[7:] + IDENTIFIERS[:7], IDENTIFIERS[3:] + IDENTIFIERS[:3], strict=True
+        )
+    ]
+    translation, report = translated(said(*texts), "term,es\nhosts,anfitriones\nname,nombre\n")
+    for sentence in translation.sentences:
+        assert all(text in sentence.target for text in IDENTIFIERS if text in sentence.source), sentence
+        assert "casa" in sentence.target
+    assert (report["identifiers"], report["violations"]) == (3 * len(IDENTIFIERS), [])
 
 
-@pytest.mark.parametrize(
-    ("one", "many"),
-    [
-        ("voz", "voces"),
-        ("mesa redonda", "mesas redondas"),
-        ("mapa de bits", "mapas de bits"),
-        ("habitación", "habitaciones"),
-        ("lunes", "lunes"),
-        ("Dashwood", "Dashwood"),
-    ],
-)
-def test_spanish_plurals(one: str, many: str) -> None:
-    """A phrase is put in the plural up to its preposition; names stay."""
-    assert made.pluralised(one, "es") == many
+@needs_apertium
+def test_terms_with_digits_and_symbols(translated: Any) -> None:
+    """A 3D printer has a plural, 3D has none; "C" is no "C#", and a term beats the identifier that it looks like."""
+    terms = "term,gender,es\n3D printer,f,impresora 3D\n50,,50\nC#,,Do sostenido\nGitHub,,EjeGit\nGPU,f,GPU\n"
+    texts = (
+        "The 3D printers are here.",
+        "There are 50 houses and 50% more.",
+        "We like C and C#.",
+        "See GitHub.",
+        "The GPUs are old.",
+    )
+    translation, report = translated(said(*texts), terms)
+    targets = [sentence.target for sentence in translation.sentences]
+    assert targets[0].startswith("Las impresoras 3D ")
+    assert "50 casas" in targets[1]
+    assert "C y Do sostenido." in targets[2]
+    assert "EjeGit" in targets[3]
+    assert targets[4].startswith("Las GPU ")
+    assert (report["adherence_percent"], report["term_occurrences"]) == (100.0, 5)
 
 
 def test_the_same_language_is_copied(translated: Any) -> None:
