@@ -85,22 +85,24 @@ def marks_of(pid: int) -> list[str]:
     return next((v[len(prefix) :].decode(errors="replace").split(",") for v in variables if v.startswith(prefix)), [])
 
 
-def kin(marks: Collection[str], groups: Collection[int], pids: Collection[int] | None = None) -> set[int]:
-    """The living processes that belong to children of a run.
+def kin(marks: Collection[str], groups: Collection[int], pids: Collection[int] | None = None) -> list[int]:
+    """The living processes that belong to children of a run, parents before their children.
 
     Args:
         marks, groups: of the children.
         pids: look among these alone; None for all.
     """
+    if not (marks or groups):
+        return []
     processes = living(pids)
-    wanted, own = set(marks), os.getpid()
-    found = {pid for pid, (_, group) in processes.items() if group in groups or not wanted.isdisjoint(marks_of(pid))}
-    found |= processes.keys() & set(groups)  # a leader may have left its group
-    size = -1
-    while size < len(found):
-        size = len(found)
-        found |= {pid for pid, (parent, _) in processes.items() if parent in found}
-    return found - {own}
+    wanted = set(marks)
+    found = [pid for pid, (_, group) in processes.items() if group in groups or not wanted.isdisjoint(marks_of(pid))]
+    found += processes.keys() & set(groups)  # a leader may have left its group
+    roots = set(found)
+    family = [pid for pid in dict.fromkeys(found) if processes[pid][0] not in roots]
+    for parent in family:  # it grows meanwhile
+        family += [pid for pid, (parent_of, _) in processes.items() if parent_of == parent]
+    return [pid for pid in dict.fromkeys(family) if pid != os.getpid()]
 
 
 def send(pids: Collection[int], number: int, besides: Collection[int] = ()) -> None:

@@ -199,9 +199,17 @@ class Processes:
             children, others = list(self._children), set(self._others)
         send(children, signal.SIGTERM, others)
         deadline = time.monotonic() + GRACE_S
-        while time.monotonic() < deadline and not all(child.ended() for child in children):
+        while time.monotonic() < deadline and not (all(c.ended() for c in children) and not kin.kin(others, ())):
             time.sleep(0.01)
         kin.end({child.mark for child in children} | others, {child.group for child in children})
+        if others:
+            threading.Thread(target=self._end_late, args=(others,), daemon=True).start()
+
+    def _end_late(self, marks: set[str]) -> None:
+        """End what bears these marks and was only about to be started, until their blocks are left."""
+        while not marks.isdisjoint(self._others):
+            kin.end(marks, ())
+            time.sleep(TICK_S)
 
     @contextlib.contextmanager
     def time_limit(self, child: Child, seconds: float | None) -> Iterator[None]:
@@ -278,7 +286,7 @@ def send(children: Collection[Child], number: int, marks: Collection[str] = ()) 
     """
     running = [child for child in children if child.process.returncode is None]
     groups = {child.group for child in running}
-    found = kin.kin({*marks, *(child.mark for child in running)}, groups) if running or marks else set()
+    found = kin.kin({*marks, *(child.mark for child in running)}, groups)
     for signal_number in (number, signal.SIGCONT):
         for group in groups:
             with contextlib.suppress(OSError):

@@ -11,8 +11,9 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from mediabuild.errors import Interrupted
@@ -68,6 +69,33 @@ def signals_interrupt() -> Iterator[None]:
     finally:
         for n in heard:  # Python itself gives other handlers up when it ends
             signal.signal(n, signal.SIG_IGN if STOP.asked else earlier[n])
+
+
+@contextlib.contextmanager
+def heard_when_deaf(stop: Callable[[], None]) -> Iterator[None]:
+    """While the main thread is in C code (`os.system`), it hears no signal: then `stop` is called on another thread.
+
+    Args:
+        stop: ends what the main thread may wait for.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    over = threading.Event()
+
+    def listen() -> None:
+        while number := os.read(reading, 1):
+            if number[0] in NUMBERS and not over.wait(INSIST_S) and not STOP.asked:
+                stop()
+        os.close(reading)
+
+    threading.Thread(target=listen, daemon=True).start()
+    earlier = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        over.set()
+        signal.set_wakeup_fd(earlier)
+        os.close(writing)
 
 
 def leave_at_interrupt() -> None:

@@ -10,7 +10,9 @@ import threading
 import traceback
 from typing import Any
 
-from doit.exceptions import BaseFail, TaskError
+from doit.exceptions import BaseFail, TaskError, TaskFailed
+
+from mediabuild.errors import Interrupted
 
 Done = tuple[Any, BaseFail | None]
 
@@ -65,7 +67,9 @@ class Crew:
             failure: BaseFail | None
             try:
                 failure = self._work(node.task)
-            except Exception as error:  # a bug of ours should look like one, and nobody should wait for it forever
+            except Interrupted:
+                failure = TaskFailed("interrupted")
+            except BaseException as error:  # a bug should look like one, and nobody should wait for it forever
                 traceback.print_exc()
                 failure = TaskError(f"{type(error).__name__}: {error}")
             self.done.put((node, failure))

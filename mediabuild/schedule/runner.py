@@ -28,6 +28,7 @@ from mediabuild.machine.signals import STOP
 from mediabuild.pipeline.model import Reason, Task
 from mediabuild.reporting.events import Event, StageCacheMiss, StageFailed, StageIgnored, StageSkipped
 from mediabuild.schedule.crew import Crew
+from mediabuild.schedule.own import belonging
 from mediabuild.schedule.slots import Held, Slots
 from mediabuild.schedule.state import is_collect, is_group, is_remake, pipeline_task
 from mediabuild.schedule.tasks import action_of
@@ -213,7 +214,8 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         """Run a task's actions, on whichever thread."""
         ours = pipeline_task(task)
         if ours is None:
-            return super().execute_task(task)
+            with belonging(task.actions, self.executor.processes):
+                return super().execute_task(task)
         action = action_of(task)
         self._unsaid.pop(ours.name, None)
         reasons = action.reasons or (Reason("forced", now="doit -a"),)
@@ -221,6 +223,13 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         action.gpus = self._held[task.name].gpus
         action.executor, action.always = self.executor, self.always_execute
         return action.execute()
+
+    def teardown(self) -> None:
+        """Run what the user's own tasks want to be run at the end; a stopped run waits for it, as doit does."""
+        actions = [action for task in self.teardown_list for action in task.teardown]
+        alone = not actions or self.executor.processes.stopping.is_set()
+        with contextlib.nullcontext() if alone else belonging(actions, self.executor.processes):
+            super().teardown()
 
     def process_task_result(self, node: Any, base_fail: BaseFail | None) -> None:
         """Note what became of a task, for the console, the events and the next run."""

@@ -19,7 +19,7 @@ from mediabuild.build import Build
 from mediabuild.execution.executor import Executor
 from mediabuild.execution.sweep import sweep
 from mediabuild.machine.processes import Processes
-from mediabuild.machine.signals import INTERRUPTED
+from mediabuild.machine.signals import INTERRUPTED, heard_when_deaf
 from mediabuild.pipeline.model import Given
 from mediabuild.reporting.eventlog import EventLog
 from mediabuild.reporting.events import Event, JobsOrphaned, Listeners, RunStarted, StageSkipped
@@ -109,6 +109,7 @@ class Session:
             emit(RunStarted(version=__version__, tasks=len(tasks) + own + len(build.left_out_tasks)))
             emit(*(StageSkipped(task=name) for name in build.left_out_tasks))
             executor = Executor(build.freshness, Processes(), emit, build.job_dirs, wait=self.options.wait, only=only)
+            opened.enter_context(heard_when_deaf(executor.processes.stop_all))
             runner = self._runner(executor, emit, stream)
             status = 2
             try:

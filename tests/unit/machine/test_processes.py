@@ -252,7 +252,8 @@ def test_the_table_of_processes_without_proc(monkeypatch: pytest.MonkeyPatch, ru
     monkeypatch.setattr(kin, "HAS_PROC", False)
     child = shell(run, tmp_path, "setsid sleep 60 & echo $! > pids; sleep 60")
     pids = numbers_in(tmp_path / "pids", 1)
-    assert {child.group, *pids} <= kin.kin((), {child.group})
+    assert kin.kin((), {child.group})[0] == child.group
+    assert {child.group, *pids} <= {*kin.kin((), {child.group})}
     run.stop(child)
     assert run.finish(child) == -signal.SIGTERM
     assert soon_gone(pids)
