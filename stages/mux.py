@@ -23,6 +23,7 @@ import msgspec
 
 from mediabuild.errors import StageError
 from mediabuild.media import encoding, formats
+from mediabuild.media.canvas import Canvas
 from mediabuild.media.captions import Subtitles, captions
 from mediabuild.media.containers import MP4_COVERS, MP4_DATA, layout
 from mediabuild.media.ffmpeg import BITEXACT, run_ffmpeg
@@ -31,7 +32,7 @@ from mediabuild.media.languages import to_container
 from mediabuild.media.losses import Report, Told, heard
 from mediabuild.media.own_subtitles import add_own_subtitles
 from mediabuild.media.plan import Plan
-from mediabuild.media.recording import opened
+from mediabuild.media.recording import opened, video_track
 from mediabuild.media.soundtrack import soundtrack
 from mediabuild.media.tags import lost_tags
 from mediabuild.media.tracks import Recording, Track, pictures_in, recording
@@ -75,10 +76,11 @@ class Order:
     params: MuxParams
     told: Told
     folder: Path
+    canvas: Canvas
 
 
 @stage(
-    version=4,
+    version=5,
     inputs={"media": "the recording", "subtitles": "SubRip files, named *.LANGUAGE.srt"},
     optional={
         "probe": "the clip, from demux; without it the whole recording is kept",
@@ -103,8 +105,18 @@ def mux(ctx: Context, params: MuxParams) -> None:
     subtitles = captions(ctx.inputs("subtitles"), transcript, probe.language if probe else None, **languages)
     burnt = _burnt(params, subtitles, source, told)
     with tempfile.TemporaryDirectory(dir=ctx.out) as folder:  # sound is large
-        _write(Order(source, subtitles, burnt, params, told, Path(folder)), ctx.out)
+        _write(Order(source, subtitles, burnt, params, told, Path(folder), _canvas(source, probe)), ctx.out)
     formats.write(ctx.output("report"), Report(told.lines))
+
+
+def _canvas(source: Recording, probe: Probe | None) -> Canvas:
+    """What subtitles are painted on: the first picture as it is shown."""
+    if probe and probe.video:
+        return Canvas.of(probe)
+    for track in source.pictures[:1]:
+        with opened(source.path, "") as container:
+            return Canvas.showing(video_track(0, container, container.streams[track.index], 0.0))
+    return Canvas.of(None)
 
 
 def _known(source: Recording, told: Told) -> Recording:
@@ -186,7 +198,7 @@ def _count(plan: Plan, track: Track, number: int, told: Told) -> None:
 def _add_pictures_and_sounds(plan: Plan, encoded: set[int], order: Order) -> None:
     """All pictures, then all sounds, each copied or encoded; where none is the default, the first is."""
     quality, told = encoding.Quality(order.params.crf, order.params.preset), order.told
-    burnt = order.burnt.path if order.burnt else None
+    burnt = encoding.Painted(order.burnt.path, order.canvas) if order.burnt else None
     for tracks in (plan.recording.pictures, plan.recording.sounds):
         chosen = any("default" in track.flags for track in tracks)
         for number, track in enumerate(tracks):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mediabuild.media.formats import Probe
+from mediabuild.media.formats import Probe, VideoTrack
 
 SHORTER_SIDE_PX = 1080
 FONT_PX = 54  # a twentieth of the shorter side
@@ -31,7 +31,11 @@ class Canvas:
     @classmethod
     def of(cls, probe: Probe | None) -> Canvas:
         """The canvas for a recording; 16:9 where there is no picture, or nothing tells its shape."""
-        video = probe.video[0] if probe and probe.video else None
+        return cls.showing(probe.video[0] if probe and probe.video else None)
+
+    @classmethod
+    def showing(cls, video: VideoTrack | None) -> Canvas:
+        """The canvas for a picture."""
         width, height = (video.shown_width_px, video.shown_height_px) if video else (0, 0)
         if width <= 0 or height <= 0:
             width, height = 16, 9

@@ -14,6 +14,9 @@ from mediabuild.errors import StageError
 from mediabuild.media.formats import Transcript
 from mediabuild.media.languages import name_of, same_language
 
+# A cue with a text: where nobody speaks there may be a file with an empty one.
+WITH_TEXT = re.compile(r"-->[^\n]*\n[^\n]*\S")
+
 
 @dataclass(frozen=True)
 class Subtitles:

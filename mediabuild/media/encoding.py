@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from mediabuild.media.canvas import FONT_PX, Canvas
 from mediabuild.media.looks import Look
 from mediabuild.media.tracks import SAME_TIME_S, Clip, Track
 
@@ -18,6 +19,8 @@ THREADS = "4"
 AAC_BITS_PER_CHANNEL = 96_000
 # White that doesn't dazzle among HDR pictures: 203 cd/m², 58 % of PQ's range and 75 % of HLG's (ITU-R BT.2408).
 HDR_WHITE = {"smpte2084": "&H00949494", "arib-std-b67": "&H00BFBFBF"}
+# Of painted subtitles, as in the pipeline's `.ass` files (`subtitle_files.ass_header`).
+FONT, OUTLINE_PX, SHADOW_PX = "DejaVu Sans", 3, 1
 LOSSLESS = {"flac", "wavpack", "tta", "truehd", "mlp", "ape", "tak", "shorten", "s302m"}
 MOST_BITS, MOST_CHANNELS = 24, 8  # of FLAC as ffmpeg writes it
 
@@ -35,7 +38,15 @@ def picture_codec(look: Look | None) -> str:
     return "hevc" if look and look.bits > 8 else "h264"
 
 
-def picture_options(look: Look, clip: Clip | None, burnt: Path | None, quality: Quality) -> list[tuple[str, str]]:
+@dataclass(frozen=True)
+class Painted:
+    """Subtitles to paint into a picture: a SubRip file, and what they are painted on."""
+
+    path: Path
+    canvas: Canvas
+
+
+def picture_options(look: Look, clip: Clip | None, burnt: Painted | None, quality: Quality) -> list[tuple[str, str]]:
     """Options that encode a picture: cut to the clip's frames, one picture of two fields, subtitles painted in."""
     chain = []
     if look.fields:
@@ -49,12 +60,13 @@ def picture_options(look: Look, clip: Clip | None, burnt: Path | None, quality: 
             f"setpts=max(PTS-{clip.start_s - clip.seek_s:.6f}/TB\\,0)",
         ]
     if burnt:
-        white = f",PrimaryColour={HDR_WHITE[look.transfer]}" if look.transfer else ""
-        chain.append(f"subtitles=filename={_escaped(burnt)}:force_style='FontName=DejaVu Sans{white}'")
+        chain.append(f"subtitles=filename={_escaped(burnt.path)}:force_style='{_style(burnt.canvas, look)}'")
     length_s = clip.end_s - clip.start_s if clip else 0.0
     # The last picture ends with the clip, and not where the next one would have followed.
     ends = [("bsf", f"setts=pts=PTS:dts=DTS:duration=clip(DURATION\\,0\\,{length_s:.6f}/TB-PTS)")] if clip else []
     deep = picture_codec(look) == "hevc"
+    if look.chroma == "RGB":  # what players take for granted where nothing is said, in all but the smallest pictures
+        chain.append("scale=out_color_matrix=bt709:out_range=tv")
     chain += ["crop=trunc(iw/2)*2:trunc(ih/2)*2", f"format={'yuv420p10le' if deep else 'yuv420p'}"]
     encoder = [("c", "libx265"), ("x265-params", "log-level=error")] if deep else [("c", "libx264")]
     return [
@@ -68,6 +80,26 @@ def picture_options(look: Look, clip: Clip | None, burnt: Path | None, quality: 
         ("enc_time_base", "demux"),
         ("filter", ",".join(chain)),
     ]
+
+
+def _style(canvas: Canvas, look: Look) -> str:
+    """The look of the `.ass` files that the pipeline writes, for libass."""
+    style = {
+        "PlayResX": canvas.width_px,
+        "PlayResY": canvas.height_px,
+        "WrapStyle": 0,
+        "ScaledBorderAndShadow": "yes",
+        "FontName": FONT,
+        "FontSize": FONT_PX,
+        "Outline": OUTLINE_PX,
+        "Shadow": SHADOW_PX,
+        "MarginL": canvas.side_px,
+        "MarginR": canvas.side_px,
+        "MarginV": canvas.bottom_px,
+    }
+    if look.transfer:
+        style["PrimaryColour"] = HDR_WHITE[look.transfer]
+    return ",".join(f"{name}={value}" for name, value in style.items())
 
 
 def picture_losses(look: Look) -> list[str]:

@@ -256,7 +256,7 @@ def test_a_cover_in_matroska_stays_one(run_stage: Run, made: Path, subtitles: di
 
 
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
-@pytest.mark.parametrize("text", ["", "1\n", None])
+@pytest.mark.parametrize("text", ["", "1\n00:00:00,000 --> 00:00:00,001\n\n", None])
 def test_no_speech_at_all_gives_a_video_without_empty_tracks(
     rec: Any, run_stage: Run, made: Path, tmp_path: Path, container: str, text: str | None
 ) -> None:
