@@ -283,7 +283,7 @@ def test_burnt_in_subtitles_change_the_picture_only_where_they_are_shown(
     srt = rec.write_srt(tmp_path / folder / "subtitles.en.srt", CUES)
     media = tmp_path / folder / "my, 'film': 1.mp4"
     rec.ffmpeg(
-        *("-f", "lavfi", "-i", "color=gray:s=320x180:r=25:d=4", "-i", made / "sound.wav", "-t", "4"),
+        *("-f", "lavfi", "-i", "color=gray:s=640x360:r=25:d=4", "-i", made / "sound.wav", "-t", "4"),
         *("-c:v", "libx264", "-c:a", "aac", media),
     )
     video = new_file(run_stage("mux", {"media": media, "subtitles": srt}, burn_in="en"))
