@@ -3,7 +3,7 @@
 `python -m mediabuild.commands.schema docs` writes them; a test keeps them current. The first line of
 `pipeline.toml` (`#:schema …`) gives completion in an editor.
 
-Not here: the definitions themselves (`config`, `manifest`, `events`, `commands`, `findings`).
+Not here: the definitions themselves (`tables`, `manifest`, `events`, `status`, `findings`, and those of `media/`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import msgspec
 
 from mediabuild.commands.findings import Findings
 from mediabuild.commands.status import TaskStatus
+from mediabuild.media import adherence, formats, losses, quality, repairs, subtitle_files
 from mediabuild.pipeline.loading import builtin_stages_dir, load_stage, stage_files
 from mediabuild.pipeline.tables import CacheTable, JobTable, PipelineTable, StageTable
 from mediabuild.reporting.events import AnyEvent
@@ -24,6 +25,19 @@ from mediabuild.store.manifest import Manifest
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 REF = "#/$defs/{name}"
+
+# What the media stages write: in which file, and its definition.
+DOCUMENTS: dict[str, tuple[str, type[msgspec.Struct]]] = {
+    "probe": ("demux/probe.json", formats.Probe),
+    "segments": ("detect_speech/segments.json", formats.Speech),
+    "transcript": ("transcript.json of transcribe, align and glossary", formats.Transcript),
+    "corrections": ("glossary/corrections.json", repairs.Corrections),
+    "translation": ("translate/LANGUAGE/translation.json", formats.Translation),
+    "translation-report": ("translate/LANGUAGE/report.json", adherence.Report),
+    "words": ("subtitles/subtitles.LANGUAGE.words.json", subtitle_files.Words),
+    "qc": ("subtitles/subtitles.qc.json", quality.Quality),
+    "mux-report": ("mux/mux.report.json", losses.Report),
+}
 
 
 def pipeline_schema() -> dict[str, Any]:
@@ -72,6 +86,7 @@ def all_schemas() -> dict[str, str]:
         "events.schema.json": schema_of(AnyEvent, "a line of --events"),
         "status.schema.json": schema_of(list[TaskStatus], "status --json, explain --json, check --json"),
         "doctor.schema.json": schema_of(Findings, "doctor --json"),
+        **{f"{name}.schema.json": schema_of(kind, title) for name, (title, kind) in DOCUMENTS.items()},
     }
     return {name: json.dumps(schema, indent=2, sort_keys=True) + "\n" for name, schema in found.items()}
 

@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from tests.e2e.conftest import Project, Ran
@@ -265,6 +267,43 @@ def test_overriding_the_languages(sample: Project) -> None:
     assert not (sample.root / "out/sample.es.srt").exists()
     assert sample.run().tasks("stage_restored") == ["subtitles:sample", "mux:sample"]
     assert (sample.root / "out/sample.es.srt").exists()
+
+
+SCHEMAS = {
+    "demux/probe.json": "probe",
+    "detect_speech/segments.json": "segments",
+    "transcribe/transcript.json": "transcript",
+    "align/transcript.json": "transcript",
+    "glossary/transcript.json": "transcript",
+    "glossary/corrections.json": "corrections",
+    "translate/es/translation.json": "translation",
+    "translate/es/report.json": "translation-report",
+    "subtitles/subtitles.en.words.json": "words",
+    "subtitles/subtitles.es.words.json": "words",
+    "subtitles/subtitles.qc.json": "qc",
+    "mux/mux.report.json": "mux-report",
+    "demux/manifest.json": "manifest",
+}
+
+
+@pytest.mark.parametrize("file", SCHEMAS)
+def test_what_the_stages_write_fits_its_schema(built: Path, file: str) -> None:
+    """Each document of the built sample, and nothing in it that the schema doesn't know."""
+    schema = json.loads((ROOT / "docs" / f"{SCHEMAS[file]}.schema.json").read_text())
+    for table in [schema, *schema["$defs"].values()]:
+        if "properties" in table:
+            table["additionalProperties"] = False
+    document = json.loads((built / "jobs/sample" / file).read_text())
+    jsonschema.Draft202012Validator(schema).validate(document)
+
+
+def test_the_summary_of_a_job_is_as_documented(built: Path) -> None:
+    """The table in EVENTS.md names its fields."""
+    text = (ROOT / "docs/EVENTS.md").read_text().partition("`jobs/JOB/manifest.json` is")[2].partition("## ")[0]
+    documented = set(re.findall(r"`(\w+)`", text))
+    summary = json.loads((built / "jobs/sample/manifest.json").read_text())
+    assert set(summary) <= documented
+    assert all(set(stage) <= documented for stage in summary["stages"].values())
 
 
 def test_the_accuracy_of_the_sample(built: Path) -> None:
