@@ -129,14 +129,13 @@ class Build:
             self.devices.resolve(self.options.device or self.pipeline.device, spec.devices, spec.python)
 
     @property
-    def left_out_tasks(self) -> list[str]:
-        """The tasks of the jobs that are left out since they are all fresh, in canonical order."""
-        return [task for job, entry in self.bulk.known.jobs.items() if job in self.left_out for task in entry.tasks]
-
-    @property
-    def left_out_s(self) -> float:
-        """How long those tasks took when they ran, in seconds."""
-        return sum(self.bulk.known.jobs[job].spared_s for job in self.left_out)
+    def left_out_tasks(self) -> dict[str, float]:
+        """The tasks of the jobs that are left out since they are all fresh → how long they took, in seconds."""
+        found: dict[str, float] = {}
+        for job, entry in self.bulk.known.jobs.items():
+            if job in self.left_out:
+                found |= zip(entry.tasks, entry.spared_s, strict=True)
+        return found
 
     def record_fresh(self, *, alone: bool, orphans: list[str]) -> None:
         """Let the index know of the jobs that are fresh now; `alone`: the user has no tasks of their own."""

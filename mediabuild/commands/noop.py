@@ -57,12 +57,17 @@ def _jobs_dir() -> str:
 
 def _report(found: index.Index, log: EventLog, started: float) -> None:
     """The same lines and events as of a run that looked at each task."""
-    names = [task for entry in found.jobs.values() for task in entry.tasks]
+    taken_s: dict[str, float] = {}  # task → how long it took
+    for entry in found.jobs.values():
+        taken_s |= zip(entry.tasks, entry.spared_s, strict=True)
+    names = list(taken_s)
     ts = round(time.time(), 6)
     head = f'"ts":{ts},"run":"{log.run}"'
     lines = [f'{{"event":"run_started",{head},"version":{json.dumps(found.version)},"tasks":{len(names)}}}']
-    lines += [f'{{"event":"stage_skipped",{head},"task":{json.dumps(name)}}}' for name in names]
-    spared_s = round(sum(entry.spared_s for entry in found.jobs.values()), 3)
+    for name, seconds in taken_s.items():
+        spared = f',"spared_s":{seconds}' if seconds else ""
+        lines.append(f'{{"event":"stage_skipped",{head},"task":{json.dumps(name)}{spared}}}')
+    spared_s = round(sum(taken_s.values()), 3)
     counts = f'"status":0,"built":0,"restored":0,"skipped":{len(names)},"failed":0'
     seconds = time.monotonic() - started
     lines.append(f'{{"event":"run_finished",{head},{counts},"seconds":{seconds:.3f},"spared_s":{spared_s}}}\n')

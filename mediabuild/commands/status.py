@@ -171,7 +171,7 @@ def print_table(build: Build, verdicts: dict[str, Verdict]) -> None:
     table = Table("job", *build.pipeline.stages, "spares")
     worst = ["fresh", "ignored", "follows", "stale", "blocked", "failed"]
     found = {(job, stage): "fresh" for job in build.left_out for stage in build.pipeline.stages}
-    spared_s = dict.fromkeys(build.shelf, 0.0) | {j: build.bulk.known.jobs[j].spared_s for j in build.left_out}
+    spared_s = dict.fromkeys(build.shelf, 0.0) | {j: sum(build.bulk.known.jobs[j].spared_s) for j in build.left_out}
     for name, verdict in verdicts.items():
         job, stage = build.tasks[name].job, build.tasks[name].stage.name
         found[job, stage] = max(found.get((job, stage), "fresh"), verdict.state, key=worst.index)

@@ -47,7 +47,8 @@ class Watch:
         self.names = [task.name for task in tasks]
         self.watched: dict[str, Stats] = {}
         self.models: list[tuple[str, str, str]] = []
-        self.due_ts, self.spared_s = float("inf"), 0.0
+        self.due_ts = float("inf")
+        self.spared_s: list[float] = []
         for folder in places.settled(tasks[0].job_dir):
             self._add(folder)
         for task in tasks:
@@ -59,7 +60,7 @@ class Watch:
         manifest = self._add_outputs(task)
         refreshed = manifest.last_checked_ts != manifest.timestamp
         self.due_ts = min(self.due_ts, manifest.last_checked_ts + DAY_S if refreshed else 0.0)
-        self.spared_s += manifest.duration_s
+        self.spared_s.append(manifest.duration_s)
         for copy in deliveries(self.pipeline, task, manifest.output_files()):
             self._add(self.root / copy)
         for reference in (reference for references in task.inputs.values() for reference in references):

@@ -21,13 +21,13 @@ from mediabuild.reporting.events import (
 class Tally:
     """The counts of a run.
 
-    Args:
-        spared_s: the seconds of work that were not done again; more are added with each event.
+    Attributes:
+        spared_s: the seconds of work that were not done again.
     """
 
-    def __init__(self, spared_s: float = 0.0) -> None:
+    def __init__(self) -> None:
         self.built = self.restored = self.skipped = self.failed = self.blocked = self.copied = 0
-        self.spared_s = spared_s
+        self.spared_s = 0.0
         self._made: set[str] = set()  # tasks that ran or came back
         self._lock = threading.Lock()
 

@@ -104,10 +104,10 @@ class Session:
             stream = self._stream(opened)
             log = EventLog(places.event_log(build.pipeline.jobs_dir), self.options.events_to)
             opened.enter_context(contextlib.closing(log))
-            tally = Tally(build.left_out_s)
+            tally = Tally()
             emit = Listeners(log, tally, self._report(stream, tally)).emit
             emit(RunStarted(version=__version__, tasks=len(tasks) + own + len(build.left_out_tasks)))
-            emit(*(StageSkipped(task=name) for name in build.left_out_tasks))
+            emit(*(StageSkipped(task=name, spared_s=spared_s) for name, spared_s in build.left_out_tasks.items()))
             executor = Executor(build.freshness, Processes(), emit, build.job_dirs, wait=self.options.wait, only=only)
             opened.enter_context(heard_when_deaf(executor.processes.stop_all))
             runner = self._runner(executor, emit, stream)

@@ -40,6 +40,14 @@ class Facts(msgspec.Struct, kw_only=True):
     inputs: dict[str, Files]
     models: dict[str, str] = {}
 
+    @property
+    def algorithm(self) -> str:
+        """By which algorithm the inputs are digested; empty where there are none."""
+        for files in self.inputs.values():
+            for digest in files.values():
+                return digest.partition(":")[0]
+        return ""
+
     def facts(self) -> dict[str, Any]:
         """Just these fields, also of a manifest, which has more: field → value."""
         return {name: getattr(self, name) for name in FIELDS}

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
-VERSION = f"2 {sys.byteorder}"
+VERSION = f"3 {sys.byteorder}"
 SEAL_BYTES, LENGTH_BYTES = 32, 8
 FIELDS = 4
 RECENT_S = 1.0
@@ -88,11 +88,11 @@ class Entry:
         source: as its task would read it. tasks: their names, in canonical order.
         models: numbers of the index's `models` that its stages would load.
         due_ts: when a manifest of the job is to be refreshed, in seconds since 1970.
-        spared_s: how long its stages took, in seconds.
+        spared_s: how long each took, in seconds.
     """
 
     def __init__(
-        self, source: str, tasks: list[str], models: list[int], due_ts: float, spared_s: float, watched: Watched
+        self, source: str, tasks: list[str], models: list[int], due_ts: float, spared_s: list[float], watched: Watched
     ) -> None:
         self.source = source
         self.tasks = tasks
