@@ -38,7 +38,7 @@ Stretch = tuple[float, float]
 
 
 @stage(
-    version=3,
+    version=4,
     inputs={"audio": "the recording's sound, WAV", "transcript": "what is said"},
     optional={
         "speech": "where somebody speaks",

@@ -51,7 +51,7 @@ class DetectSpeechParams(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @stage(
-    version=1,
+    version=2,
     inputs={"audio": "the recording's sound, WAV"},
     optional={"probe": "where the clip starts in the recording"},
     outputs={"segments": "segments.json"},

@@ -15,7 +15,7 @@ from mediabuild.media.channels import mixed
 from mediabuild.media.clock import explained_s
 from mediabuild.media.decoding import Damage, pieces
 from mediabuild.media.formats import AudioTrack
-from mediabuild.media.listening import Listener
+from mediabuild.media.listening import NOTED_S, Listener
 from mediabuild.media.recording import opened
 from mediabuild.media.tape import Tape
 
@@ -70,6 +70,8 @@ def cut(
         if not heard:
             raise StageError(f"{media.name}: audio track {track.index} can't be decoded: {damage.first}", hint)
         told.append(f"{damage.packets} packets of its sound are damaged; the first: {damage.first}")
+    if tape.left_out_s > NOTED_S:
+        told.append(f"its clock is slower than its sound: {tape.left_out_s:.1f} s that overlap are left out")
     told += listener.notes()
     return round(tape.last / tape.rate_hz, 6)
 

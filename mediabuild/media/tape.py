@@ -66,6 +66,7 @@ class Tape:
         self._sounding = 0  # how many were no silence of ours
         self._laid = False
         self._back_s = 0.0  # how much in a row was there before
+        self.left_out_s = 0.0  # how much was there before, in all
         self._resampler: Any = None
         self._heard_hz, self._fed, self._begun = rate_hz, 0, 0  # the stretch that goes through the resampler
 
@@ -162,6 +163,7 @@ class Tape:
         """What of a piece wasn't there before; `overlap` in samples of the tape."""
         skipped = min(len(sound), round(overlap * rate_hz / self.rate_hz))
         self._back_s += skipped / rate_hz
+        self.left_out_s += skipped / rate_hz if self._laid else 0.0
         if self._back_s > BACK_S and self._laid:
             at_s, by_s = self._at / self.rate_hz, overlap / self.rate_hz
             raise BrokenClock(f"its clock goes back by {by_s:.1f} s at {at_s:.1f} s, to what was there before", at_s)

@@ -229,6 +229,16 @@ def test_a_clip_on_a_seam_is_a_part_of_the_whole(rec: Any, run_stage: Run, tmp_p
         assert np.array_equal(clip, whole[round(start_s * 48_000) : round(end_s * 48_000)])
 
 
+def test_sound_that_its_clock_has_no_room_for_is_told(rec: Any, run_stage: Run, tmp_path: Path) -> None:
+    """Stamps that are a tenth too close: what overlaps is heard once, each beep is where its stamp is."""
+    sound = rec.write_beeps(tmp_path / "s.wav", 20, rate_hz=RATE_HZ)
+    rec.ffmpeg("-i", sound, "-c:a", "flac", tmp_path / "s.mka")
+    media = rec.move_packets(tmp_path / "s.mka", tmp_path / "slow.mka", lambda time_s: -time_s / 10)
+    context = run_stage("demux", {"media": media})
+    assert rec.beeps_s(heard(context)[:, 0], RATE_HZ) == pytest.approx([0.9 * n for n in range(20)], abs=0.1)
+    assert any("that overlap are left out" in line for line in told(context))
+
+
 def test_joined_flacs_of_two_formats_are_refused(rec: Any, run_stage: Run, tmp_path: Path) -> None:
     """ffmpeg takes the seam apart wrongly; of one format they are one recording."""
     for number, channels in enumerate((1, 1, 2)):

@@ -51,6 +51,21 @@ def test_the_pauses_of_a_reading_are_found(run_stage: Callable[..., Context], re
         assert to_s - 0.5 <= end_s <= to_s + 0.25
 
 
+@pytest.mark.parametrize("right", ["against", "against from 10 s on", "quiet and against"])
+def test_left_against_right_is_heard(
+    run_stage: Callable[..., Context], reading: Any, tmp_path: Path, right: str
+) -> None:
+    """One side wired the wrong way round: their mean is silence, so the louder one is heard, and speech is found."""
+    sound, rate_hz = soundfile.read(reading.path)
+    sign = np.where(np.arange(len(sound)) < 10 * rate_hz, 1, -1) if right == "against from 10 s on" else -1
+    level = 0.9 if right == "quiet and against" else 1
+    soundfile.write(tmp_path / "against.wav", np.stack([sound, sound * sign * level], axis=1), rate_hz)
+    found = stretches(run_stage("detect_speech", {"audio": tmp_path / "against.wav"}))
+    plain = stretches(run_stage("detect_speech", {"audio": reading.path}))
+    assert len(found) == len(plain)
+    assert np.abs(np.array(found) - np.array(plain)).max() < 0.1
+
+
 def test_stretches_are_those_of_faster_whisper(
     run_stage: Callable[..., Context], stage_module: Callable[[str], ModuleType], reading: Any
 ) -> None:
