@@ -84,6 +84,8 @@ class Plan:
         """Subtitles from a SubRip or ASS file; `codec` is what Matroska gets, `language` a container's code."""
         self.others.append(["-f", path.suffix[1:], "-i", str(path)])
         options = [("metadata:s", f"language={language}"), ("metadata:s", f"title={title}"), *self.text_codec(codec)]
+        if self.suffix != "mkv" and title:  # which players show that look for no names in an mp4
+            options.append(("metadata:s", f"handler_name={title}"))
         options.append(("disposition", "+".join(sorted(flags)) or "0"))
         self.tracks.append(NewTrack(f"{len(self.others)}:s", "subtitle", options, "default" in flags))
 
