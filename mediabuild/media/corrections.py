@@ -111,9 +111,9 @@ def fitted(
     kept: list[CorrectedSegment] = []
     lost: list[str] = []
     cut: list[str] = []
-    for number, segment in enumerate(correction.segments, start=1):
+    for segment in correction.segments:
         first_s, last_s = segment.start_s + correction.clip_start_s, segment.end_s + correction.clip_start_s
-        named = f"{number} ({segment.text[:30]!r}, {segment.start_s:g} s)"
+        named = f"{segment.text[:30]!r} ({segment.start_s:g} s)"
         if first_s >= recording_end_s or (last_s > recording_end_s + 0.5):
             (lost if first_s >= recording_end_s else cut).append(named)
         if first_s < end_s and last_s > start_s:
@@ -121,9 +121,9 @@ def fitted(
             kept.append(CorrectedSegment(begins_s, ends_s, segment.text))
     warnings = []
     if lost:
-        warnings.append(f"after the recording's end ({recording_end_s:.1f} s), left out: segments {_listed(lost)}")
+        warnings.append(f"after the recording's end ({recording_end_s:.1f} s), left out: {_listed(lost)}")
     if cut:
-        warnings.append(f"longer than the recording ({recording_end_s:.1f} s), cut there: segments {_listed(cut)}")
+        warnings.append(f"longer than the recording ({recording_end_s:.1f} s), cut there: {_listed(cut)}")
     if correction.segments and not kept and len(lost) < len(correction.segments):
         warnings.append(
             f"nothing of it lies in the clip ({start_s:g} to {end_s:g} s of the source); if its times count from the"
@@ -154,7 +154,7 @@ def _read_json(name: str, text: str) -> Correction:
             raise StageError(f"{where}: {times}")
         check_characters(" ".join(segment.text.split()), where)
         if segment.start_s == segment.end_s:
-            correction.faults.append(f"{where}: left out: {times}")
+            correction.faults.append(f"segments[{index}]: left out: {times}")
         else:
             segments.append(segment)
     correction.segments = segments

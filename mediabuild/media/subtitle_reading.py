@@ -79,7 +79,7 @@ def _add_cue(read: ReadFile, name: str, line: int, block: list[str], plain: Call
     if start_s > end_s:
         raise StageError(f"{name}:{line}: the cue ends before it starts: {times}", EXAMPLE)
     if start_s == end_s:
-        read.faults.append(f"{name}:{line}: left out: a cue without duration: {times}")
+        read.faults.append(f"line {line}: left out: a cue without duration: {times}")
     read.cues.append(ReadCue(start_s, end_s, joined_lines(map(plain, block[1:]))))
 
 
@@ -89,7 +89,7 @@ def _add_rest(read: ReadFile, name: str, line: int, block: list[str], plain: Cal
         raise StageError(f"{name}:{line}: a text without times", EXAMPLE)
     cue = read.cues[-1]
     cue.text = joined_lines([cue.text, *map(plain, block)])
-    read.faults.append(f"{name}:{line}: an empty line inside a cue; its text goes on here: {block[0].strip()!r}")
+    read.faults.append(f"line {line}: an empty line inside a cue; its text goes on here: {block[0].strip()!r}")
 
 
 def _heed(read: ReadFile, block: list[str]) -> None:

@@ -118,15 +118,15 @@ def _units(text: str) -> list[str]:
 
     units: list[str] = []
     for unit in segmentation.line_break_units(text):
-        if not re.match(f"[{_COMPLEX}]", unit):
-            units.append(unit)
-            continue
-        start = len(units)
-        for cluster in segmentation.graphemes(unit, is_extended=True):
-            if len(units) > start and not _may_part(units[-1], cluster):
-                units[-1] += cluster
+        complex_script = re.match(f"[{_COMPLEX}]", unit)
+        parts = segmentation.graphemes(unit, is_extended=True) if complex_script else [unit]
+        for number, part in enumerate(parts):
+            # Between letters of other scripts a break would show as a space when the lines are put together.
+            shows = units and not (is_spaceless(units[-1][-1]) or is_spaceless(part))
+            if shows or (number and not _may_part(units[-1], part)):
+                units[-1] += part
             else:
-                units.append(cluster)
+                units.append(part)
     return units
 
 
@@ -143,7 +143,7 @@ def _phrases(chunk: str, language: str) -> list[str]:
         at += len(phrase)
         bounds.add(at)
     # Unicode can't know that a curved quote behind a full stop is a closing one.
-    legal, at = {end for end in ends if chunk[end - 1] in "”’\"'"}, 0
+    legal, at = {end for end in ends if chunk[end - 1] in "”’\"'" and is_spaceless(chunk[end:])}, 0
     for unit in _units(chunk):
         at += len(unit)
         legal.add(at)

@@ -74,7 +74,7 @@ def test_a_cue_without_duration_costs_that_cue(tmp_path: Path, head: str) -> Non
     name = "a.vtt" if head else "a.srt"
     found = written(tmp_path, name, head + CUE + "2\n00:00:03,000 --> 00:00:03,000\nyou\n\n" + CUE)
     assert [part.text for part in found.segments] == ["Hello", "Hello"]
-    assert [fault.split(": ")[:2] for fault in found.faults] == [[f"{name}:{8 if head else 6}", "left out"]]
+    assert [fault.split(": ")[:2] for fault in found.faults] == [[f"line {8 if head else 6}", "left out"]]
     segments = '{"segments": [{"start_s": 1, "end_s": 1, "text": "x"}, {"start_s": 1, "end_s": 2, "text": "y"}]}'
     assert [part.text for part in written(tmp_path, "a.json", segments).segments] == ["y"]
 
@@ -84,7 +84,7 @@ def test_an_empty_line_in_a_cue_costs_nothing(tmp_path: Path) -> None:
     text = CUE + "dear\nall at 10:30\n\n2\n\n00:00:03,000 --> 00:00:04,000\n\nBye\n"
     found = written(tmp_path, "a.srt", text)
     assert [part.text for part in found.segments] == ["Hello dear all at 10:30", "Bye"]
-    assert [fault.split(": ")[0] for fault in found.faults] == ["a.srt:5", "a.srt:12"]
+    assert [fault.split(": ")[0] for fault in found.faults] == ["line 5", "line 12"]
 
 
 def test_an_arrow_in_a_text_is_text(tmp_path: Path) -> None:
@@ -134,9 +134,8 @@ def test_what_is_longer_than_the_recording_is_cut_and_named() -> None:
     kept, warnings = fitted(long, (0.0, 6.0), 6.0)
     assert [(part.start_s, part.end_s) for part in kept] == [(0.0, 3.0), (5.0, 6.0)]
     assert warnings == [
-        "after the recording's end (6.0 s), left out: segments 3 ('word 2', 10 s), 4 ('word 3', 15 s),"
-        " 5 ('word 4', 20 s) and 6 more",
-        "longer than the recording (6.0 s), cut there: segments 2 ('word 1', 5 s)",
+        "after the recording's end (6.0 s), left out: 'word 2' (10 s), 'word 3' (15 s), 'word 4' (20 s) and 6 more",
+        "longer than the recording (6.0 s), cut there: 'word 1' (5 s)",
     ]
 
 

@@ -12,7 +12,7 @@ from mediabuild.media.formats import Word
 from mediabuild.media.sentences import sentence_spans
 from mediabuild.media.words import split_words, text_of
 
-SPEECH = Path(__file__).parents[1] / "speech"
+SPEECH = Path(__file__).parents[2] / "speech"
 
 
 def sentences_of(*segments: str, pause_s: float = 0.5, language: str = "en") -> list[str]:
