@@ -193,6 +193,7 @@ class Context:
         models: what the stage's `models` function found.
         threads: how many threads the stage may use.
         cache: models kept between the jobs of one worker.
+        may_keep: asked after a model was loaded: are its files still what they were when the job began?
         kept: the units of this task that were finished earlier.
         report: receives messages for the console and the events: ``(kind, fields)``.
     """
@@ -208,6 +209,7 @@ class Context:
     models: dict[str, ModelRef] = field(default_factory=dict)
     threads: int = 1
     cache: dict[str, Any] = field(default_factory=dict)
+    may_keep: Callable[[], bool] = lambda: True
     kept: Units = field(default_factory=Units)
     report: Callable[[str, dict[str, Any]], None] = lambda kind, fields: None
     device_used: str | None = None
@@ -277,7 +279,10 @@ class Context:
 
     def model(self, key: str, load: Callable[[], T]) -> T:
         """A model, loaded once per worker: `key` names everything that `load` depends on."""
-        if key not in self.cache:
-            self.report("model_loading", {"model": key})
-            self.cache[key] = load()
-        return typing.cast(T, self.cache[key])
+        if key in self.cache:
+            return typing.cast(T, self.cache[key])
+        self.report("model_loading", {"model": key})
+        model = load()
+        if self.may_keep():
+            self.cache[key] = model
+        return model

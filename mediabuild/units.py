@@ -22,7 +22,7 @@ import json
 import os
 import struct
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -196,18 +196,6 @@ class Units:
             with contextlib.suppress(OSError):
                 os.unlink(name)
             raise
-
-
-def look(paths: Iterable[Path]) -> list[tuple[str, tuple[int, int, int, int]]]:
-    """Every file of these paths with its size, mtime_ns, ctime_ns and inode; what isn't there is left out."""
-    found = []
-    for path in paths:
-        below = [Path(folder, name) for folder, _, names in os.walk(path) for name in sorted(names)]
-        for file in below if path.is_dir() else [path]:
-            with contextlib.suppress(OSError):
-                s = file.stat()
-                found.append((str(file), (s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino)))
-    return found
 
 
 def _write(descriptor: int, content: bytes, place: int) -> None:

@@ -25,9 +25,9 @@ from mediabuild.execution.recorder import Recorder
 from mediabuild.execution.restorer import Restorer
 from mediabuild.execution.sweep import sweep_dead
 from mediabuild.freshness.look import Freshness, Look
+from mediabuild.freshness.meanwhile import Meanwhile
 from mediabuild.freshness.observation import Observation
 from mediabuild.freshness.producers import deleted_outputs
-from mediabuild.freshness.rebuilder import input_differences
 from mediabuild.machine.lock import locked
 from mediabuild.machine.processes import Processes
 from mediabuild.pipeline.model import Reason, Task
@@ -204,11 +204,12 @@ class Executor:
             if task.stage.declaration is not None:  # it may keep units, whatever becomes of it
                 self.recorder.kept_some = True
             with self.recorder.temporary(task) as out:
+                meanwhile = Meanwhile(self.freshness, task, before)
                 self.emit(StageRunning(task=task.name, device=before.facts.device))
-                ran = self.programs.run(task, before, out, gpus, keeping)
+                ran = self.programs.run(task, meanwhile, out, gpus, keeping)
                 outputs = self.recorder.digest_outputs(task, out, ran.returned)
                 after = self.freshness.observer.observe(task)
-                changed = [*input_differences(before.facts.inputs, after.facts.inputs), *after.troubles]
+                changed = meanwhile.changes(after)
                 if not changed:
                     return self._publish(task, before, after, out, outputs, ran, time.monotonic() - started)
             if attempt == 1:

@@ -15,6 +15,7 @@ from mediabuild.errors import DiskFull, Interrupted, StageError
 from mediabuild.execution.outcome import Keeping, Ran
 from mediabuild.execution.protocol import Request
 from mediabuild.execution.workers import Workers, worker_key
+from mediabuild.freshness.meanwhile import Meanwhile
 from mediabuild.freshness.observation import Observation
 from mediabuild.machine import regular
 from mediabuild.machine.processes import Processes
@@ -44,13 +45,17 @@ class Programs:
         self.workers = Workers(processes, root)
         self.emit = emit
 
-    def run(self, task: Task, observation: Observation, out: Path, gpus: tuple[int, ...], keeping: Keeping) -> Ran:
+    def run(self, task: Task, meanwhile: Meanwhile, out: Path, gpus: tuple[int, ...], keeping: Keeping) -> Ran:
         """Run a task's program, its outputs to `out`.
+
+        Args:
+            meanwhile: the facts that it runs on.
 
         Raises:
             StageError: it failed or took too long; the message ends with its log's last lines.
             Interrupted: the run is stopping.
         """
+        observation = meanwhile.before
         device = observation.facts.device
         if device == "cuda" and gpus:
             device = f"cuda:{gpus[0]}"  # which of several is no reason to run again: `cuda` is what is recorded
@@ -59,7 +64,7 @@ class Programs:
         try:
             if task.stage.declaration is None:
                 return self._run_command(task, observation, out, log, device)
-            return self._run_python(task, observation, out, log, device, keeping)
+            return self._run_python(task, meanwhile, out, log, device, keeping)
         except StageError as error:
             tail = _tail(log)
             if _is_full(log):  # then the log may not even say so
@@ -90,10 +95,8 @@ class Programs:
         tools = {"ffmpeg": Path(ffmpeg_path()).name} if uses_ffmpeg else {}
         return Ran(tools=tools, peak_memory_bytes=child.peak_memory_bytes)
 
-    def _run_python(
-        self, task: Task, observation: Observation, out: Path, log: Path, device: str, keeping: Keeping
-    ) -> Ran:
-        spec = task.stage
+    def _run_python(self, task: Task, meanwhile: Meanwhile, out: Path, log: Path, device: str, keeping: Keeping) -> Ran:
+        spec, observation = task.stage, meanwhile.before
         regular.open_file(log, "wb").close()
         request = Request(
             task=task.name,
@@ -113,6 +116,8 @@ class Programs:
             reuse_units=keeping.reuse,
             keep_units=keeping.keep,
             checksum=self.checksum,
+            seen=meanwhile.seen,
+            folders=[str(folder) for folder in meanwhile.folders],
         )
 
         def report(kind: str, fields: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ import msgspec
 
 from mediabuild.errors import StageError
 from mediabuild.store.facts import Facts
+from mediabuild.store.sight import ON_THE_WAY, Sight, moved, sight
 
 PROTOCOL = 4
 MESSAGE_CHARS = 10_000  # what a stage says to people is cut there: nobody reads more, and the log has it all
@@ -25,7 +26,11 @@ REPLY_BYTES = 1 << 26  # a longer line is no reply; an answer with 100,000 file 
 
 
 class Request(msgspec.Struct):
-    """Run one stage: everything that its context needs, as plain values."""
+    """Run one stage: everything that its context needs, as plain values.
+
+    Args:
+        seen: what it is about to see, by its stats. folders: those of which just the entries count there.
+    """
 
     task: str
     job: str
@@ -44,6 +49,8 @@ class Request(msgspec.Struct):
     reuse_units: bool
     keep_units: bool
     checksum: str
+    seen: Sight
+    folders: list[str]
     number: int = 0
     protocol: int = PROTOCOL
 
@@ -51,6 +58,23 @@ class Request(msgspec.Struct):
     def code(self) -> str:
         """The facts of the stage's code, as text that equal code shares."""
         return msgspec.json.encode(self.facts.code, order="sorted").decode()
+
+    def inputs_are_still(self) -> bool:
+        """Whether the inputs are as the run saw them before the stage began."""
+        paths = [path for files in self.sources.values() for path in files.values()]
+        return self._is_still(sight(paths, self.folders))
+
+    def models_are_still(self) -> bool:
+        """Whether the models are as the run saw them before the stage began."""
+        return self._is_still(sight(path for path in self.models.values() if path is not None))
+
+    def models_seen(self) -> str:
+        """The models' stats, as text that is another when they are."""
+        found = sight(path for path in self.models.values() if path is not None)
+        return repr(sorted((path, self.seen.get(path)) for path in found if not path.endswith(ON_THE_WAY)))
+
+    def _is_still(self, now: Sight) -> bool:
+        return not any(moved({path: self.seen[path] for path in now if path in self.seen}, now))
 
 
 class Reply(msgspec.Struct, omit_defaults=True):

@@ -31,7 +31,7 @@ from mediabuild.execution.slate import Slate
 from mediabuild.machine.interpreter import site_packages
 from mediabuild.pipeline.loading import load_stage
 from mediabuild.stage import Context, Lookup, ModelRef, Stage
-from mediabuild.units import Units, look
+from mediabuild.units import Units
 
 PROGRESS_EVERY_S = 0.5
 
@@ -117,14 +117,12 @@ class Worker:
         declared = self._stage(request)
         params = msgspec.convert(request.facts.params, declared.params)
         tools = _versions(declared.tools)
-        given = [Path(path) for files in request.sources.values() for path in files.values()]
-        seen = look(given)
         kept = Units(
             Path(request.units),
             lambda: _scope(request, declared, tools),
             reuse=request.reuse_units,
             keep=request.keep_units,
-            holds=lambda: look(given) == seen,
+            holds=request.inputs_are_still,
             part=Path(request.units_part),
         )
         context = Context(
@@ -139,6 +137,7 @@ class Worker:
             models={name: ModelRef(name, Path(path) if path else None) for name, path in request.models.items()},
             threads=request.threads,
             cache=self._cache(request),
+            may_keep=request.models_are_still,
             kept=kept,
             report=functools.partial(self.message, request.number),
         )
@@ -168,7 +167,8 @@ class Worker:
 
     def _cache(self, request: Request) -> dict[str, Any]:
         """What the stage keeps between jobs; dropped when its code or its models changed."""
-        facts = f"{request.code} {request.device} {sorted(request.facts.models.items())}"
+        models = f"{sorted(request.facts.models.items())} {request.models_seen()}"
+        facts = f"{request.code} {request.device} {models}"
         known = self.caches.get(request.file)
         if known is None or known[0] != facts:
             self.caches[request.file] = (facts, {})

@@ -1,0 +1,80 @@
+"""Tells whether what a stage read was the same from its start to its end: its inputs, models and programs.
+
+Digests are compared before and after, and stats too: what changed and changed back has the digests that it had.
+
+Not here: what follows from it (`execution.executor`), how stats are taken (`store.sight`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from mediabuild.freshness.look import Freshness
+from mediabuild.freshness.observation import Observation
+from mediabuild.freshness.rebuilder import code_differences, input_differences, model_differences
+from mediabuild.pipeline.model import Reason, ReasonKind, Task
+from mediabuild.store.sight import ON_THE_WAY, Sight, moved, sight
+from mediabuild.store.stats import ABSENT, is_still
+
+CAME_BACK = "changed and changed back"
+
+
+class Meanwhile:
+    """What a stage is about to see; made right before its program starts.
+
+    Args:
+        before: the facts that the stage runs on.
+
+    Attributes:
+        seen: the stats of all that it is handed, its models and programs.
+        folders: the directories of the tasks whose outputs it reads: another result may take their place for a while.
+    """
+
+    def __init__(self, freshness: Freshness, task: Task, before: Observation) -> None:
+        self.before = before
+        self.root = freshness.pipeline.root
+        self.task = task
+        self.folders = [producer.directory for producer in freshness.producers.of(task)]
+        self.seen = self._look()
+        young = [path for path, stats in self.seen.items() if stats != ABSENT and not is_still(stats)]
+        if young:  # a change from now on could leave the same times behind
+            freshness.digests.settle(Path(path) for path in young)
+            self.seen = self._look()
+
+    def changes(self, after: Observation) -> list[Reason]:
+        """What was other than before at any moment, by the facts and the stats of now.
+
+        Args:
+            after: the facts, taken when the program had ended.
+        """
+        was, now = self.before.facts, after.facts
+        found = [*input_differences(was.inputs, now.inputs), *after.troubles]
+        known = {name: digest for name, digest in was.models.items() if digest}  # others may have arrived meanwhile
+        found += model_differences(known, {name: now.models.get(name, "") for name in known})
+        if self.task.stage.declaration is None:  # of a Python stage, the worker says what it loaded
+            found += code_differences(was.code, now.code)
+        return found or list(self._came_back())
+
+    def _came_back(self) -> Iterator[Reason]:
+        for path in moved(self.seen, self._look()):
+            kind, name = self._owner(path)
+            yield Reason(kind, f"{name}: {os.path.relpath(path, self.root)}", now=CAME_BACK)
+
+    def _look(self) -> Sight:
+        return sight([path for _, _, path in self._watched()], self.folders)
+
+    def _watched(self) -> Iterator[tuple[ReasonKind, str, Path]]:
+        for name, files in self.before.handed.items():
+            yield from (("inputs", name, path) for path in files.values())
+        yield from (("model", name, model.path) for name, model in self.before.models.items() if model.path is not None)
+
+    def _owner(self, path: str) -> tuple[ReasonKind, str]:
+        """What a path belongs to: what it lies in, or what lies below it."""
+        inside = path.partition(" → ")[0] + ON_THE_WAY
+        for kind, name, watched in self._watched():
+            whole = f"{watched}{ON_THE_WAY}"
+            if inside.startswith(whole) or whole.startswith(inside):
+                return kind, name
+        return "inputs", "read"

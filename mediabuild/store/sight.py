@@ -1,0 +1,110 @@
+"""What a stage is about to see, by its stats, and whether it was ever otherwise while the stage ran.
+
+Equal digests before and after don't tell that a file was the same in between: it may have changed and changed back.
+Stats do: a write, a rename or a replacement leaves another ctime or inode behind, in the file, in the folder that holds
+it, or in a folder or link on the way to it.
+
+Not here: the digests (`digest`), when two looks are compared (`freshness.meanwhile`). A stage's own interpreter imports
+this module: it needs only the standard library.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterable, Iterator
+
+from mediabuild.store.stats import ABSENT, Stats
+
+Sight = dict[str, Stats]  # path → stats; of a folder on the way, a path that ends with "/", see `moved`
+ON_THE_WAY = "/"
+
+
+def sight(paths: Iterable[str | os.PathLike[str]], folders: Iterable[str | os.PathLike[str]] = ()) -> Sight:
+    """The stats of files, of directories with all that they hold, of links on the way, and of the folders above.
+
+    Args:
+        paths: absolute; what isn't there counts too.
+        folders: of these the entries count, and not what they hold.
+    """
+    found: Sight = {}
+    for path in (os.path.normpath(path) for path in paths):
+        _add_way(path, found)
+        _add(path, found, frozenset())
+    for folder in (os.path.normpath(folder) for folder in folders):
+        _add_way(folder, found)
+        found[folder] = _stats(folder)
+    return found
+
+
+def moved(before: Sight, after: Sight) -> Iterator[str]:
+    """The paths at which something changed between two looks, or came or went; sorted.
+
+    Others may write into a folder on the way, which changes both its times. Where only its ctime is another, the folder
+    itself was renamed (or its mode changed): then what lies below may have been something else for a while.
+    """
+    for path in sorted(before.keys() | after.keys()):
+        was, now = before.get(path, ABSENT), after.get(path, ABSENT)
+        if path.endswith(ON_THE_WAY):
+            if was[3] != now[3] or (was[2] != now[2] and was[1] == now[1]):
+                yield path.rstrip(ON_THE_WAY)
+        elif was != now:
+            yield path
+
+
+def _add(path: str, found: Sight, above: frozenset[str]) -> None:
+    """A file, or a directory with all that it holds; links are followed, loops cut."""
+    if os.path.islink(path):
+        _add_link(path, found)
+    found[path] = _stats(path)
+    if not os.path.isdir(path):
+        return
+    real = os.path.realpath(path)
+    if real in above:
+        return
+    with contextlib.suppress(OSError), os.scandir(path) as entries:
+        for entry in entries:
+            if entry.is_symlink() or entry.is_dir():
+                _add(entry.path, found, above | {real})
+            else:
+                found[entry.path] = _of(entry.stat())
+
+
+def _add_link(path: str, found: Sight) -> None:
+    """A link: itself, and the way to where it leads."""
+    with contextlib.suppress(OSError):
+        found[f"{path} → {os.readlink(path)}"] = _of(os.lstat(path))
+    _add_way(os.path.realpath(path), found)
+
+
+def _add_way(path: str, found: Sight) -> None:
+    """The folders above a path, and links among them."""
+    folder = os.path.dirname(path)
+    while folder != os.path.dirname(folder) and folder + ON_THE_WAY not in found:
+        status = _lstat(folder)
+        if status is None:
+            found[folder + ON_THE_WAY] = ABSENT
+        else:
+            found[folder + ON_THE_WAY] = _of(status)
+            if stat.S_ISLNK(status.st_mode):
+                _add_link(folder, found)
+        folder = os.path.dirname(folder)
+
+
+def _lstat(path: str) -> os.stat_result | None:
+    try:
+        return os.lstat(path)
+    except OSError:
+        return None
+
+
+def _stats(path: str) -> Stats:
+    try:
+        return _of(os.stat(path))
+    except OSError:
+        return ABSENT
+
+
+def _of(status: os.stat_result) -> Stats:
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
