@@ -194,7 +194,7 @@ class Executor:
     def _build(self, task: Task, look: Look, gpus: tuple[int, ...], keeping: Keeping) -> Outcome:
         """Run the stage; once more if an input changed while it ran."""
         before = None if self._make_again(task) else look.observation
-        if before is not None and before.facts.algorithm not in ("", self.pipeline.checksum):
+        if before is not None and (before.vouched or before.facts.algorithm not in ("", self.pipeline.checksum)):
             before = None  # it was compared with a record by another algorithm; what is recorded now is by this one
         for attempt in (1, 2):
             started = time.monotonic()
@@ -208,7 +208,7 @@ class Executor:
                 self.emit(StageRunning(task=task.name, device=before.facts.device))
                 ran = self.programs.run(task, meanwhile, out, gpus, keeping)
                 outputs = self.recorder.digest_outputs(task, out, ran.returned)
-                after = self.freshness.observer.observe(task)
+                after = self.freshness.observer.observe(task, before.facts)  # by the same algorithms
                 changed = meanwhile.changes(after)
                 if not changed:
                     return self._publish(task, before, after, out, outputs, ran, time.monotonic() - started)

@@ -15,6 +15,7 @@ from mediabuild.freshness.look import Freshness
 from mediabuild.freshness.observation import Observation
 from mediabuild.freshness.rebuilder import code_differences, input_differences, model_differences
 from mediabuild.pipeline.model import Reason, ReasonKind, Task
+from mediabuild.store import places
 from mediabuild.store.sight import ON_THE_WAY, Sight, moved, sight
 from mediabuild.store.stats import ABSENT, is_still
 
@@ -29,14 +30,15 @@ class Meanwhile:
 
     Attributes:
         seen: the stats of all that it is handed, its models and programs.
-        folders: the directories of the tasks whose outputs it reads: another result may take their place for a while.
+        folders: where earlier outputs of the tasks are kept whose outputs it reads. Another result that takes the place
+            of one of these for a while leaves its trace there, and a note in its manifest (`refresh`) doesn't.
     """
 
     def __init__(self, freshness: Freshness, task: Task, before: Observation) -> None:
         self.before = before
         self.root = freshness.pipeline.root
         self.task = task
-        self.folders = [producer.directory for producer in freshness.producers.of(task)]
+        self.folders = [places.generations(producer) for producer in freshness.producers.of(task)]
         self.seen = self._look()
         young = [path for path, stats in self.seen.items() if stats != ABSENT and not is_still(stats)]
         if young:  # a change from now on could leave the same times behind

@@ -38,12 +38,14 @@ class Observation:
         handed: input name → (key → path): what the stage is given.
         models: name → what the stage would load.
         troubles: what could not be looked at: reason and, for the user, why.
+        vouched: inputs weren't there, and their stage's manifest stood for them.
     """
 
     facts: Facts
     handed: dict[str, dict[str, Path]] = field(default_factory=dict)
     models: dict[str, ModelRef] = field(default_factory=dict)
     troubles: list[Reason] = field(default_factory=list)
+    vouched: bool = False
 
 
 @dataclass
@@ -143,7 +145,9 @@ class Observer:
                     continue
                 try:
                     algorithm = recorded.get(label, usual).partition(":")[0]
-                    files |= self._vouched_for(reference, label, path) or self.digests.tree(path, label, algorithm)
+                    vouched = self._vouched_for(reference, label, path)
+                    now.vouched = now.vouched or bool(vouched)
+                    files |= vouched or self.digests.tree(path, label, algorithm)
                 except OSError as error:
                     now.troubles.append(Reason("inputs", f"{name}: {label}", now=why(error)))
         if task.stage.collect and not handed and any(isinstance(r, Produced) for r in task.inputs[name]):
@@ -257,11 +261,12 @@ def _plain(params: Mapping[str, Any]) -> dict[str, Any]:
 def _outputs_of(producer: Task, manifest: Manifest, output: str | None) -> Iterator[str]:
     """The path of a producer's output, a file or a directory; of all of them without a name."""
     for name in [output] if output else sorted(manifest.outputs):
-        directory = producer.stage.outputs.get(name, "")
-        if directory and (producer.directory / directory).is_dir():
+        directory, recorded = producer.stage.outputs.get(name, ""), manifest.outputs.get(name, {})
+        below = any(path.startswith(f"{directory}/") for path in recorded)  # it may be temporary, and deleted now
+        if directory and (below or (producer.directory / directory).is_dir()):
             yield directory
         else:
-            yield from sorted(manifest.outputs.get(name, {}))
+            yield from sorted(recorded)
 
 
 def _added(directory: Path, pattern: str, recorded: Mapping[str, str]) -> Iterator[str]:

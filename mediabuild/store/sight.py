@@ -32,9 +32,7 @@ def sight(paths: Iterable[str | os.PathLike[str]], folders: Iterable[str | os.Pa
     for path in (os.path.normpath(path) for path in paths):
         _add_way(path, found)
         _add(path, found, frozenset())
-    for folder in (os.path.normpath(folder) for folder in folders):
-        _add_way(folder, found)
-        found[folder] = _stats(folder)
+    found |= {os.path.normpath(folder): _stats(os.path.normpath(folder)) for folder in folders}
     return found
 
 
