@@ -116,7 +116,9 @@ def fitted(
         named = f"{segment.text[:30]!r} ({segment.start_s:g} s)"
         if first_s >= recording_end_s or (last_s > recording_end_s + 0.5):
             (lost if first_s >= recording_end_s else cut).append(named)
-        if first_s < end_s and last_s > start_s:
+        # Of words at the clip's edge, the greater part is to be in it; what the recording's end cuts off is a mistake.
+        inside_s = min(last_s, end_s, recording_end_s) - max(first_s, start_s)
+        if inside_s > 0 and inside_s >= (min(last_s, recording_end_s) - first_s) / 2:
             begins_s, ends_s = round(max(0.0, first_s - start_s), 3), round(min(last_s, end_s) - start_s, 3)
             kept.append(CorrectedSegment(begins_s, ends_s, segment.text))
     warnings = []

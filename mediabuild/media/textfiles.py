@@ -6,6 +6,7 @@ Not here: what the text means (`corrections`, `terms`).
 from __future__ import annotations
 
 import codecs
+import re
 import shlex
 import unicodedata
 from pathlib import Path
@@ -21,9 +22,23 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 # Encodings in which people still have files, and what iconv calls those that Python calls otherwise.
+_LATIN = ["cp1252", "cp1250", "cp1254", "cp850", "mac_roman", "utf_16_le", "utf_16_be"]
 _ENCODINGS = [
-    *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp874", "koi8_r", "cp866", "cp850"),
-    *("mac_roman", "cp932", "euc_jp", "gb18030", "big5", "cp949", "utf_16_le", "utf_16_be"),
+    *_LATIN,
+    *(
+        "cp1251",
+        "cp1253",
+        "cp1255",
+        "cp1256",
+        "cp874",
+        "koi8_r",
+        "cp866",
+        "cp932",
+        "euc_jp",
+        "gb18030",
+        "big5",
+        "cp949",
+    ),
 ]
 _ICONV = {"mac_roman": "MACINTOSH", "utf_16_le": "UTF-16LE", "utf_16_be": "UTF-16BE"}
 _SHOWN_CHARS = 40
@@ -82,7 +97,9 @@ def guessed_encoding(raw: bytes) -> str | None:
     """The encoding that the bytes are most likely in; Western Europe's wherever another says the same."""
     import charset_normalizer
 
-    best = charset_normalizer.from_bytes(raw, cp_isolation=_ENCODINGS).best()
+    accented = b"".join(re.findall(rb"[A-Za-z\x80-\xff]*[\x80-\xff][A-Za-z\x80-\xff]*", raw))
+    latin = 2 * sum(byte >= 0x80 for byte in accented) <= len(accented)  # such words are mostly plain letters: "señor"
+    best = charset_normalizer.from_bytes(raw, cp_isolation=_LATIN if latin else _ENCODINGS).best()
     if best is None:
         return None
     try:

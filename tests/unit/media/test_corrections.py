@@ -113,10 +113,12 @@ def test_a_file_says_its_language_and_its_clock(tmp_path: Path, name: str, text:
 def test_times_are_the_sources_and_the_clip_gets_its_part() -> None:
     """A file made for the whole recording is cut to the clip without a word."""
     whole = Correction([CorrectedSegment(10.0 * i, 10.0 * i + 5, str(i)) for i in range(10)])
-    kept, warnings = fitted(whole, (32.0, 52.0), 100.0)
-    assert [(part.text, part.start_s, part.end_s) for part in kept] == [("3", 0, 3), ("4", 8, 13), ("5", 18, 20)]
+    kept, warnings = fitted(whole, (32.0, 53.0), 100.0)
+    assert [(part.text, part.start_s, part.end_s) for part in kept] == [("3", 0, 3), ("4", 8, 13), ("5", 18, 21)]
     assert warnings == []
-    own, warnings = fitted(Correction(kept, clip_start_s=32.0), (30.0, 52.0), 100.0)
+    edges = Correction([CorrectedSegment(30, 33, "most before"), CorrectedSegment(52, 55, "most behind")])
+    assert fitted(edges, (32.0, 53.0), 100.0)[0] == []
+    own, warnings = fitted(Correction(kept, clip_start_s=32.0), (30.0, 53.0), 100.0)
     assert [(part.text, part.start_s) for part in own] == [("3", 2), ("4", 10), ("5", 20)]
     assert warnings == []
 

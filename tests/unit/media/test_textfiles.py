@@ -27,6 +27,10 @@ def test_marks_and_line_ends_of_any_system_do_no_harm(tmp_path: Path, encoding: 
     [
         (SPANISH, "cp1252"),
         ("It’s “fine” – he said…\n", "cp1252"),
+        ("agua,ágil\n", "cp1252"),
+        ("Straße,ölig\n", "cp1252"),
+        ("voice,声\n", "cp932"),
+        ("голос\n", "cp1251"),
         ("Привет, как дела? Это хороший день.\n", "cp1251"),
         ("今日は天気がとても良いので散歩に行きましょう。\n", "cp932"),
         ("今天天气很好,我们去散步吧。\n", "gb18030"),
