@@ -32,10 +32,10 @@ def task_mine():
 """
 
 
-def reasons(project: Project, task: str = "B:one") -> list[Reason]:
+def reasons(project: Project, task: str = "B:one") -> tuple[Reason, ...]:
     """Why a task would run, asked in this process."""
     build = Build(project.root, Options())
-    return build.rebuilder.reasons(build.tasks[task])
+    return build.freshness.reasons(build.tasks[task])
 
 
 def converges(project: Project, *, ran: list[str] | None = None) -> None:
@@ -56,12 +56,12 @@ def test_a_manifest_cut_at_every_byte(chain: Project) -> None:
     build = Build(chain.root, Options())
     for length in range(len(content)):
         chain.write(MANIFEST_B, content[:length])
-        found = build.rebuilder.reasons(build.tasks["B:one"])
+        found = build.freshness.reasons(build.tasks["B:one"])
         if length < len(content) - 1:
             assert [reason.kind for reason in found] == ["never_run"], length
             assert found[0].now
         else:
-            assert found == []
+            assert found == ()
         assert find_manifest(chain.root / "jobs/one/B") is None or length == len(content) - 1
 
 
@@ -76,7 +76,7 @@ def test_every_bit_of_a_manifest_flipped(chain: Project) -> None:
             damaged = bytearray(content)
             damaged[index] ^= bit
             chain.write(MANIFEST_B, bytes(damaged))
-            if not build.rebuilder.reasons(build.tasks["B:one"]):
+            if not build.freshness.reasons(build.tasks["B:one"]):
                 read = json.loads(bytes(damaged))
                 assert {key: read.get(key) for key in deciding} == {key: true[key] for key in deciding}, index
 
@@ -123,8 +123,8 @@ def test_a_manifest_with_garbage_in_any_of_its_values(chain: Project) -> None:
     for key in true:
         for value in values:
             chain.write(MANIFEST_B, json.dumps(true | {key: value}))
-            build.rebuilder.reasons(build.tasks["B:one"])
-            build.rebuilder.reasons(build.tasks["C:one"])
+            build.freshness.reasons(build.tasks["B:one"])
+            build.freshness.reasons(build.tasks["C:one"])
     deep = '"params": {"x": ' + "[" * 5000 + "]" * 5000 + ", "
     chain.write(MANIFEST_B, json.dumps(true).replace('"params": {', deep))
     assert reasons(chain)
@@ -313,7 +313,7 @@ def test_the_state_directories_are_deleted(chain: Project) -> None:
 
 def test_leftovers_of_dead_runs_are_swept(chain: Project) -> None:
     """Temporary directories that a killed run left go with the next run, whatever it runs."""
-    for name in ("A.dead1", "A.dead2", "B.dead"):
+    for name in ("A.dead0001", "A.dead_abc", "B.deadbeef"):
         chain.write(f"jobs/one/.mediabuild/tmp/{name}/half.txt", "half")
     assert chain.run().ran == []
     assert list((chain.root / "jobs/one/.mediabuild/tmp").iterdir()) == []
