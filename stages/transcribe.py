@@ -20,6 +20,7 @@ import msgspec
 from mediabuild.errors import StageError
 from mediabuild.media import formats
 from mediabuild.media.sound import Sound
+from mediabuild.media.textfiles import read_text
 from mediabuild.stage import Context, Lookup, ModelRef, stage
 
 if TYPE_CHECKING:
@@ -255,7 +256,7 @@ def _language(
 
 def read_hotwords(files: Iterable[Path]) -> list[str]:
     """The words of the hotwords files: one a line, empty lines and lines that start with # don't count."""
-    lines = [line.strip() for file in files for line in file.read_text("utf-8-sig").splitlines()]
+    lines = [line.strip() for file in files for line in read_text(file, file.name).split("\n")]
     return [line for line in lines if line and not line.startswith("#")]
 
 

@@ -62,7 +62,7 @@ def captions(
 
 def _says_something(srt: Path) -> bool:
     """Whether a cue of the file has text: a track that shows none would only be in the way."""
-    return bool(re.search(r"-->.*\n[^\S\n]*\S", srt.read_text(encoding="utf-8")))
+    return bool(WITH_TEXT.search(srt.read_text(encoding="utf-8")))
 
 
 def _title(language: str, transcript: Transcript | None) -> str:

@@ -99,13 +99,14 @@ def guessed_encoding(raw: bytes) -> str | None:
 
     accented = b"".join(re.findall(rb"[A-Za-z\x80-\xff]*[\x80-\xff][A-Za-z\x80-\xff]*", raw))
     latin = 2 * sum(byte >= 0x80 for byte in accented) <= len(accented)  # such words are mostly plain letters: "señor"
-    best = charset_normalizer.from_bytes(raw, cp_isolation=_LATIN if latin else _ENCODINGS).best()
+    found = charset_normalizer.from_bytes(raw, cp_isolation=_LATIN if latin else _ENCODINGS)
+    best = found.best()
     if best is None:
         return None
-    try:
-        return "cp1252" if raw.decode("cp1252") == raw.decode(best.encoding) else str(best.encoding)
-    except UnicodeDecodeError:
-        return str(best.encoding)
+    # Where a few letters can't tell, Western Europe's is meant.
+    equal = [each for each in found if (each.chaos, each.coherence) == (best.chaos, best.coherence)]
+    western = any(each.encoding == "cp1252" or "cp1252" in each.could_be_from_charset for each in equal)
+    return "cp1252" if western else str(best.encoding)
 
 
 def _iconv(encoding: str) -> str:

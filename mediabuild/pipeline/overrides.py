@@ -15,7 +15,7 @@ import msgspec
 
 from mediabuild.pipeline.mistakes import Mistakes, nearest, sentence
 from mediabuild.pipeline.model import Pipeline, StageSpec
-from mediabuild.pipeline.params import matrix_values
+from mediabuild.pipeline.params import matrix_values, plain
 
 
 def with_matrix_overrides(pipeline: Pipeline, variables: Mapping[str, str]) -> tuple[Pipeline, dict[str, str]]:
@@ -83,7 +83,7 @@ def _value(variable: str, text: str, spec: StageSpec, name: str, mistakes: Mista
     kind = _type_of(spec, name)
     for candidate in (text, _toml(text)):
         try:
-            return msgspec.convert(candidate, kind, strict=False)
+            return plain(variable, msgspec.convert(candidate, kind, strict=False), mistakes)
         except msgspec.ValidationError as error:
             problem = sentence(error)
     mistakes.add(variable, problem)

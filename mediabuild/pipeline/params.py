@@ -5,6 +5,7 @@ Not here: NAME=VALUE on the command line (`overrides`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +17,31 @@ from mediabuild.pipeline.tables import Scalar
 from mediabuild.stage import Stage
 
 
+def plain(where: str, value: Any, mistakes: Mistakes) -> Any:
+    """A param's value as a manifest holds it and a program is given it: dates are texts.
+
+    What JSON can't hold is a mistake: recorded as nothing, nan and inf would be the same.
+    """
+    value = msgspec.to_builtins(value)
+    if _has_odd_number(value):
+        mistakes.add(where, "nan and inf are no values of params")
+    return value
+
+
+def _has_odd_number(value: Any) -> bool:
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(map(_has_odd_number, inner))
+
+
+def _plain_table(where: str, table: Mapping[str, Any], mistakes: Mistakes) -> dict[str, Any]:
+    return {key: plain(f"{where}.{key}", value, mistakes) for key, value in table.items()}
+
+
 def matrix_of(where: str, table: Mapping[str, list[Scalar]], mistakes: Mistakes) -> dict[str, tuple[str, ...]]:
+    for key, values in table.items():
+        plain(f"{where}.matrix.{key}", values, mistakes)
     return {key: matrix_values(f"{where}.matrix.{key}", [str(v) for v in vs], mistakes) for key, vs in table.items()}
 
 
@@ -35,13 +60,16 @@ def stage_params(
 ) -> dict[str, Any]:
     for key in table.keys() & matrix.keys():
         mistakes.add(f"{where}.params.{key}", "it is a key of the matrix already")
+    table = _plain_table(f"{where}.params", table, mistakes)
     if declaration is None:
-        return dict(table)
+        return table
     known = {f.name for f in msgspec.structs.fields(declaration.params)}
     for key in matrix.keys() - known:
         mistakes.add(f"{where}.matrix.{key}", "the stage has no such param", nearest(key, known))
-    good = mistakes.fields(f"{where}.params", dict(table), declaration.params)
-    return effective_params(f"{where}.params", {}, good, declaration, mistakes)
+    good = mistakes.fields(f"{where}.params", table, declaration.params)
+    effective = effective_params(f"{where}.params", {}, good, declaration, mistakes)
+    defaults = {key: value for key, value in effective.items() if key not in table}
+    return effective | _plain_table(f"{where}.params", defaults, mistakes)
 
 
 def effective_params(
@@ -52,17 +80,18 @@ def effective_params(
     if declaration is None:
         return merged
     try:
-        plain = msgspec.to_builtins(msgspec.convert(merged, declaration.params))
+        effective = msgspec.to_builtins(msgspec.convert(merged, declaration.params), order="deterministic")
     except msgspec.ValidationError as error:
         mistakes.add(where, sentence(error))
         return dict(base)
-    return dict(plain)
+    return dict(effective)
 
 
 def check_params(where: str, params: Mapping[str, Any], spec: StageSpec, mistakes: Mistakes) -> dict[str, Any]:
     """The good ones among a job's params for a stage; the others are noted as mistakes."""
     for key in params.keys() & spec.matrix.keys():
         mistakes.add(f"{where}.{key}", "it is a key of the matrix")
+    params = _plain_table(where, params, mistakes)
     if spec.declaration is not None:
         good = mistakes.fields(where, dict(params), spec.declaration.params)
         effective_params(where, spec.params, good, spec.declaration, mistakes)

@@ -109,4 +109,5 @@ def _shown(path: Path, root: Path) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    # sorted, as in the facts: a table in another order is the same table
+    return value if isinstance(value, str) else msgspec.json.encode(value, order="sorted").decode()

@@ -270,3 +270,90 @@ def test_what_was_looked_at_is_noted_once_a_day(chain: Project) -> None:
     manifest.write_text(json.dumps(looked, indent=2, sort_keys=True) + "\n")
     assert chain.run().ran == []
     assert json.loads(manifest.read_text())["last_checked_ts"] > time.time() - 3600
+
+
+SHOWN = """
+[pipeline]
+sources = ["media/*.txt"]
+[stages.A]
+command = ["sh", "-c", 'echo "$1" > "$2"', "A", "{params.value}", "{outputs.text}"]
+inputs  = { text = "source" }
+outputs = { text = "a.txt" }
+params  = { value = VALUE }
+"""
+
+
+@pytest.mark.parametrize(
+    ("value", "same", "given"),
+    [
+        ("{ a = 1, b = 2 }", "{ b = 2, a = 1 }", '{"a":1,"b":2}'),
+        ("[{ a = { x = 1, y = [2] }, b = 2 }]", "[{ b = 2, a = { y = [2], x = 1 } }]", '[{"a":{"x":1,"y":[2]},"b":2}]'),
+        ("2024-01-31", '"2024-01-31"', "2024-01-31"),
+        ("2024-01-31T10:00:00Z", '"2024-01-31T10:00:00Z"', "2024-01-31T10:00:00Z"),
+        ("[10:30:00]", '["10:30:00"]', '["10:30:00"]'),
+        ("0x10", "16", "16"),
+    ],
+)
+def test_equal_values_are_given_as_the_same_text(project: Project, value: str, same: str, given: str) -> None:
+    """What the facts can't tell apart, a program can't either."""
+    project.write("media/one.txt", "one\n")
+    project.write("pipeline.toml", SHOWN.replace("VALUE", value))
+    assert project.run().status == 0
+    assert project.read("jobs/one/A/a.txt") == given + "\n"
+    project.write("pipeline.toml", SHOWN.replace("VALUE", same))
+    assert project.run().ran == []
+    assert project.run("--force").status == 0
+    assert project.read("jobs/one/A/a.txt") == given + "\n"
+
+
+def test_values_that_look_alike_are_others(project: Project) -> None:
+    """1, 1.0, true, their texts and a text with quotes: each is a change."""
+    project.write("media/one.txt", "one\n")
+    for value in ("1", "1.0", "true", '"true"', '"\\"true\\""', "[1]", '"[1]"'):
+        project.write("pipeline.toml", SHOWN.replace("VALUE", value))
+        assert project.run().ran == ["A:one"], value
+
+
+@pytest.mark.parametrize("value", ["nan", "-inf", "[1.0, inf]", "{ a = { b = nan } }"])
+def test_a_number_that_is_none_is_a_mistake(project: Project, value: str) -> None:
+    """nan and inf would be recorded as nothing, and changing one to the other would change nothing."""
+    project.write("media/one.txt", "one\n")
+    project.write("pipeline.toml", SHOWN.replace("VALUE", value))
+    ran = project.command("validate")
+    assert ran.status == 3
+    assert "stages.A.params.value" in ran.err
+    assert "nan and inf" in ran.err
+
+
+def test_a_number_that_is_none_elsewhere(project: Project) -> None:
+    """In a job's table, on the command line, in a matrix, as a default of a Python stage."""
+    project.write("media/one.txt", "one\n")
+    text = SHOWN.replace("VALUE", "1.0")
+    places = {
+        text + '[jobs."one"]\nparams.A = { value = inf }\n': 'jobs."one".params.A.value',
+        text + "matrix = { v = [1.0, nan] }\n": "stages.A.matrix.v",
+        text + '[stages.own]\ninputs = { text = "source" }\n': "stages.own.params.most",
+    }
+    project.write(
+        "stages/own.py",
+        """
+import msgspec
+from mediabuild.stage import Context, stage
+
+class OwnParams(msgspec.Struct):
+    most: float = float("inf")
+
+@stage(version=1, inputs={"text": "a text"}, outputs={"text": "a.txt"})
+def own(ctx: Context, params: OwnParams) -> None: ...
+""",
+    )
+    for content, where in places.items():
+        project.write("pipeline.toml", content)
+        ran = project.command("validate")
+        assert ran.status == 3, where
+        assert f"{where}: nan and inf" in ran.err
+    project.write("pipeline.toml", text)
+    for word in ("A.value=nan", "value=-inf"):
+        ran = project.run(word)
+        assert (ran.status, ran.ran) == (3, [])
+        assert "nan and inf" in ran.err

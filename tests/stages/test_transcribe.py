@@ -141,6 +141,19 @@ def test_spanish_under_an_english_model_is_refused(
         run_stage("transcribe", heard, language="es-419")
 
 
+def test_hotwords_in_any_encoding(stage_module: Callable[[str], ModuleType], tmp_path: Path) -> None:
+    """UTF-8 and UTF-16 with their marks are read; another encoding is an error with a command that mends it."""
+    words = tmp_path / "hotwords.txt"
+    read_hotwords = stage_module("transcribe").read_hotwords
+    for encoding in ("utf-8-sig", "utf-16"):
+        words.write_bytes("# names\r\nSeñora Núñez\r\n".encode(encoding))
+        assert read_hotwords([words]) == ["Señora Núñez"]
+    words.write_bytes("Señora Núñez\n".encode("cp1252"))
+    with pytest.raises(StageError, match=r"^hotwords\.txt:1: not UTF-8") as caught:
+        read_hotwords([words])
+    assert caught.value.hint.startswith("iconv -f CP1252")
+
+
 def test_hotwords_are_recorded_and_warned_of(
     run_stage: Callable[..., Context], heard: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mediabuild.media.canvas import Canvas
+from mediabuild.media.captions import captions
 from mediabuild.media.corrections import read_correction
 from mediabuild.media.cue_rules import CueParams, rules_for
 from mediabuild.media.cues import build_cues
 from mediabuild.media.formats import Segment, Transcript
-from mediabuild.media.subtitle_files import rendered
+from mediabuild.media.subtitle_files import EMPTY_SRT, rendered
 from mediabuild.media.tokens import Token, cut_wide
 from mediabuild.media.words import split_words, text_of
 
@@ -88,3 +89,11 @@ def test_a_transcript_is_a_correction_of_itself(tmp_path: Path) -> None:
     found = read_correction(path)
     assert (found.language, found.clip_start_s, found.faults) == ("es-MX", 90.0, [])
     assert [(part.start_s, part.end_s, part.text) for part in found.segments] == [(1.0, 2.5, "a<b ❴ \u2060 今日は")]
+
+
+def test_a_file_without_text_becomes_no_track(tmp_path: Path) -> None:
+    """What players and converters accept as an empty file is none that `mux` would show."""
+    for language, text in (("en", EMPTY_SRT), ("es", "1\n00:00:00,000 --> 00:00:01,000\nHola\n\n"), ("fr", "")):
+        (tmp_path / f"subtitles.{language}.srt").write_text(text, encoding="utf-8")
+    files = {path.name: path for path in sorted(tmp_path.iterdir())}
+    assert [shown.language for shown in captions(files, None, "en", first=None, burnt=None)] == ["es"]
