@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import accumulate, combinations, pairwise
+from itertools import accumulate, combinations, pairwise, takewhile
 
 from mediabuild.media.cue_rules import Rules
 from mediabuild.media.function_words import NAME_PARTICLES, clinging, joining
@@ -56,7 +56,8 @@ class Breaks:
         initial = len(one) == 2 and one.endswith(".")
         if not _capital(other) or other.startswith(("I'", "I’")) or other.rstrip(",.") == "I":
             before = self._named(tokens, at) and other in NAME_PARTICLES
-            return before and any(_capital(token.text) for token in tokens[at + 2 : at + 4])
+            rest = takewhile(lambda token: not token.ends, tokens[at + 1 : at + 3])
+            return before and any(_capital(tokens[at + 2 + number].text) for number, _ in enumerate(rest))
         if one in NAME_PARTICLES:
             return at > 0 and (self._named(tokens, at - 1) or tokens[at - 1].text in NAME_PARTICLES)
         return (initial and one[0].isupper()) or self._named(tokens, at)
