@@ -20,17 +20,22 @@ class MediabuildError(Exception):
     """A mistake with a remedy.
 
     Args:
-        message: *where: what*, one line where possible.
+        message: *where: what*, one line where possible. A stage of the user's own may say anything, or nothing.
         hint: a command to type, or a line to write; empty where there is none.
     """
 
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message, hint)  # both, so that it pickles
-        self.message = message
-        self.hint = hint
+    def __init__(self, message: object, hint: object = "") -> None:
+        self.message = _text(message) or "failed without a word"
+        self.hint = _text(hint or "")
+        super().__init__(self.message, self.hint)  # both, so that it pickles
 
     def __str__(self) -> str:
         return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
+
+
+def _text(given: object) -> str:
+    """What is given as text that can be written anywhere."""
+    return str(given).encode(errors="replace").decode().strip()
 
 
 class PipelineError(MediabuildError):

@@ -247,7 +247,7 @@ def _check_translation(found: Findings, pipeline: Pipeline) -> None:
         if spec.params.get("model") != "apertium":
             continue
         for language in spec.matrix.get("language", (str(spec.params.get("language", "")),)):
-            target = to_container(language)
+            target = to_container(str(language))
             if not any(pair.partition("-")[2].startswith(target) for pair in found.apertium_pairs):
                 package = APERTIUM_PACKAGES.get(f"eng-{target}")
                 hint = f"sudo apt-get install apertium {package or 'apertium-…'}"

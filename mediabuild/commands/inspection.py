@@ -13,6 +13,7 @@ from typing import Any
 
 from mediabuild.commands.base import PipelineCommand
 from mediabuild.errors import PipelineError
+from mediabuild.pipeline.placeholders import text_of
 from mediabuild.pipeline.references import needed_stages
 from mediabuild.pipeline.reserved import MANIFEST_NAME
 from mediabuild.schedule.loader import option
@@ -71,7 +72,9 @@ class Graph(PipelineCommand):
         edges: list[tuple[str, str]] = []
         labels: dict[str, str] = {"source": "source"}
         for spec in self.build.pipeline.stages.values():
-            values = ["all jobs"] * spec.collect + [f"{key}: {', '.join(v)}" for key, v in spec.matrix.items()]
+            values = ["all jobs"] * spec.collect + [
+                f"{key}: {', '.join(map(text_of, v))}" for key, v in spec.matrix.items()
+            ]
             labels[spec.name] = f"{spec.name} ({'; '.join(values)})" if values else spec.name
             edges += [("source", spec.name)] if "source" in [t.removeprefix("?") for t in spec.inputs.values()] else []
             edges += [(need, spec.name) for need in dict.fromkeys(needed_stages(spec))]

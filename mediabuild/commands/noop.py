@@ -49,9 +49,10 @@ def noop(events_to: str | None = None) -> bool:
 def _jobs_dir() -> str:
     try:
         with open(PIPELINE, "rb") as file:
-            jobs_dir = tomllib.load(file)["pipeline"].get("jobs_dir", "jobs")
-        return jobs_dir if isinstance(jobs_dir, str) else ""
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            text = file.read().decode("utf-8-sig")
+        jobs_dir = tomllib.loads(text)["pipeline"].get("jobs_dir", "jobs")
+        return jobs_dir if isinstance(jobs_dir, str) and "\x00" not in jobs_dir else ""
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return ""  # the long way says what is wrong
 
 

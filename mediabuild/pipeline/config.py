@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,14 @@ from typing import Any
 import msgspec
 
 from mediabuild.errors import PipelineError
+from mediabuild.pipeline.document import check_values, read_document
 from mediabuild.pipeline.loading import load_stage, stage_files
-from mediabuild.pipeline.mistakes import Mistakes, nearest
+from mediabuild.pipeline.mistakes import Mistakes, nearest, toml_type
 from mediabuild.pipeline.model import Pipeline, Resources, StageSpec
 from mediabuild.pipeline.params import check_params, matrix_of, stage_params
 from mediabuild.pipeline.placeholders import check_command
 from mediabuild.pipeline.references import canonical_order, check_references
+from mediabuild.pipeline.reserved import LONGEST_NAME, MANIFEST_NAME
 from mediabuild.pipeline.tables import TABLES, CacheTable, JobTable, PipelineTable, ResourcesTable, StageTable
 from mediabuild.stage import Stage
 
@@ -38,14 +39,18 @@ def load_pipeline(file: Path, *, commands: tuple[str, ...] = ()) -> Pipeline:
     Raises:
         PipelineError: with all mistakes, each *table.key: what*, and the nearest name that exists.
     """
-    document = _parse(file)
+    document = read_document(file)
     mistakes = Mistakes(file.name)
+    check_values(document, mistakes)
+    mistakes.raise_if_any()  # nothing else is looked at: such values would come up anywhere
     for key in document.keys() - set(TABLES):
         mistakes.add(key, "unknown table", nearest(key, TABLES))
     table = document.get("pipeline", {})
     values = mistakes.fields("pipeline", table, PipelineTable)
     if isinstance(table, dict) and "sources" not in table:
         mistakes.add("pipeline.sources", "missing", 'sources = ["media/*.mp4"]')
+    if any(len(os.fsencode(part)) > LONGEST_NAME for part in str(values.get("jobs_dir", "")).split("/")):
+        mistakes.add("pipeline.jobs_dir", f"too long a name: at most {LONGEST_NAME} bytes")
     root = file.parent.absolute()
     stages = _stages(root, document.get("stages", {}), mistakes, commands)
     check_references(stages, mistakes)
@@ -68,15 +73,6 @@ def load_pipeline(file: Path, *, commands: tuple[str, ...] = ()) -> Pipeline:
     )
 
 
-def _parse(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise PipelineError(f"{file.name}: not found in {file.parent.absolute()}", "mediabuild init") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise PipelineError(f"{file.name}: {error}") from None
-
-
 def _amounts(table: ResourcesTable | None) -> dict[str, float]:
     if table is None:
         return {}
@@ -92,6 +88,9 @@ def _stages(root: Path, tables: Any, mistakes: Mistakes, commands: tuple[str, ..
         where = f"stages.{name}"
         if not STAGE_NAME.match(name):
             mistakes.add(where, "a stage's name is letters, digits, _ and -")
+            continue
+        if len(name) > LONGEST_NAME:
+            mistakes.add(f"stages.{name[:20]}…", f"too long a name: at most {LONGEST_NAME} characters")
             continue
         if name in commands:
             mistakes.add(
@@ -128,7 +127,7 @@ def _stage(
     outputs = dict(declaration.outputs) if declaration else table.get("outputs", {})
     _check_outputs(where, outputs, mistakes)
     outputs = {name: os.path.normpath(path) for name, path in outputs.items()}
-    matrix = matrix_of(where, table.get("matrix", {}), mistakes)
+    matrix = matrix_of(where, table.get("matrix", {}), declaration, mistakes)
     params = stage_params(where, table.get("params", {}), matrix, declaration, mistakes)
     if table.get("temp") and table.get("deliver"):
         mistakes.add(f"{where}.temp", "what is delivered must stay", "remove temp or deliver")
@@ -166,8 +165,10 @@ def _check_outputs(where: str, outputs: Mapping[str, str], mistakes: Mistakes) -
         parts = path.split("/")
         if path.startswith(("/", "~")) or ".." in parts or not path.strip("./") or "\x00" in path:
             mistakes.add(f"{where}.outputs.{name}", f"{path!r} leads outside the stage's directory")
-        elif parts[0] == "manifest.json":
-            mistakes.add(f"{where}.outputs.{name}", "manifest.json is the manifest's name")
+        elif os.path.normpath(path).split("/")[0].lower() == MANIFEST_NAME:  # some disks know no case
+            mistakes.add(f"{where}.outputs.{name}", f"{MANIFEST_NAME} is the manifest's name")
+        if any(len(os.fsencode(part)) > LONGEST_NAME for part in parts):
+            mistakes.add(f"{where}.outputs.{name}", f"too long a name: at most {LONGEST_NAME} bytes")
     taken: dict[str, str] = {}
     for name, path in ((name, os.path.normpath(path)) for name, path in outputs.items()):
         clash = next(
@@ -193,11 +194,7 @@ def _interpreter(
 
 
 def _resources(where: str, table: ResourcesTable | None, mistakes: Mistakes) -> Resources:
-    amounts = _amounts(table)
-    for key, value in amounts.items():
-        if value < 0:
-            mistakes.add(f"{where}.resources.{key}", "must not be negative")
-    return Resources(**amounts)  # type: ignore[arg-type]
+    return Resources(**_amounts(table))  # type: ignore[arg-type]
 
 
 def _deliver(where: str, prefix: str | None, mistakes: Mistakes) -> str | None:
@@ -210,6 +207,8 @@ def _job_params(
     tables: Any, stages: Mapping[str, StageSpec], mistakes: Mistakes
 ) -> dict[str, dict[str, dict[str, Any]]]:
     jobs: dict[str, dict[str, dict[str, Any]]] = {}
+    if not isinstance(tables, dict):
+        mistakes.add("jobs", f"expected a table, got {toml_type(tables)}", '[jobs."ep01"]')
     for job, table in tables.items() if isinstance(tables, dict) else ():
         where = f'jobs."{job}"'
         jobs[job] = {}

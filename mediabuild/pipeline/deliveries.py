@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from mediabuild.pipeline.mistakes import Mistakes
 from mediabuild.pipeline.model import Given, Pipeline, Task
+from mediabuild.pipeline.placeholders import text_of
 
 
 def suffixes(path: str) -> str:
@@ -27,7 +28,7 @@ def delivery_prefix(pipeline: Pipeline, task: Task) -> str:
     usual = pipeline.jobs_dir / task.job == task.job_dir
     prefix = (task.stage.deliver or "").replace("{job}", task.job if usual else task.job_dir.name)
     for key in task.stage.matrix:
-        prefix = prefix.replace("{" + key + "}", str(task.params[key]))
+        prefix = prefix.replace("{" + key + "}", text_of(task.params[key]))
     return os.path.normpath(prefix)
 
 

@@ -32,18 +32,18 @@ class Mistakes:
 
     def __init__(self, file: str) -> None:
         self.file = file
-        self.found: list[str] = []
+        self.found: dict[str, None] = {}  # one is said once, though it shows in many jobs
 
     def add(self, where: str, what: str, hint: str = "") -> None:
         """Note a mistake: `where` is its table and key."""
-        self.found.append(f"{where}: {what}" + (f" ({hint})" if hint else ""))
+        self.found[f"{where}: {what}" + (f" ({hint})" if hint else "")] = None
 
     def raise_if_any(self) -> None:
         """Raise them all as one PipelineError."""
         if not self.found:
             return
         if len(self.found) == 1:
-            raise PipelineError(f"{self.file}: {self.found[0]}")
+            raise PipelineError(f"{self.file}: {next(iter(self.found))}")
         lines = "\n".join(f"  {line}" for line in self.found)
         raise PipelineError(f"{self.file}: {len(self.found)} mistakes\n{lines}")
 
@@ -68,6 +68,7 @@ class Mistakes:
 def sentence(error: msgspec.ValidationError) -> str:
     """msgspec's message in the words of a TOML file."""
     text = str(error).replace(" - at `$`", "").replace("`object`", "a table").replace("`null`", "nothing")
+    text = text.replace("`array`", "a list")
     return re.sub(r" - at `\$\.?(.*)`", r" at \1", text)[:1].lower() + re.sub(r" - at `\$\.?(.*)`", r" at \1", text)[1:]
 
 

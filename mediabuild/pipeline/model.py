@@ -16,6 +16,7 @@ import msgspec
 from mediabuild.pipeline.reserved import STATE_DIR
 from mediabuild.stage import Stage
 
+Scalar = str | int | float | bool
 ReasonKind = Literal["never_run", "stage", "params", "device", "inputs", "model", "outputs", "forced"]
 
 
@@ -77,7 +78,7 @@ class StageSpec:
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
     params: Mapping[str, Any]
-    matrix: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    matrix: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)
     command: tuple[str, ...] = ()
     file: Path | None = None
     own: bool = False

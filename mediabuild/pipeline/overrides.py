@@ -31,9 +31,10 @@ def with_matrix_overrides(pipeline: Pipeline, variables: Mapping[str, str]) -> t
         owners = [spec for spec in stages.values() if key in spec.matrix and stage in ("", spec.name)]
         if not owners:
             left[variable] = text
-        values = matrix_values(variable, [word.strip() for word in text.split(",") if word.strip()], mistakes)
+        words = [word.strip() for word in text.split(",") if word.strip()]
         for spec in owners:
-            stages[spec.name] = replace(spec, matrix={**spec.matrix, key: values})
+            values = [_value(variable, word, _type_of(spec, key), mistakes) for word in words]
+            stages[spec.name] = replace(spec, matrix={**spec.matrix, key: matrix_values(variable, values, mistakes)})
     mistakes.raise_if_any()
     return replace(pipeline, stages=stages), left
 
@@ -63,7 +64,7 @@ def stage_overrides(
             mistakes.add(variable, "several stages have it", ", ".join(f"{owner}.{name}" for owner in owners))
         elif owners:
             spec = pipeline.stages[owners[0]]
-            found.setdefault(spec.name, {})[name] = _value(variable, text, spec, name, mistakes)
+            found.setdefault(spec.name, {})[name] = _value(variable, text, _type_of(spec, name), mistakes)
         elif not allow_unknown:
             mistakes.add(variable, "no stage has such a param", nearest(variable, dotted if dot else _bare(params)))
     mistakes.raise_if_any()
@@ -78,26 +79,27 @@ def _param_names(spec: StageSpec) -> list[str]:
     return [name for name in spec.params if name not in spec.matrix]
 
 
-def _value(variable: str, text: str, spec: StageSpec, name: str, mistakes: Mistakes) -> Any:
+def _value(variable: str, text: str, kind: Any, mistakes: Mistakes) -> Any:
     """The text as the param's type wants it; lists and tables as in TOML."""
-    kind = _type_of(spec, name)
+    problem = ""
     for candidate in (text, _toml(text)):
         try:
             return plain(variable, msgspec.convert(candidate, kind, strict=False), mistakes)
         except msgspec.ValidationError as error:
             problem = sentence(error)
     mistakes.add(variable, problem)
-    return None
+    return text
 
 
 def _type_of(spec: StageSpec, name: str) -> Any:
     if spec.declaration is None:
-        return type(spec.params[name])
+        kind: Any = type(spec.params[name] if name in spec.params else next(iter(spec.matrix[name]), ""))
+        return int | float if kind in (int, float) else kind
     return typing.get_type_hints(spec.declaration.params, include_extras=True)[name]
 
 
 def _toml(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text

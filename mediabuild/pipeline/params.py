@@ -5,15 +5,15 @@ Not here: NAME=VALUE on the command line (`overrides`).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
+from mediabuild.pipeline.document import check_values
 from mediabuild.pipeline.mistakes import Mistakes, nearest, sentence, toml_type
-from mediabuild.pipeline.model import StageSpec
-from mediabuild.pipeline.tables import Scalar
+from mediabuild.pipeline.model import Scalar, StageSpec
+from mediabuild.pipeline.placeholders import text_of
 from mediabuild.stage import Stage
 
 
@@ -23,51 +23,53 @@ def plain(where: str, value: Any, mistakes: Mistakes) -> Any:
     What JSON can't hold is a mistake: recorded as nothing, nan and inf would be the same.
     """
     value = msgspec.to_builtins(value)
-    if _has_odd_number(value):
-        mistakes.add(where, "nan and inf are no values of params")
+    check_values({where: value}, mistakes)
     return value
-
-
-def _has_odd_number(value: Any) -> bool:
-    if isinstance(value, float):
-        return not math.isfinite(value)
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return any(map(_has_odd_number, inner))
 
 
 def _plain_table(where: str, table: Mapping[str, Any], mistakes: Mistakes) -> dict[str, Any]:
     return {key: plain(f"{where}.{key}", value, mistakes) for key, value in table.items()}
 
 
-def matrix_of(where: str, table: Mapping[str, list[Scalar]], mistakes: Mistakes) -> dict[str, tuple[str, ...]]:
-    for key, values in table.items():
-        plain(f"{where}.matrix.{key}", values, mistakes)
-    return {key: matrix_values(f"{where}.matrix.{key}", [str(v) for v in vs], mistakes) for key, vs in table.items()}
+def matrix_of(
+    where: str, table: Mapping[str, list[Scalar]], declaration: Stage | None, mistakes: Mistakes
+) -> dict[str, tuple[Scalar, ...]]:
+    """The keys and values of a stage's matrix, as they are written; each must be a value of its param."""
+    if declaration is not None:
+        names = [field.name for field in msgspec.structs.fields(declaration.params)]
+        for key, values in table.items():
+            if key not in names:
+                mistakes.add(f"{where}.matrix.{key}", "the stage has no such param", nearest(key, names))
+                continue
+            for value in values:
+                mistakes.fields(f"{where}.matrix", {key: value}, declaration.params)
+    return {key: matrix_values(f"{where}.matrix.{key}", values, mistakes) for key, values in table.items()}
 
 
-def matrix_values(where: str, values: list[str], mistakes: Mistakes) -> tuple[str, ...]:
-    """The values of a matrix, checked; none at all leaves the stage without tasks."""
-    if len(set(values)) != len(values):
+def matrix_values(where: str, values: list[Scalar], mistakes: Mistakes) -> tuple[Scalar, ...]:
+    """The values of a matrix, checked as names; none at all leaves the stage without tasks."""
+    texts = [text_of(value) for value in values]
+    if len(set(texts)) != len(texts):
         mistakes.add(where, "a value stands there twice")
-    for value in values:
-        if value in ("", ".", "..") or "/" in value or "\x00" in value:
-            mistakes.add(where, f"{value!r} can't be the name of a directory")
+    for text in texts:
+        if text in ("", ".", "..") or "/" in text:
+            mistakes.add(where, f"{text!r} can't be the name of a directory")
     return tuple(values)
 
 
 def stage_params(
     where: str, table: Mapping[str, Any], matrix: Mapping[str, Any], declaration: Stage | None, mistakes: Mistakes
 ) -> dict[str, Any]:
+    """A stage's params for every job; of the keys of its matrix, any value."""
     for key in table.keys() & matrix.keys():
         mistakes.add(f"{where}.params.{key}", "it is a key of the matrix already")
     table = _plain_table(f"{where}.params", table, mistakes)
     if declaration is None:
         return table
-    known = {f.name for f in msgspec.structs.fields(declaration.params)}
-    for key in matrix.keys() - known:
-        mistakes.add(f"{where}.matrix.{key}", "the stage has no such param", nearest(key, known))
+    known = [field.name for field in msgspec.structs.fields(declaration.params)]
+    any_value = {key: values[0] for key, values in matrix.items() if values and key in known}
     good = mistakes.fields(f"{where}.params", table, declaration.params)
-    effective = effective_params(f"{where}.params", {}, good, declaration, mistakes)
+    effective = effective_params(f"{where}.params", any_value, good, declaration, mistakes)
     defaults = {key: value for key, value in effective.items() if key not in table}
     return effective | _plain_table(f"{where}.params", defaults, mistakes)
 

@@ -90,7 +90,7 @@ def _found(match: re.Match[str], values: Values, root: Path) -> list[str] | None
     if group == "outputs.":
         return [_shown(values.outputs[name], root)]
     if group == "params.":
-        return [_text(values.params[name])]
+        return [text_of(values.params[name])]
     if name == "device":
         return [values.device]
     if name == "job":
@@ -106,7 +106,8 @@ def _shown(path: Path, root: Path) -> str:
     return f"./{relative}" if relative.startswith("-") else relative
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """A param's value as a program is given it, and as a directory is named after it: `true`, `-16`, `es`."""
     if isinstance(value, bool):
         return "true" if value else "false"
     # sorted, as in the facts: a table in another order is the same table

@@ -9,9 +9,12 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from mediabuild.pipeline.model import Scalar
+
 DEVICE = r"^(auto|cpu|mps|cuda(:[0-9]+)?)$"
 TABLES = ("pipeline", "stages", "jobs", "cache")
-Scalar = str | int | float | bool
+YEAR_S = 366 * 24 * 3600
+Text = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 def described(text: str, **bounds: Any) -> msgspec.Meta:
@@ -22,15 +25,18 @@ def described(text: str, **bounds: Any) -> msgspec.Meta:
 class ResourcesTable(msgspec.Struct, forbid_unknown_fields=True):
     """What a stage needs while it runs, or what the machine has."""
 
-    cpu: Annotated[int | None, described("CPU cores, and so the stage's threads")] = None
-    gpu: Annotated[int | None, described("GPUs")] = None
-    memory_gb: Annotated[float | None, described("memory in GB")] = None
+    cpu: Annotated[Annotated[int, msgspec.Meta(ge=0, le=4096)] | None, described("CPU cores, and so threads")] = None
+    gpu: Annotated[Annotated[int, msgspec.Meta(ge=0, le=1024)] | None, described("GPUs")] = None
+    memory_gb: Annotated[Annotated[float, msgspec.Meta(ge=0, le=65536)] | None, described("memory in GB")] = None
 
 
 class PipelineTable(msgspec.Struct, forbid_unknown_fields=True):
     """`[pipeline]`"""
 
-    sources: Annotated[list[str] | str, described("Globs of recordings, one job each; `!` excludes")]
+    sources: Annotated[
+        Annotated[list[Text], msgspec.Meta(min_length=1)] | Text,
+        described("Globs of recordings, one job each; `!` excludes"),
+    ]
     jobs_dir: Annotated[str, described("Where jobs are kept", min_length=1)] = "jobs"
     device: Annotated[str, described("auto, cpu, cuda, mps, cuda:1", pattern=DEVICE)] = "auto"
     checksum: Annotated[Literal["blake3", "sha256"], described("Digest of each file")] = "blake3"
@@ -49,7 +55,7 @@ class StageTable(msgspec.Struct, forbid_unknown_fields=True):
     python: Annotated[str | None, described("The venv or interpreter of the stage's worker")] = None
     resources: Annotated[ResourcesTable | None, described("What it needs while it runs")] = None
     timeout_s: Annotated[
-        Annotated[float, msgspec.Meta(gt=0)] | None, described("Seconds after which it is stopped")
+        Annotated[float, msgspec.Meta(gt=0, le=YEAR_S)] | None, described("Seconds after which it is stopped")
     ] = None
     deliver: Annotated[Annotated[str, msgspec.Meta(min_length=1)] | None, described("Prefix for copies: out/{job}")] = (
         None

@@ -6,18 +6,20 @@ Not here: whether a task is up to date (`rebuilder`) and which ones were asked f
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mediabuild.pipeline.deliveries import check_deliveries
 from mediabuild.pipeline.mistakes import Mistakes
-from mediabuild.pipeline.model import Given, Pipeline, Produced, Reference, StageSpec, Task
+from mediabuild.pipeline.model import Given, Pipeline, Produced, Reference, Scalar, StageSpec, Task
 from mediabuild.pipeline.params import effective_params
 from mediabuild.pipeline.paths import check_apart, encode_name, given_for, may_be_there
+from mediabuild.pipeline.placeholders import text_of
 from mediabuild.pipeline.references import is_path, needed_stages, split_reference
-from mediabuild.pipeline.reserved import ALL_JOBS
+from mediabuild.pipeline.reserved import ALL_JOBS, LONGEST_NAME
 
 Overrides = Mapping[str, Mapping[str, Any]]
 
@@ -50,7 +52,13 @@ def make_tasks(
         merged, changed = _job_params(pipeline, spec, job, overrides or {}, mistakes)
         for values in itertools.product(*spec.matrix.values()):
             combo = dict(zip(spec.matrix, values, strict=True))
-            task = _task(pipeline, spec, job, directory, source, combo, merged, device, mistakes, changed, shelf)
+            params = merged
+            if combo:
+                params = effective_params(f"stages.{spec.name}.params", merged, combo, spec.declaration, mistakes)
+            task = _task(pipeline, spec, job, directory, source, combo, params, device, mistakes, changed, shelf)
+            if len(os.fsencode(task.key)) > LONGEST_NAME:
+                what = f"{spec.name} and its value make too long a name: at most {LONGEST_NAME} bytes"
+                mistakes.add(f"stages.{spec.name}.matrix", what)
             if task.name in tasks:
                 mistakes.add(f"stages.{spec.name}.matrix", f"two combinations are called {task.value!r}")
             tasks[task.name] = task
@@ -95,14 +103,14 @@ def _task(
     job: str,
     job_dir: Path,
     source: Given,
-    combo: Mapping[str, str],
+    combo: Mapping[str, Scalar],
     params: Mapping[str, Any],
     device: str | None,
     mistakes: Mistakes,
     overrides: Mapping[str, Any],
     shelf: Shelf,
 ) -> Task:
-    value = encode_name("-".join(combo.values()))
+    value = _value_of(combo.values())
     inputs = {
         name: tuple(_references(pipeline, spec, name, job, source, combo, mistakes, shelf)) for name in spec.inputs
     }
@@ -115,7 +123,7 @@ def _task(
         directory=job_dir / spec.name / value if value else job_dir / spec.name,
         job_dir=job_dir,
         inputs=inputs,
-        params={**params, **combo},
+        params=params,
         overrides=overrides,
         value=value,
         device=device or pipeline.device,
@@ -134,7 +142,7 @@ def _references(
     name: str,
     job: str,
     source: Given,
-    combo: Mapping[str, str],
+    combo: Mapping[str, Scalar],
     mistakes: Mistakes,
     shelf: Shelf,
 ) -> Iterable[Reference]:
@@ -152,11 +160,29 @@ def _references(
     else:
         stage, output = split_reference(text)
         producer = pipeline.stages[stage]
-        choices = [(combo[key],) if key in combo else values for key, values in producer.matrix.items()]
+        choices = [_choices(spec, stage, key, combo, values, mistakes) for key, values in producer.matrix.items()]
         fan_in = any(key not in combo for key in producer.matrix)
         over_all = spec.collect and not producer.collect
         for of_job in shelf.jobs if over_all else [ALL_JOBS if producer.collect else job]:
-            for values in sorted(itertools.product(*choices)):  # a list in another order is the same matrix
-                value = encode_name("-".join(values))
+            # sorted: a list in another order is the same matrix
+            for value in sorted(_value_of(values) for values in itertools.product(*choices)):
                 keys = [of_job] * over_all + [value] * fan_in
                 yield Produced(task_name(stage, of_job, value), output, of_job, ":".join(keys))
+
+
+def _value_of(values: Iterable[Scalar]) -> str:
+    """The name of a combination of matrix values."""
+    return encode_name("-".join(map(text_of, values)))
+
+
+def _choices(
+    spec: StageSpec, stage: str, key: str, combo: Mapping[str, Scalar], values: Sequence[Scalar], mistakes: Mistakes
+) -> Sequence[Scalar]:
+    """The values of a producer's matrix that a task reads: its own where it has the same key, else all of them."""
+    if key not in combo:
+        return values
+    same = [value for value in values if text_of(value) == text_of(combo[key])]
+    if not same:
+        what = f"{stage} has no {text_of(combo[key])!r}, which {spec.name} would read"
+        mistakes.add(f"stages.{spec.name}.matrix.{key}", what, f"matrix.{key} of stages.{stage}")
+    return same

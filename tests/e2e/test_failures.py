@@ -434,6 +434,16 @@ TROUBLES = {
     "is killed": ("os.kill(os.getpid(), 9)", ["killed by signal 9"]),
     "closes its pipes": ("os.closerange(3, 100)", ["died"]),
     "writes nothing": ("return", ["did not write a.txt"]),
+    "says nothing": ('from mediabuild.errors import StageError\n    raise StageError("")', ["failed without a word"]),
+    "says blank lines": (
+        'from mediabuild.errors import StageError\n    raise StageError("\\n\\n", None)',
+        ["failed without a word"],
+    ),
+    "says a number": ("from mediabuild.errors import StageError\n    raise StageError(42, 7)", ["42", "hint: 7"]),
+    "says what is no text": (
+        'from mediabuild.errors import StageError\n    raise StageError("no \\udcff text")',
+        ["no ? text"],
+    ),
     "says something": (
         'from mediabuild.errors import StageError\n    raise StageError("no speech", "ls media")',
         ["no speech", "ls media"],

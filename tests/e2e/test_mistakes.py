@@ -158,6 +158,106 @@ MISTAKES = {
     ),
     "no TOML": ("[pipeline\n", ["pipeline.toml", "line 1"]),
     "a key twice": (HEAD + stage("alpha", "source") + stage("alpha", "source"), ["pipeline.toml", "alpha"]),
+    "no source at all": ('[pipeline]\nsources = ""\n' + stage("alpha", "source"), ["pipeline.sources", "length >= 1"]),
+    "an empty list of sources": ("[pipeline]\nsources = []\n" + stage("alpha", "source"), ["sources", "a list"]),
+    "an empty source": ('[pipeline]\nsources = ["media/*.txt", ""]\n' + stage("alpha", "source"), ["sources", "[1]"]),
+    "a NUL in a source": (HEAD.replace("*", "\\u0000*") + stage("alpha", "source"), ["pipeline.sources", "NUL"]),
+    "a NUL in the jobs directory": (
+        HEAD + 'jobs_dir = "a\\u0000"\n' + stage("alpha", "source"),
+        ["pipeline.jobs_dir", "NUL"],
+    ),
+    "a NUL in a command": (HEAD + stage("alpha", "source").replace('"cp"', '"c\\u0000p"'), ["alpha.command", "NUL"]),
+    "a NUL in a param": (
+        HEAD + stage("alpha", "source", more='params = { a = [{ b = "\\u0000" }] }'),
+        ["stages.alpha.params.a.b", "NUL"],
+    ),
+    "a NUL in a key": (
+        HEAD + stage("alpha", "source", more='params = { "a\\u0000" = 1 }'),
+        ["stages.alpha.params", "NUL"],
+    ),
+    "a NUL in a job's name": (HEAD + stage("alpha", "source") + '[jobs."\\u0000"]\n', ["jobs", "NUL"]),
+    "nested lists": (
+        HEAD + stage("alpha", "source", more=f"params = {{ a = {'[' * 1000}{']' * 1000} }}"),
+        ["nested too deep"],
+    ),
+    "nested tables": (
+        HEAD + stage("alpha", "source", more=f"params = {{ a = {'{a=' * 1000}1{'}' * 1000} }}"),
+        ["nested too deep"],
+    ),
+    "nested names": (
+        HEAD + stage("alpha", "source") + f"[{'.'.join(['a'] * 1000)}]\nx = 1\n",
+        ["a.a.a.a.a: nested deeper than 32 levels"],
+    ),
+    "memory that is no number": (
+        HEAD + stage("alpha", "source", more="resources = { memory_gb = nan }"),
+        ["stages.alpha.resources.memory_gb", "nan"],
+    ),
+    "memory without end": (
+        HEAD + "resources = { memory_gb = inf }\n" + stage("alpha", "source"),
+        ["pipeline.resources.memory_gb", "inf"],
+    ),
+    "fewer cores than none": (
+        HEAD + "resources = { cpu = -1 }\n" + stage("alpha", "source"),
+        ["pipeline.resources", "cpu", ">= 0"],
+    ),
+    "more cores than there are anywhere": (
+        HEAD + stage("alpha", "source", more="resources = { cpu = 100000 }"),
+        ["stages.alpha.resources", "cpu", "<= 4096"],
+    ),
+    "a time limit of ages": (HEAD + stage("alpha", "source", more="timeout_s = 1e300"), ["alpha.timeout_s", "<="]),
+    "a time limit without end": (HEAD + stage("alpha", "source", more="timeout_s = inf"), ["alpha.timeout_s", "inf"]),
+    "a param that is no number": (
+        HEAD + stage("alpha", "source", more="params = { lufs = -inf }"),
+        ["stages.alpha.params.lufs", "-inf"],
+    ),
+    "a number of thousands of digits": (
+        HEAD + stage("alpha", "source", more=f"params = {{ a = {'9' * 5000} }}"),
+        ["a number in it is too long"],
+    ),
+    "a number beyond 64 bits": (
+        HEAD + stage("alpha", "source", more="params = { a = 99999999999999999999 }"),
+        ["stages.alpha.params.a", "too large"],
+    ),
+    "no limit that is no number": (
+        HEAD + stage("alpha", "source") + "[cache]\nmax_gb = nan\n",
+        ["cache.max_gb", "nan"],
+    ),
+    "an output called as the manifest, spelt otherwise": (
+        HEAD + stage("alpha", "source", output="./manifest.json"),
+        ["outputs.text", "manifest.json"],
+    ),
+    "an output below the manifest": (
+        HEAD + stage("alpha", "source", output="Manifest.JSON/x"),  # one file on disks that know no case
+        ["outputs.text", "manifest.json"],
+    ),
+    "an output with too long a name": (
+        HEAD + stage("alpha", "source", output="x" * 250),
+        ["outputs.text", "too long a name", "200 bytes"],
+    ),
+    "a stage with too long a name": (HEAD + stage("a" * 300, "source"), ["stages.aaa", "too long a name"]),
+    "a matrix value with too long a name": (
+        HEAD + stage("alpha", "source", more=f'matrix = {{ language = ["{"é" * 100}"] }}'),
+        ["stages.alpha.matrix", "too long a name"],
+    ),
+    "matrix values that make too long a name together": (
+        HEAD + stage("alpha", "source", more=f'matrix = {{ a = ["{"a" * 120}"], b = ["{"b" * 120}"] }}'),
+        ["stages.alpha.matrix", "too long a name"],
+    ),
+    "a jobs directory with too long a name": (
+        HEAD + f'jobs_dir = "{"j" * 300}"\n' + stage("alpha", "source"),
+        ["pipeline.jobs_dir", "too long a name"],
+    ),
+    "jobs that are no table": ("jobs = 3\n" + HEAD + stage("alpha", "source"), ["jobs", "expected a table"]),
+    "a matrix value that the stage before lacks": (
+        HEAD
+        + stage("alpha", "source", more='matrix = { language = ["es"] }')
+        + stage("beta", "alpha.text", more='matrix = { language = ["ca", "es"] }'),
+        ["stages.beta.matrix.language", "alpha has no 'ca'"],
+    ),
+    "a matrix value of another type": (
+        HEAD + '[stages.demux]\ninputs = { media = "source" }\nmatrix = { clip_start_s = [1, "late"] }\n',
+        ["stages.demux.matrix.clip_start_s", "expected `float`"],
+    ),
     "an interpreter that is not there": (
         HEAD + stage("alpha", "source", more='python = "venv/none"'),
         ["stages.alpha.python", "venv/none"],
@@ -173,6 +273,15 @@ def test_a_mistake_in_the_pipeline(one: Project, name: str) -> None:
     for text in expected:
         assert text in said, said
     assert not (one.root / "jobs").exists()
+    done = one.command("validate")
+    assert (done.status, done.err) == (3, said)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_a_pipeline_in_another_encoding(one: Project, encoding: str) -> None:
+    """One line says what to save it as."""
+    one.write("pipeline.toml", f"# é\n{HEAD}{stage('alpha', 'source')}".encode(encoding))
+    assert "is no UTF-8 text" in refused(one)
 
 
 def test_several_mistakes_are_said_at_once(one: Project) -> None:
@@ -287,7 +396,7 @@ COMMAND_LINES = {
     "--log-level=loud": ["--log-level", "'loud'"],
     "-n x": ["num"],
     "-P process": ["process"],
-    "D:one": ["'D:one'", "doit list"],
+    "D:one": ["'D:one'", "list --all"],
     "A:onne": ["'A:onne'", "'A:one'"],
     "C:*:x": ["matches no task"],
     "jobs/one/A/b.txt": ["jobs/one/A/b.txt"],

@@ -1,0 +1,61 @@
+"""Reading the text of `pipeline.toml`, and refusing values that can be right nowhere.
+
+Not here: what each table may hold (`tables`, `config`).
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from mediabuild.errors import PipelineError
+from mediabuild.pipeline.mistakes import Mistakes
+
+SHOWN = 5  # levels of what is nested too deep
+DEEPEST = 32  # tables in tables; more is a mistake, and thousands would overflow the stack
+ENDLESS = ("cache.max_gb",)  # where inf says "no limit"
+
+
+def read_document(file: Path) -> dict[str, Any]:
+    """The tables of a TOML file; the mark that some editors write at its beginning is skipped.
+
+    Raises:
+        PipelineError: it isn't there, is no UTF-8 or no TOML, or is nested too deep.
+    """
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise PipelineError(f"{file.name}: not found in {file.parent.absolute()}", "mediabuild init") from None
+    except UnicodeDecodeError as error:
+        raise PipelineError(f"{file.name}: is no UTF-8 text (byte {error.start})", "save it as UTF-8") from None
+    except (tomllib.TOMLDecodeError, OSError) as error:
+        raise PipelineError(f"{file.name}: {error}") from None
+    except ValueError:  # of thousands of digits
+        raise PipelineError(f"{file.name}: a number in it is too long") from None
+    except RecursionError:
+        raise PipelineError(f"{file.name}: nested too deep", f"at most {DEEPEST} levels") from None
+    return document
+
+
+def check_values(document: dict[str, Any], mistakes: Mistakes) -> None:
+    """Note what no program and no file name can hold: a NUL, a number that is none; and nesting that has no end."""
+    waiting: list[tuple[str, Any, int]] = [("", document, 0)]
+    while waiting:
+        where, value, depth = waiting.pop()
+        if depth > DEEPEST:
+            mistakes.add(".".join(where.split(".")[:SHOWN]), f"nested deeper than {DEEPEST} levels")
+        elif isinstance(value, dict):
+            for key, inner in value.items():
+                if "\x00" in key:
+                    mistakes.add(where or repr(key), f"the key {key!r} holds a NUL character")
+                waiting.append((f"{where}.{key}" if where else key, inner, depth + 1))
+        elif isinstance(value, list):
+            waiting += [(where, inner, depth + 1) for inner in value]
+        elif isinstance(value, str) and "\x00" in value:
+            mistakes.add(where, "holds a NUL character")
+        elif isinstance(value, int) and not -(1 << 63) <= value < 1 << 64:
+            mistakes.add(where, "a number that is too large: 64 bits hold it no more")
+        elif isinstance(value, float) and not (math.isfinite(value) or (where in ENDLESS and value > 0)):
+            mistakes.add(where, "nan and inf are no values that can be used", str(value))
