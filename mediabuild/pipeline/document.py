@@ -50,7 +50,7 @@ def check_values(document: dict[str, Any], mistakes: Mistakes) -> None:
             for key, inner in value.items():
                 if "\x00" in key:
                     mistakes.add(where or repr(key), f"the key {key!r} holds a NUL character")
-                waiting.append((f"{where}.{key}" if where else key, inner, depth + 1))
+                waiting.append((_below(where, key), inner, depth + 1))
         elif isinstance(value, list):
             waiting += [(where, inner, depth + 1) for inner in value]
         elif isinstance(value, str) and "\x00" in value:
@@ -59,3 +59,10 @@ def check_values(document: dict[str, Any], mistakes: Mistakes) -> None:
             mistakes.add(where, "a number that is too large: 64 bits hold it no more")
         elif isinstance(value, float) and not (math.isfinite(value) or (where in ENDLESS and value > 0)):
             mistakes.add(where, "nan and inf are no values that can be used", str(value))
+
+
+def _below(where: str, key: str) -> str:
+    """A key's place, spelt as in the file: a job's name is quoted."""
+    if where == "jobs":
+        return f'jobs."{key}"'
+    return f"{where}.{key}" if where else key
