@@ -20,6 +20,8 @@ MP4_COVERS = {"mjpeg", "png", "bmp"}
 MP4_DATA = {"gpmd"}
 TEXT_SUBTITLES = {"mov_text", "subrip", "ass", "webvtt", "text"}
 BITMAP_SUBTITLES = {"hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle"}
+# What a copy may start early by in Matroska, which can't hide it: a frame, as where every picture is a keyframe.
+UNSEEN_S = 0.04
 ATTACHED_COVERS = {
     "mjpeg": ("jpg", "image/jpeg"),
     "png": ("png", "image/png"),
@@ -70,14 +72,15 @@ def layout(
     if burnt or not copied or encoded & pictures:
         return suffix, everything, clip
     lead_s = clip.start_s - clip.keyframe_s
-    if lead_s > 0 and suffix == "mkv":
+    if lead_s > UNSEEN_S and suffix == "mkv":
         if wanted == "mkv" or _unfit(source, encoded):
             told.tell(f"mkv can't hide the {lead_s:.2f} s between the keyframe and the clip, so the clip is encoded")
             return suffix, everything, clip
         told.tell(f"mkv can't hide the {lead_s:.2f} s between the keyframe and the clip, so this is an mp4")
         suffix = "mp4"
     if lead_s > 0:
-        told.tell(f"the clip is a copy, which starts {lead_s:.2f} s early, at a keyframe; most players hide that")
+        hidden = "" if suffix == "mkv" else "; most players hide that"
+        told.tell(f"the clip is a copy, which starts {lead_s:.2f} s early, at a keyframe{hidden}")
     return suffix, encoded | unfit, replace(clip, shown_s=clip.start_s, seek_s=clip.start_s)
 
 

@@ -24,6 +24,7 @@ from mediabuild.media.tape import Subtype, Tape
 from mediabuild.media.tracks import Recording, Track
 
 SHALLOW_BITS = 16
+DEEPER = ("pcm_s32", "pcm_u32", "pcm_s64")  # than FLAC and ALAC as ffmpeg writes them
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ def soundtrack(source: Recording, track: Track, folder: Path, told: Told) -> Sou
     if form is None:
         raise StageError(f"{told.name}: audio in track {track.index}: this ffmpeg has no decoder for it")
     codec, gain = sound_codec(track), 1.0
+    if codec != "aac" and track.codec.startswith(DEEPER):
+        told.tell(f"audio in track {track.index} is encoded: 32 bits become 24")
     if codec != "aac" and form.is_float:
         told.tell(f"audio in track {track.index} is encoded: floating point becomes 24 bits")
         gain = 1 / max(1.0, max((loudest(piece.sound) for piece in decoded()), default=0.0))
