@@ -80,7 +80,7 @@ class Order:
 
 
 @stage(
-    version=6,
+    version=7,
     inputs={"media": "the recording", "subtitles": "SubRip files, named *.LANGUAGE.srt"},
     optional={
         "probe": "the clip, from demux; without it the whole recording is kept",
