@@ -22,7 +22,7 @@ from typing import Annotated, Any
 import msgspec
 
 from mediabuild.errors import StageError
-from mediabuild.media.clock import BrokenClock, has_clock, zero_s
+from mediabuild.media.clock import BrokenClock, is_bare, zero_s
 from mediabuild.media.cutting import cut
 from mediabuild.media.extent import Extent, extent
 from mediabuild.media.formats import AudioTrack, Probe, VideoTrack, write
@@ -44,7 +44,7 @@ class DemuxParams(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @stage(
-    version=3,
+    version=4,
     inputs={"media": "the recording"},
     outputs={"audio": "audio.wav", "probe": "probe.json"},
     tools=("av", "soundfile", "soxr"),
@@ -58,9 +58,9 @@ def demux(ctx: Context, params: DemuxParams) -> None:
         wanted = _wanted_tracks(media.name, audio, params.audio_track, remedy, _kinds(container))
         pictures = [i for i, stream in enumerate(container.streams.video) if not is_cover(stream)]
         kind = container.format.name.split(",")[0]
-        open_end = params.clip_end_s is None and not pictures and not has_clock(container)
+        open_end = params.clip_end_s is None and not pictures and is_bare(container)
     whole = extent(media, remedy)
-    told = [*whole.jumps, *_missing(whole, params, media.name, ctx.job, remedy)]
+    told = [*whole.jumps, *_damage(whole), *_missing(whole, params, media.name, ctx.job, remedy)]
     clip_s = _clip(ctx, params, whole.duration_s, media.name)
     track = _choose(wanted, media, clip_s, remedy, told)
     try:
@@ -140,6 +140,12 @@ def _choose(
             f"audio_track = {tracks[0].index} takes it all the same"
         )
     return track
+
+
+def _damage(whole: Extent) -> list[str]:
+    if not whole.complaints:
+        return []
+    return [f"{len(whole.complaints)} errors while it was read; the first: {whole.complaints[0]}"]
 
 
 def _missing(whole: Extent, params: DemuxParams, name: str, job: str, remedy: str) -> list[str]:

@@ -64,11 +64,15 @@ def jumps_are_closed(container: Any) -> bool:
 
 
 def has_clock(container: Any) -> bool:
-    """Whether sound carries stamps; those of bare sound (MP3, AAC, AC-3, FLAC, WAV) and of AVI are reckoned."""
+    """Whether sound carries stamps; those of AVI and of bare sound are reckoned, but FLAC's frames have numbers."""
+    return container.format.name == "flac" or not (container.format.name == "avi" or is_bare(container))
+
+
+def is_bare(container: Any) -> bool:
+    """Whether a file is sound and nothing else (MP3, AAC, AC-3, FLAC, WAV): only its decoder knows its length."""
     from av.format import Flags
 
-    bare = container.format.name == "avi" or container.format.flags & Flags.generic_index.value
-    return jumps_are_closed(container) or not bare
+    return bool(container.format.flags & Flags.generic_index.value) and not jumps_are_closed(container)
 
 
 def seek(container: Any, time_s: float) -> None:
@@ -104,12 +108,28 @@ def packets(container: Any, *streams: Any, from_s: float = 0.0, jumps: list[str]
             if stream.index not in wanted:
                 stream.discard = UNREAD  # an MP4's other tracks needn't be read from the disk
     clock = _Clock(container, jumps if jumps is not None else [])
-    for packet in container.demux(media if closed else (list(streams) or media)):
+    for packet in read(container, media if closed else (list(streams) or media)):
         if closed:
             clock.close(packet)
         clock.move(packet)
         if packet.stream_index in wanted:
             yield packet
+
+
+def read(container: Any, streams: list[Any]) -> Iterator[Any]:
+    """A container's packets of some streams, as they are, and an empty one of each at the end.
+
+    PyAV's own `demux` fails there where a stream began in the middle of the file, of which it doesn't know.
+    """
+    import av
+
+    try:
+        yield from container.demux(streams)
+    except IndexError:
+        for stream in streams:
+            last = av.Packet()
+            last.stream = stream
+            yield last
 
 
 @dataclass

@@ -19,6 +19,11 @@ from mediabuild.media.listening import NOTED_S, Listener
 from mediabuild.media.recording import opened
 from mediabuild.media.tape import Tape
 
+# So much silence in the place of what is missing is worth a word.
+HOLES_S = 0.5
+# Sound that ends this much earlier than the picture, in time and of the whole, is worth a word.
+ENDS_EARLY_S, ENDS_EARLY_SHARE = 2.0, 0.1
+
 
 def cut(
     media: Path,
@@ -71,7 +76,13 @@ def cut(
             raise StageError(f"{media.name}: audio track {track.index} can't be decoded: {damage.first}", hint)
         told.append(f"{damage.packets} packets of its sound are damaged; the first: {damage.first}")
     if tape.left_out_s > NOTED_S:
-        told.append(f"its clock is slower than its sound: {tape.left_out_s:.1f} s that overlap are left out")
+        at = f"{tape.left_out_s:.1f} s of its sound are left out, first at {tape.left_out_at_s:.1f} s"
+        told.append(f"{at}: its clock says that it was there before")
+    if tape.hole_s > HOLES_S:
+        told.append(f"for {tape.hole_s:.1f} s in its middle there is no sound, first at {tape.first_hole_s:.1f} s")
+    end_s = tape.last / tape.rate_hz
+    if heard and end_s - max(tape.ended_s, clip_s[0]) > max(ENDS_EARLY_S, ENDS_EARLY_SHARE * (end_s - clip_s[0])):
+        told.append(f"its sound ends at {tape.ended_s:.1f} s, before {end_s:.1f} s")
     told += listener.notes()
     return round(tape.last / tape.rate_hz, 6)
 

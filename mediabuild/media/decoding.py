@@ -27,6 +27,10 @@ PIECE_S = 1.0
 PLANAR = {"u8p": "u1", "s16p": "i2", "s32p": "i4", "s64p": "i8", "fltp": "f4", "dblp": "f8"}
 # Frames follow one another unless their stamps are further apart than rounding makes them (Matroska: to milliseconds).
 ROUNDING_S = 0.005
+# One frame that is this far ahead of those before and behind it has a damaged stamp.
+SLIP_S = 1.0
+# Numbers of FLAC's frames that go back by more than this begin anew.
+BACK_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -74,12 +78,14 @@ def pieces(media: Path, index: int, hint: str, damage: Damage) -> Iterator[Piece
     """
     with opened(media, hint) as container:
         jumps: list[str] = []
-        run, closed, bare = _Run(), 0, not has_clock(container)
-        for frame in _frames(container, container.streams.audio[index], damage, jumps):
-            start_s = None if bare and run.kind else frame.time  # None where nothing says
-            if run.kind and container.format.name == "flac" and _kind(frame) != run.kind:
-                at_s = run.end_s or 0.0
-                raise BrokenClock(f"another FLAC with another format begins at {at_s:.1f} s", at_s)
+        run, closed, stamped = _Run(), 0, has_clock(container)
+        flac = container.format.name == "flac"
+        moved_s = 0.0
+        for frame, given_s in _without_slips(_frames(container, container.streams.audio[index], damage, jumps)):
+            start_s = given_s if stamped or not run.kind else None
+            if flac and run.kind and start_s is not None:
+                moved_s = _joined(run, frame, start_s, moved_s)
+                start_s += moved_s
             if run.kind and not run.goes_on(frame, start_s):
                 if run.frames:
                     yield run.piece()
@@ -91,6 +97,18 @@ def pieces(media: Path, index: int, hint: str, damage: Damage) -> Iterator[Piece
                 run = _Run(start_s=run.end_s, kind=run.kind)
         if run.frames:
             yield run.piece()
+
+
+def _joined(run: _Run, frame: Any, start_s: float, moved_s: float) -> float:
+    """How far a FLAC's clock is to be moved: where the numbers of its frames begin anew, another one was joined to it.
+
+    Raises:
+        BrokenClock: it has another format.
+    """
+    end_s = run.end_s or 0.0
+    if _kind(frame) != run.kind:
+        raise BrokenClock(f"another FLAC with another format begins at {end_s:.1f} s", end_s)
+    return end_s - start_s if start_s + moved_s < end_s - BACK_S else moved_s
 
 
 def _frames(container: Any, stream: Any, damage: Damage, jumps: list[str]) -> Iterator[Any]:
@@ -107,6 +125,27 @@ def _frames(container: Any, stream: Any, damage: Damage, jumps: list[str]) -> It
             if frame.is_corrupt:  # the decoder made something up for what it couldn't read
                 damage.add("a packet is incomplete")
             yield frame
+
+
+def _without_slips(frames: Iterator[Any]) -> Iterator[tuple[Any, float | None]]:
+    """Frames and when they start; None for one whose stamp alone is far ahead, in a damaged file, or that has none."""
+    ahead = None  # a frame of which the next one has to tell
+    end_s: float | None = None
+    for frame in frames:
+        start_s: float | None = frame.time
+        if ahead is not None:
+            slipped = start_s is not None and start_s < ahead.time
+            yield ahead, None if slipped else ahead.time
+            end_s = (end_s if slipped and end_s is not None else ahead.time) + ahead.samples / ahead.sample_rate
+            ahead = None
+        if start_s is not None and end_s is not None and start_s > end_s + SLIP_S:
+            ahead = frame
+            continue
+        yield frame, start_s
+        at_s = start_s if start_s is not None else end_s
+        end_s = None if at_s is None else at_s + frame.samples / frame.sample_rate
+    if ahead is not None:
+        yield ahead, ahead.time
 
 
 def _readable(read: Iterator[Any]) -> Iterator[Any]:

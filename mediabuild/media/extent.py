@@ -47,12 +47,14 @@ class Extent:
         missing: what isn't there or isn't read, and how that is known, in words; None where nothing tells.
         is_short: it surely goes on: a header with a picture promised more, or ffmpeg stopped in the middle.
         jumps: what became of its clock, in words.
+        complaints: what ffmpeg called an error while it read all of it.
     """
 
     duration_s: float
     missing: str | None = None
     is_short: bool = False
     jumps: tuple[str, ...] = ()
+    complaints: tuple[str, ...] = ()
 
 
 def extent(media: Path, hint: str) -> Extent:
@@ -74,12 +76,12 @@ def extent(media: Path, hint: str) -> Extent:
         end_s = found.end_s or 0.0
         if header_s is not None and not _is_kept(header_s, end_s, container, CLOSE_S if picture else CLOSE_SOUND_S):
             says = f"truncated: its header says {header_s:.1f} s, but it ends at {end_s:.1f} s"
-            return Extent(end_s, says, picture, found.jumps)
+            return Extent(end_s, says, picture, found.jumps, _complaints(said))
         kind = container.format.name
     broken = found.broken if found.stopped or kind not in SHOWN_BY_BYTES else None
     broken = broken or cut_short(media, kind, found.last)
     missing = f"truncated: it ends at {end_s:.1f} s, {broken}" if broken else _unread(media, found, said)
-    return Extent(end_s, missing, found.stopped, found.jumps)
+    return Extent(end_s, missing, found.stopped, found.jumps, _complaints(said))
 
 
 @contextmanager
@@ -96,6 +98,13 @@ def _listening() -> Iterator[list[tuple[int, str, str]]]:
     finally:
         logging.set_level(level)
         logging.set_skip_repeated(repeated)
+
+
+def _complaints(said: list[tuple[int, str, str]]) -> tuple[str, ...]:
+    """What was an error, as ffmpeg said it."""
+    from av import logging
+
+    return tuple(what.strip() for level, _, what in said if level <= logging.ERROR)
 
 
 def _header_s(container: Any, said: list[tuple[int, str, str]]) -> float | None:
@@ -129,7 +138,7 @@ def _read(container: Any, said: list[tuple[int, str, str]], from_s: float = 0.0)
     """Read a just opened container's packets from a time on."""
     import av
 
-    read_bytes, end_s, jumps, closed = 0, None, list[str](), jumps_are_closed(container)
+    read_bytes, ends_s, jumps, closed = 0, dict[int, float](), list[str](), jumps_are_closed(container)
     latest: deque[tuple[Any, int]] = deque(maxlen=LAST_PACKETS)
     broken = stopped = None
     try:
@@ -137,11 +146,13 @@ def _read(container: Any, said: list[tuple[int, str, str]], from_s: float = 0.0)
             stamp = packet.pts if packet.pts is not None else packet.dts
             latest.append((packet, len(said)))
             read_bytes = max(read_bytes, (packet.pos or 0) + packet.size)
-            if closed and packet.dts is None:  # it may lie behind a jump that only the next one shows
+            if packet.is_discard or not packet.size:
                 continue
-            if stamp is not None and not packet.is_discard:
-                packet_end_s = float((stamp + ticks_of(packet)) * packet.time_base)
-                end_s = packet_end_s if end_s is None else max(end_s, packet_end_s)
+            known, length_s = ends_s.get(packet.stream_index, 0.0), float(ticks_of(packet) * packet.time_base)
+            if stamp is None or (closed and packet.dts is None):  # a jump before it is shown only by the next one
+                ends_s[packet.stream_index] = known + length_s
+            else:
+                ends_s[packet.stream_index] = max(known, float(stamp * packet.time_base) + length_s)
     except av.FFmpegError as error:  # the file breaks off: what was found so far is the answer
         stopped = broken = f"where ffmpeg can't read on: {error.strerror}"
     late = said[latest[0][1] :] if latest else []
@@ -150,7 +161,7 @@ def _read(container: Any, said: list[tuple[int, str, str]], from_s: float = 0.0)
     last = [packet for packet, _ in latest if packet.size and packet.stream.type == "audio"]
     if last and not closed and not _plays(last):
         broken = broken or MIDDLE
-    end_s = end_s if end_s is None else round(end_s, 6)
+    end_s = round(max(ends_s.values()), 6) if ends_s else None
     return _Read(end_s, read_bytes, bytes(last[-1]) if last else b"", broken, stopped is not None, tuple(jumps))
 
 

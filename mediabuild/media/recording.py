@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mediabuild.errors import StageError
-from mediabuild.media.clock import packets, seek, zero_s
+from mediabuild.media.clock import packets, read, seek, zero_s
 from mediabuild.media.formats import AudioTrack, VideoTrack
 from mediabuild.media.languages import from_container
 
@@ -134,7 +134,7 @@ def _rotation_deg(container: Any, stream: Any) -> int:
     """
     import av
 
-    for packet in itertools.islice(container.demux(stream), FIRST_PACKETS if stream.codec_context else 0):
+    for packet in itertools.islice(read(container, [stream]), FIRST_PACKETS if stream.codec_context else 0):
         frame = None
         with contextlib.suppress(av.FFmpegError):  # it begins before the first whole picture
             frame = next(iter(packet.decode()), None)
@@ -151,7 +151,7 @@ def _frame_rate(container: Any, stream: Any, duration_s: float) -> tuple[float |
     intervals: list[float] = []
     for place in range(RATE_PLACES):
         seek(container, duration_s * place / RATE_PLACES)
-        times = sorted(_shown(itertools.islice(container.demux(stream), RATE_PACKETS)))
+        times = sorted(_shown(itertools.islice(read(container, [stream]), RATE_PACKETS)))
         whole = times[REORDERED_FRAMES:-REORDERED_FRAMES] if len(times) > 4 * REORDERED_FRAMES else times
         intervals += [later - earlier for earlier, later in itertools.pairwise(whole)]
     if not intervals:
@@ -163,8 +163,14 @@ def _frame_rate(container: Any, stream: Any, duration_s: float) -> tuple[float |
 
 
 def _shown(packets: Iterable[Any]) -> Iterator[float]:
-    """When each frame is shown, on the container's clock; frames that an edit list hides are left out."""
-    return (float(p.pts * p.time_base) for p in packets if p.pts is not None and not p.is_discard)
+    """When each frame is shown, on the container's clock, up to where the file can't be read on; frames that an edit
+    list hides are left out."""
+    import av
+
+    with contextlib.suppress(av.FFmpegError):
+        for packet in packets:
+            if packet.pts is not None and not packet.is_discard:
+                yield float(packet.pts * packet.time_base)
 
 
 def frames_before(container: Any, picture: Any, time_s: float) -> tuple[float, float]:
@@ -221,7 +227,7 @@ def has_times(container: Any, index: int) -> bool:
     from av.container import Flags
 
     container.flags &= ~Flags.gen_pts.value  # PyAV makes times up
-    first = itertools.islice(container.demux(container.streams[index]), REORDERED_FRAMES)
+    first = itertools.islice(read(container, [container.streams[index]]), REORDERED_FRAMES)
     return all(packet.pts is not None for packet in first if packet.size)
 
 

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 # Holes from one frame of a 25/s picture up are filled; smaller ones are jitter of the stamps.
 HOLE_S = 0.04
-# A clock that goes back for longer than this, so that all that it says was there before, is no jitter.
+# A clock that goes back for longer than this, so that all that it says was there before, is no jitter …
 BACK_S = 1.0
+# … but where it comes forward again, a damaged file said something twice.
+TWICE_S = 10.0
 SILENCE_SAMPLES = 1 << 20  # so much silence is written at a time
 Subtype = Literal["PCM_16", "PCM_24", "FLOAT"]
 SAMPLE_BYTES: dict[Subtype, int] = {"PCM_16": 2, "PCM_24": 3, "FLOAT": 4}
@@ -65,8 +67,10 @@ class Tape:
         self._at = 0  # the source's sample that comes next
         self._sounding = 0  # how many were no silence of ours
         self._laid = False
-        self._back_s = 0.0  # how much in a row was there before
-        self.left_out_s = 0.0  # how much was there before, in all
+        self._back_s, self._back_by_s = 0.0, 0.0  # how much in a row was there before, and how far back it lies
+        self.left_out_s, self.left_out_at_s = 0.0, 0.0  # how much was there before, in all, and where first
+        self.hole_s, self.first_hole_s = 0.0, 0.0  # how much is missing in the middle of the clip, in all, and where
+        self.ended_s = 0.0  # where the sound ends
         self._resampler: Any = None
         self._heard_hz, self._fed, self._begun = rate_hz, 0, 0  # the stretch that goes through the resampler
 
@@ -92,18 +96,22 @@ class Tape:
         if rate_hz != self._heard_hz:
             self._end_stretch()
             self._heard_hz = rate_hz
+        goes_on = True
         jitter = HOLE_S * self.rate_hz if self._laid and not seam else 0.5  # the first piece is laid to the sample
         if start_s is not None and abs(start_s * self.rate_hz - self._next) > jitter:
             self._end_stretch()
             drift = round(start_s * self.rate_hz) - self._at
             if drift > 0:
+                self._note_hole(drift)
                 self._silence(drift)
             elif seam and -drift <= BACK_S * self.rate_hz:
                 self._rewind(-drift)
             else:
-                sound = self._new(sound, rate_hz, -drift)
+                sound, goes_on = self._new(sound, rate_hz, -drift), False
+        if goes_on:
+            self._back_s, self._back_by_s = 0.0, 0.0
         if len(sound):
-            self._back_s, self._laid = 0.0, True
+            self._laid = True
             self._lay(sound, rate_hz)
 
     @property
@@ -119,6 +127,9 @@ class Tape:
     def finish(self) -> None:
         """Fill up with silence to the clip's end."""
         self._end_stretch()
+        if self._back_s > BACK_S:
+            self._refuse()
+        self.ended_s = self.at_s
         if self._open_end:
             self.last = self._at
         self._silence(self.last - self._at)
@@ -163,11 +174,22 @@ class Tape:
         """What of a piece wasn't there before; `overlap` in samples of the tape."""
         skipped = min(len(sound), round(overlap * rate_hz / self.rate_hz))
         self._back_s += skipped / rate_hz
-        self.left_out_s += skipped / rate_hz if self._laid else 0.0
-        if self._back_s > BACK_S and self._laid:
-            at_s, by_s = self._at / self.rate_hz, overlap / self.rate_hz
-            raise BrokenClock(f"its clock goes back by {by_s:.1f} s at {at_s:.1f} s, to what was there before", at_s)
+        if self._laid:
+            self.left_out_at_s = self.left_out_at_s if self.left_out_s else self.at_s
+            self.left_out_s += skipped / rate_hz
+        self._back_by_s = max(self._back_by_s, overlap / self.rate_hz)
+        if self._back_s > TWICE_S and self._laid:
+            self._refuse()
         return sound[skipped:]
+
+    def _refuse(self) -> None:
+        by_s = f"{self._back_by_s:.1f} s at {self.at_s:.1f} s"
+        raise BrokenClock(f"its clock goes back by {by_s}, to what was there before", self.at_s)
+
+    def _note_hole(self, samples: int) -> None:
+        if self._laid and self.first <= self._at < self.last:
+            self.first_hole_s = self.first_hole_s if self.hole_s else self.at_s
+            self.hole_s += samples / self.rate_hz
 
     def _silence(self, samples: int) -> None:
         import numpy as np

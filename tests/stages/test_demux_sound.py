@@ -236,7 +236,56 @@ def test_sound_that_its_clock_has_no_room_for_is_told(rec: Any, run_stage: Run, 
     media = rec.move_packets(tmp_path / "s.mka", tmp_path / "slow.mka", lambda time_s: -time_s / 10)
     context = run_stage("demux", {"media": media})
     assert rec.beeps_s(heard(context)[:, 0], RATE_HZ) == pytest.approx([0.9 * n for n in range(20)], abs=0.1)
-    assert any("that overlap are left out" in line for line in told(context))
+    assert any("of its sound are left out" in line for line in told(context))
+
+
+def test_one_damaged_stamp_is_no_jump(rec: Any, run_stage: Run, tmp_path: Path) -> None:
+    """A single packet that says an hour later, between others that go on: sound follows on sound."""
+    sound = rec.write_beeps(tmp_path / "s.wav", 6, rate_hz=RATE_HZ)
+    rec.ffmpeg("-i", sound, "-c:a", "flac", tmp_path / "s.mka")
+    ebml = bytearray((tmp_path / "s.mka").read_bytes())
+    blocks = [at for at in range(len(ebml) - 8) if ebml[at] == 0xA3 and ebml[at + 3] == 0x81 and ebml[at + 6] == 0x80]
+    stamp = int.from_bytes(ebml[blocks[9] + 4 : blocks[9] + 6], "big")
+    ebml[blocks[9] + 4 : blocks[9] + 6] = (stamp + 20_000).to_bytes(2, "big")
+    (tmp_path / "slip.mka").write_bytes(ebml)
+    beeps = heard(run_stage("demux", {"media": tmp_path / "slip.mka"}))[:, 0]
+    assert rec.beeps_s(beeps, RATE_HZ) == pytest.approx(range(6), abs=0.01)
+
+
+def test_a_damaged_flac_keeps_its_times(rec: Any, run_stage: Run, tmp_path: Path) -> None:
+    """Its frames have numbers: what is lost is silence, and told, and what comes after isn't early."""
+    rec.ffmpeg("-i", rec.write_beeps(tmp_path / "s.wav", 10), tmp_path / "s.flac")
+    content = bytearray((tmp_path / "s.flac").read_bytes())
+    del content[len(content) // 2 : len(content) * 6 // 10]
+    (tmp_path / "s.flac").write_bytes(content)
+    context = run_stage("demux", {"media": tmp_path / "s.flac"})
+    beeps = rec.beeps_s(heard(context)[:, 0], 48_000)
+    assert len(beeps) >= 8
+    assert beeps == pytest.approx([round(beep_s) for beep_s in beeps], abs=0.01)
+    assert any("in its middle there is no sound, first at" in line for line in told(context))
+
+
+def test_a_track_that_begins_in_the_middle_of_a_file_is_no_obstacle(rec: Any, run_stage: Run, tmp_path: Path) -> None:
+    """Two broadcasts with tracks of other numbers, joined: the first one's are read to their end."""
+    rec.write_pictures(tmp_path / "p.mp4", [n / 25 for n in range(125)])
+    rec.write_beeps(tmp_path / "s.wav", 5)
+    parts = []
+    for number, ids in enumerate(((), ("-mpegts_start_pid", "0x200", "-mpegts_pmt_start_pid", "0x1100"))):
+        parts.append(tmp_path / f"{number}.ts")
+        source = ("-i", tmp_path / "p.mp4", "-i", tmp_path / "s.wav", "-c:v", "copy", "-c:a", "aac")
+        rec.ffmpeg(*source, "-output_ts_offset", str(5 * number), *ids, parts[-1])
+    context = run_stage("demux", {"media": rec.write_joined(tmp_path / "joined.ts", parts)})
+    assert rec.beeps_s(heard(context)[:, 0], 48_000)[:5] == pytest.approx(range(5), abs=0.04)
+
+
+def test_sound_that_ends_long_before_the_picture_is_told(rec: Any, run_stage: Run, tmp_path: Path) -> None:
+    """A microphone that was pulled out; a fade-out of a second is no such thing."""
+    rec.write_pictures(tmp_path / "p.mp4", [n / 5 for n in range(100)])
+    rec.write_beeps(tmp_path / "s.wav", 20, rate_hz=RATE_HZ)
+    for length_s, lines in ((12, ["ends.mkv: its sound ends at 12.0 s, before 19.8 s"]), (19, [])):
+        sound = ("-t", str(length_s), "-i", tmp_path / "s.wav")
+        rec.ffmpeg("-i", tmp_path / "p.mp4", *sound, "-c:v", "copy", "-c:a", "flac", tmp_path / "ends.mkv")
+        assert told(run_stage("demux", {"media": tmp_path / "ends.mkv"})) == lines
 
 
 def test_joined_flacs_of_two_formats_are_refused(rec: Any, run_stage: Run, tmp_path: Path) -> None:
