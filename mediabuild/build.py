@@ -13,10 +13,11 @@ from pathlib import Path
 
 from mediabuild.freshness.bulk import Bulk
 from mediabuild.freshness.look import Freshness
-from mediabuild.freshness.orphans import Orphan, find_orphans
+from mediabuild.freshness.orphans import Orphan, Withdrawn, find_orphans, find_withdrawn
 from mediabuild.freshness.verdicts import Verdict, verdicts
 from mediabuild.machine.device import Devices
 from mediabuild.pipeline.config import load_pipeline
+from mediabuild.pipeline.deliveries import deliveries
 from mediabuild.pipeline.mistakes import Mistakes
 from mediabuild.pipeline.model import Given, Task
 from mediabuild.pipeline.options import Options
@@ -25,7 +26,7 @@ from mediabuild.pipeline.reserved import ALL_JOBS
 from mediabuild.pipeline.separator import separator_venv, with_separator
 from mediabuild.pipeline.sources import find_sources
 from mediabuild.pipeline.tasks import make_tasks
-from mediabuild.store import places
+from mediabuild.store import inventory, places
 from mediabuild.store.digest import Digests
 from mediabuild.store.manifest import find_manifest
 from mediabuild.store.summaries import recorded_sources, write_summaries
@@ -55,6 +56,7 @@ class Build:
         self.jobs: dict[str, Given] = find_sources(self.pipeline, options.sources, recorded)
         job_dir = self._job_dir(options.job_dir)
         self.job_dirs = [job_dir or self.pipeline.jobs_dir / job for job in self.shelf]
+        places.check_shared(self.pipeline.jobs_dir)
         self.digests = Digests(self.pipeline.root, places.stat_cache(self.pipeline.jobs_dir))
         self.devices = Devices(places.devices_file(self.pipeline.jobs_dir))
         self.check_devices()
@@ -80,6 +82,7 @@ class Build:
             self.digests,
             self.devices,
             known=known,
+            sources=self.jobs.values(),
             media_present=not options.manifests_only,
         )
 
@@ -87,7 +90,7 @@ class Build:
         """The jobs that a task over all jobs brings along."""
         jobs = self.options.selection.jobs(self.jobs)
         if self.options.only_failed:
-            jobs = {job for job in jobs if places.failed_marks(self.pipeline.jobs_dir / job)}
+            jobs = {job for job in jobs if inventory.failed_marks(self.pipeline.jobs_dir / job)}
         return jobs
 
     @property
@@ -106,6 +109,19 @@ class Build:
     def orphans(self) -> list[Orphan]:
         """The jobs whose recording is gone; none where the command line says what the recordings are."""
         return [] if self.options.one_job or self.options.manifests_only else find_orphans(self.pipeline, self.jobs)
+
+    def withdrawn(self, *, copies_only: bool = False) -> list[Withdrawn]:
+        """What is left of tasks that the pipeline has no more; none where the command line changes the pipeline."""
+        job_dirs = dict(zip(self.shelf, self.job_dirs, strict=True)) if self.options.as_written else {}
+        return find_withdrawn(self.pipeline, job_dirs, copies_only=copies_only)
+
+    def delivered(self) -> set[str]:
+        """The copies that the tasks deliver, as far as they were ever built."""
+        found: set[str] = set()
+        for task in self.tasks.values() if any(s.deliver for s in self.pipeline.stages.values()) else ():
+            manifest = find_manifest(task.directory) if task.stage.deliver is not None else None
+            found |= deliveries(self.pipeline, task, manifest.output_files()).keys() if manifest else set()
+        return found
 
     def orphaned(self) -> list[str]:
         """Their names; from the index, where it was written for just these jobs."""

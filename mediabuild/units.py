@@ -20,8 +20,9 @@ import contextlib
 import hashlib
 import json
 import os
+import secrets
+import stat
 import struct
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -149,7 +150,10 @@ class Units:
                 self.file.parent.mkdir(parents=True, exist_ok=True)
                 if self.file.parent.is_symlink():
                     raise OSError(f"{self.file.parent}: is a link")
-                self._descriptor = os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+                flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+                self._descriptor = os.open(self.file, flags, 0o666)
+                if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+                    raise OSError(f"{self.file}: is no regular file")
                 self._read(self._descriptor)
             except OSError:  # a read-only or full disk, a directory in its place
                 self.close()
@@ -184,13 +188,13 @@ class Units:
             if key not in staying and self._places[key][1] <= room:
                 room -= self._places[key][1]
                 staying.add(key)
-        number, name = tempfile.mkstemp(prefix=f"{part.name}.", suffix=".part", dir=part.parent)
+        name = part.with_name(f"{part.name}.{secrets.token_hex(4)}.part")
+        number = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
         try:
             with open(number, "wb") as new:
                 for key in (key for key in self._places if key in staying):
                     start, length, _ = self._places[key]
                     new.write(os.pread(descriptor, length + FRAME_BYTES, start - HEAD.size - CHECK_BYTES))
-            os.chmod(name, 0o644)
             os.replace(name, file)
         except BaseException:
             with contextlib.suppress(OSError):

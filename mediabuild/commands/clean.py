@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from pathlib import Path
 
 from doit.cmd_clean import Clean as DoitClean
 from doit.exceptions import InvalidCommand
@@ -18,16 +17,15 @@ from doit.task import Task as DoitTask
 from mediabuild.commands.base import PipelineCommand
 from mediabuild.execution.executor import Executor
 from mediabuild.execution.removal import Removal
-from mediabuild.freshness.orphans import unseen
-from mediabuild.machine.files import remove_empty
+from mediabuild.freshness.orphans import foreign_jobs, unseen
+from mediabuild.machine.files import remove_empty, remove_file
 from mediabuild.machine.processes import Processes
 from mediabuild.pipeline.deliveries import deliveries
 from mediabuild.pipeline.model import Task
-from mediabuild.pipeline.reserved import MANIFEST_NAME
 from mediabuild.schedule.loader import option
 from mediabuild.schedule.state import is_group, is_remake, pipeline_task
 from mediabuild.store import generations, marks, places
-from mediabuild.store.manifest import Manifest, find_manifest
+from mediabuild.store.manifest import find_manifest
 from mediabuild.store.summaries import remove_summaries
 
 
@@ -73,19 +71,21 @@ class Clean(PipelineCommand, DoitClean):  # type: ignore[misc]
         if pos_args or not build.options.selection.is_empty or build.options.one_job:
             raise InvalidCommand("clean --orphans: takes no names and no selection\n  hint: doit clean --orphans")
         for pattern in unseen(build.pipeline):
-            self.outstream.write(f"sources: nothing matches {pattern}; its recordings may be out of sight, not gone\n")
-        taken: set[str] = set()
-        for task in build.tasks.values():
-            manifest = find_manifest(task.directory)
-            taken |= deliveries(build.pipeline, task, manifest.output_files()).keys() if manifest else set()
-        removal = Removal(
-            build.pipeline, build.digests, taken, lambda line: self.outstream.write(line + "\n"), dry=dryrun
-        )
-        found = build.orphans()
-        for orphan in found:
-            removal.remove(orphan)
-        self.outstream.write(f"{len(found)} orphaned jobs{'' if dryrun or not found else ', removed'}\n")
+            self._say(f"sources: nothing matches {pattern}; its recordings may be out of sight, not gone")
+        for job, owner in foreign_jobs(build.pipeline, build.shelf):
+            folder = os.path.normpath(build.pipeline.jobs_dir / owner)
+            whose = f"it belongs to the pipeline in {folder}" if owner else "nobody knows whose it is"
+            self._say(f"{job} - keeping it: {whose}")
+        removal = Removal(build.pipeline, build.digests, build.delivered(), self._say, dry=dryrun)
+        gone = [removal.remove(orphan) for orphan in build.orphans()]
+        for task in build.withdrawn():
+            removal.withdraw(task)
+        left = f", {gone.count(True)} removed" if gone and not dryrun else ""
+        self._say(f"{len(gone)} orphaned jobs{left}")
         return 0
+
+    def _say(self, line: str) -> None:
+        self.outstream.write(line + "\n")
 
     def _clean(self, task: Task, dryrun: bool, executor: Executor) -> None:
         manifest = find_manifest(task.directory)
@@ -94,43 +94,20 @@ class Clean(PipelineCommand, DoitClean):  # type: ignore[misc]
                 with executor.holding(task):
                     generations.forget(task)
             return
+        removal = Removal(self.build.pipeline, self.build.digests, (), self._say, dry=dryrun)
         with contextlib.nullcontext() if dryrun else executor.holding(task):
-            for file in self._made(task, manifest):
-                shown = os.path.relpath(file, self.build.pipeline.root)
-                self.outstream.write(f"{task.name} - removing file '{shown}'\n")
-                if not dryrun:
-                    file.unlink(missing_ok=True)
+            outputs = manifest.output_files()
+            wanted = deliveries(self.build.pipeline, task, outputs).items()
+            removal.remove_copies(task.name, places.delivered(task), {copy: outputs[path] for copy, path in wanted})
+            removal.remove_outputs(task.name, task.directory, manifest)
             if dryrun:
                 return
             generations.forget(task)
-            (task.directory / MANIFEST_NAME).unlink(missing_ok=True)
             marks.clear(task, "forgotten", "failed")
-            places.delivered(task).unlink(missing_ok=True)
+            remove_file(places.delivered(task))
             remove_empty(task.directory)
             if not any(folder.is_dir() for folder in (task.job_dir / name for name in self.build.pipeline.stages)):
                 remove_summaries(task.job_dir)
-
-    def _made(self, task: Task, manifest: Manifest) -> list[Path]:
-        """The files that are still what the stage made; edited ones are named and left."""
-        found = []
-        files = {task.directory / path: digest for path, digest in manifest.output_files().items()}
-        outputs = manifest.output_files()
-        for copy, output in deliveries(self.build.pipeline, task, outputs).items():
-            files[self.build.pipeline.root / copy] = outputs[output]
-        by_hand = {task.directory / path for path in manifest.adopted}
-        for file, digest in files.items():
-            if file in by_hand:
-                self.outstream.write(f"{task.name} - keeping '{file}': it was adopted\n")
-                continue
-            try:
-                actual = self.build.digests.file(file, digest.partition(":")[0])
-            except OSError:
-                continue
-            if actual == digest:
-                found.append(file)
-            else:
-                self.outstream.write(f"{task.name} - keeping '{file}': it was edited\n")
-        return found
 
 
 def with_dependencies(chosen: list[DoitTask], tasks: dict[str, DoitTask]) -> list[DoitTask]:

@@ -17,7 +17,7 @@ from mediabuild.pipeline.placeholders import text_of
 from mediabuild.pipeline.references import needed_stages
 from mediabuild.pipeline.reserved import MANIFEST_NAME
 from mediabuild.schedule.loader import option
-from mediabuild.store import generations, places
+from mediabuild.store import generations, owners, places
 from mediabuild.store.generations import Kept
 from mediabuild.store.manifest import Manifest, find_manifest, problems
 from mediabuild.store.traces import Traces
@@ -51,6 +51,8 @@ class Validate(PipelineCommand):
                 found.append(f"{shown}: is the manifest of {manifest.task}")
             if not manifests_only:
                 found += [f"{shown}: {reason}" for reason in self.build.freshness.output_reasons(task, manifest)]
+        for gone in self.build.withdrawn():
+            self.outstream.write(f"{gone.name}: withdrawn, the pipeline has it no more; doit clean --orphans\n")
         for line in found:
             self.outstream.write(line + "\n")
         self.outstream.write(f"{self.build.pipeline.file.name} and {count} manifests: {len(found) or 'no'} problems\n")
@@ -105,21 +107,21 @@ class Cache(PipelineCommand):
     cmd_options = ()
 
     def _execute(self, pos_args: list[str]) -> int:
-        found = generations.kept(self.build.job_dirs)
-        owners = {places.units(task): task.name for task in self.build.tasks.values()}
+        found = generations.kept(owners.own(self.build.pipeline, self.build.job_dirs))
+        makers = {places.units(task): task.name for task in self.build.tasks.values()}
         for one in reversed(found):
-            self.outstream.write(f"{self._described(one, owners)}\n")
+            self.outstream.write(f"{self._described(one, makers)}\n")
         total = sum(one.size_bytes for one in found)
         limit = self.build.pipeline.cache_bytes / 1e9
         spares = sum(manifest.duration_s for manifest in (one.manifest for one in found) if manifest)
         self.outstream.write(f"{len(found)} kept, {total / 1e9:.3f} of {limit:g} GB, {spares:.1f} s of work\n")
         return 0
 
-    def _described(self, one: Kept, owners: Mapping[Path, str]) -> str:
+    def _described(self, one: Kept, makers: Mapping[Path, str]) -> str:
         size, manifest = f"{one.size_bytes / 1e6:.1f} MB", one.manifest
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(manifest.timestamp if manifest else one.used_ts))
         if manifest is None:
-            return f"{owners.get(one.path, one.path)}  {when}  {size}  {'units' if one.is_units else 'damaged'}"
+            return f"{makers.get(one.path, one.path)}  {when}  {size}  {'units' if one.is_units else 'damaged'}"
         params = ", ".join(f"{k}={v}" for k, v in manifest.params.items() if v != self._present(manifest).get(k, v))
         return f"{manifest.task}  {when}  {size}  {manifest.duration_s:.1f} s  {params}"
 
@@ -139,11 +141,19 @@ class Gc(PipelineCommand):
 
     def _execute(self, gc_all: bool, pos_args: list[str]) -> int:
         limit = 0.0 if gc_all else self.build.pipeline.cache_bytes
-        gone = generations.collect(self.build.job_dirs, limit)
-        Traces(self.build.pipeline.jobs_dir).prune()
+        pipeline = self.build.pipeline
+        own = owners.own(pipeline, self.build.job_dirs)
+        for job_dir in self.build.job_dirs:
+            if job_dir not in own and job_dir.exists():
+                self.outstream.write(f"{job_dir}: left alone, it isn't this pipeline's\n")
+        gone = generations.collect(own, limit)
+        Traces(pipeline.jobs_dir).prune()
         size = sum(one.size_bytes for one in gone)
         self.outstream.write(f"{len(gone)} deleted, {size / 1e6:.1f} MB\n")
-        return 0
+        left = [one for one in generations.kept(own) if gc_all]
+        for one in left:
+            self.outstream.write(f"{one.path}: can't be deleted\n")
+        return 1 if left else 0
 
 
 def validate_files(files: list[Path]) -> int:

@@ -31,6 +31,8 @@ def noop(events_to: str | None = None) -> bool:
     started = time.monotonic()
     jobs_dir = _jobs_dir()
     file = places.index_file(jobs_dir)
+    if os.path.islink(os.path.dirname(file)):  # the long way says what is wrong
+        return False
     if index.take_glance(os.path.abspath(file), leave=True):  # the program asks at its start, and `run` once more
         return False
     found = index.load(file) if jobs_dir else index.Index()
@@ -51,7 +53,7 @@ def _jobs_dir() -> str:
         with open(PIPELINE, "rb") as file:
             text = file.read().decode("utf-8-sig")
         jobs_dir = tomllib.loads(text)["pipeline"].get("jobs_dir", "jobs")
-        return jobs_dir if isinstance(jobs_dir, str) and "\x00" not in jobs_dir else ""
+        return os.path.expanduser(jobs_dir) if isinstance(jobs_dir, str) and "\x00" not in jobs_dir else ""
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return ""  # the long way says what is wrong
 

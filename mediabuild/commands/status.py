@@ -14,7 +14,7 @@ from doit.exceptions import InvalidCommand
 
 from mediabuild.build import Build
 from mediabuild.commands.base import PipelineCommand, closure
-from mediabuild.freshness.orphans import Orphan
+from mediabuild.freshness.orphans import Orphan, Withdrawn
 from mediabuild.freshness.verdicts import Verdict
 from mediabuild.reporting.console import duration
 from mediabuild.schedule.loader import option
@@ -37,13 +37,16 @@ class Status(PipelineCommand):
     def _execute(self, as_json: bool, pos_args: list[str]) -> int:
         verdicts = self.build.verdicts(self.picked(pos_args))
         self.build.digests.save()
-        orphans = self.build.orphans() if self.build.options.selection.is_empty and not pos_args else []
+        whole = self.build.options.selection.is_empty and not pos_args
+        orphans, withdrawn = (self.build.orphans(), self.build.withdrawn()) if whole else ([], [])
         if as_json:
-            print(plan_json(self.build, verdicts, orphans))
+            print(plan_json(self.build, verdicts, orphans, withdrawn))
             return 0
         print_table(self.build, verdicts)
         for orphan in orphans:
             print(f"{orphan.job}: orphaned, {orphan.source} is gone; doit clean --orphans removes it")
+        for task in withdrawn:
+            print(f"{task.name}: withdrawn, the pipeline has it no more; doit clean --orphans removes it")
         return 0
 
 
@@ -142,8 +145,10 @@ class TaskStatus(msgspec.Struct):
     device: str | None = None
 
 
-def plan_json(build: Build, verdicts: dict[str, Verdict], orphans: Iterable[Orphan] = ()) -> str:
-    """The JSON of `status`, `explain` and `check`: a list of tasks, then orphaned jobs; docs/status.schema.json."""
+def plan_json(
+    build: Build, verdicts: dict[str, Verdict], orphans: Iterable[Orphan] = (), withdrawn: Iterable[Withdrawn] = ()
+) -> str:
+    """The JSON of `status`, `explain` and `check`: tasks, orphaned jobs, withdrawn tasks; docs/status.schema.json."""
     from mediabuild.store.manifest import find_manifest
 
     found = []
@@ -157,6 +162,7 @@ def plan_json(build: Build, verdicts: dict[str, Verdict], orphans: Iterable[Orph
         reasons = [msgspec.to_builtins(reason) for reason in verdict.reasons]
         found.append(TaskStatus(name, task.stage.name, task.job, verdict.state, reasons, verdict.message, *facts))
     found += [TaskStatus("", "", o.job, "orphaned", [], f"{o.source} is gone") for o in orphans]
+    found += [TaskStatus(w.name, w.key.partition("@")[0], w.job, "withdrawn", []) for w in withdrawn]
     return msgspec.json.format(msgspec.json.encode(found), indent=2).decode()
 
 

@@ -1,40 +1,49 @@
-"""Makes the copies of outputs where people look; a copy that a person edited is moved aside, never overwritten.
+"""Makes copies of outputs where people look: anew when they are missing or old, and never over an edit.
 
-Not here: the names of the copies (`pipeline.deliveries`).
+Not here: the names of the copies (`pipeline.deliveries`), the record of them (`store.delivered`).
 """
 
 from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import msgspec
-
 from mediabuild.errors import StageError
-from mediabuild.machine import regular
-from mediabuild.machine.files import unused_name
-from mediabuild.pipeline.deliveries import deliveries
-from mediabuild.pipeline.model import Given, Pipeline, Reason, Task
-from mediabuild.store import places
-from mediabuild.store.digest import Digests
-from mediabuild.store.manifest import Manifest
+from mediabuild.freshness.look import Freshness
+from mediabuild.freshness.rebuilder import COPY_TROUBLES
+from mediabuild.machine.files import fitting, move, unused_name
+from mediabuild.pipeline.deliveries import clash, deliveries
+from mediabuild.pipeline.model import Given, Reason, Task
+from mediabuild.pipeline.tasks import task_keys
+from mediabuild.store import inventory, places
+from mediabuild.store.delivered import Copies, Made, read_record, write_record
+from mediabuild.store.manifest import Manifest, find_manifest
 from mediabuild.store.publish import deliver
+
+HINT = 'deliver = "out/{job}"; a key of the matrix tells copies apart, a directory is delivered whole'
 
 
 class Delivery:
     """Makes the copies that `deliver` asks for.
 
     Args:
-        tasks: all tasks: no copy may take the place of one of their sources.
+        freshness: with all tasks and sources: no copy may take the place of what is read.
+        job_dirs: of all jobs: what one of them delivers is no person's edit.
     """
 
-    def __init__(self, pipeline: Pipeline, tasks: Mapping[str, Task], digests: Digests) -> None:
-        self.pipeline = pipeline
-        self.tasks = tasks
-        self.digests = digests
-        self.root = pipeline.root
+    def __init__(self, freshness: Freshness, job_dirs: Sequence[Path]) -> None:
+        self.pipeline = freshness.pipeline
+        self.tasks = freshness.tasks
+        self.sources = freshness.sources
+        self.copies = Copies(self.pipeline, freshness.digests)
+        self.job_dirs = job_dirs
+        self.root = self.pipeline.root
+        self._claims: dict[str, str] = {}  # copy → the task that delivers it in this run
+        self._lock = threading.Lock()
 
     def bring(self, task: Task, manifest: Manifest) -> tuple[list[str], list[Path]]:
         """Bring a task's copies up to date; the caller holds its lock.
@@ -43,84 +52,118 @@ class Delivery:
             The copies that were made, relative to the pipeline; where edited ones are kept now.
 
         Raises:
-            StageError: a copy would leave the project or take a source's place. OSError: the disk is full.
+            StageError: a copy would leave the project, take a source's place or another copy's.
+            OSError: the disk is full.
         """
-        record = places.delivered(task)
-        made = read_record(record)
-        files = manifest.output_files()
-        wanted = deliveries(self.pipeline, task, files)
-        delivered: list[str] = []
+        record, files = places.delivered(task), manifest.output_files()
+        made, wanted = read_record(record), deliveries(self.pipeline, task, files)
+        if not (made or wanted):
+            return [], []
+        before = dict(made)
+        targets = self._targets(task, files, wanted)
+        self._remove_old(made, wanted)
+        waiting: dict[str, str] = {}
         kept: list[Path] = []
-        for copy, output in wanted.items():
-            target, digest = self.root / copy, files[output]
-            self._check(target, task)
-            actual = self._digest_if_there(target, digest)
+        for copy, target in targets.items():
+            digest = files[wanted[copy]]
+            actual = self.copies.digest(target, digest) if not copy.endswith("/") else digest * target.is_dir()
             if actual != digest:
-                if actual is not None and not self._is_ours(target, made.get(copy)):
+                waiting[copy] = digest
+                if actual and not self._is_ours(task, copy, target, made):
                     kept.append(_set_aside(target))
-                deliver(task.directory / output, target)
-                delivered.append(copy)
-            if made.get(copy) != digest:
-                made[copy] = digest
-                _write_record(record, made)  # after each: a kill must not make ours look edited
-        self._remove_old(record, made, wanted)
-        return delivered, kept
+            elif copy not in made and not copy.endswith("/"):
+                made[copy] = [(digest, target.stat().st_mtime_ns)]
+        self._make(task, {copy: task.directory / wanted[copy] for copy in waiting}, waiting, made)
+        if made != before:
+            write_record(record, made, places.part(task))
+        return list(waiting), kept
 
-    def _remove_old(self, record: Path, made: dict[str, str], wanted: dict[str, str]) -> None:
+    def _make(self, task: Task, sources: Mapping[str, Path], digests: Mapping[str, str], made: Made) -> None:
+        """Make copies; each is announced before."""
+        files = [copy for copy in sources if not copy.endswith("/")]
+        now = time.time_ns()
+        for copy in files:
+            made[copy] = [*made.get(copy, []), (digests[copy], now)]
+        if files:
+            write_record(places.delivered(task), made, places.part(task))
+        for copy, source in sources.items():
+            target = self.root / copy
+            if copy.endswith("/"):
+                target.mkdir(parents=True, exist_ok=True)
+                continue
+            deliver(source, target, mtime_ns=now)
+            made[copy] = [(digests[copy], target.stat().st_mtime_ns)]  # as exactly as the file system has it
+
+    def _targets(self, task: Task, files: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, Path]:
+        """Copy → where it goes; refuses those that would leave the project, or take another's place."""
+        where = f"stages.{task.stage.name}.deliver"
+        trouble = clash(self.pipeline, task, files)
+        if trouble:
+            raise StageError(f"{where}: {trouble[1]}", HINT)
+        found = {}
+        for copy in wanted:
+            target = self.copies.place(copy)
+            if target is None:
+                raise StageError(f"{where}: {self.root / copy} leads outside the project, or into the jobs directory")
+            if os.path.realpath(target) in self._taken:
+                raise StageError(f"{where}: {target} is a source, or read by a stage", 'deliver = "out/{job}"')
+            with self._lock:
+                owner = self._claims.setdefault(copy, task.name)
+            if owner != task.name:
+                raise StageError(f"{where}: {owner} delivers {copy}, too", HINT)
+            found[copy] = target
+        return found
+
+    def _remove_old(self, made: Made, wanted: Mapping[str, str]) -> None:
         """Remove copies of outputs that the stage makes no more, where nobody edited them."""
-        old = [copy for copy in made if copy not in wanted]
-        for copy in old:
-            digest = made.pop(copy)
-            if self._is_ours(self.root / copy, digest):
-                (self.root / copy).unlink(missing_ok=True)
-        if old:
-            _write_record(record, made)
+        for copy in [copy for copy in made if copy not in wanted]:
+            place = self.copies.place(copy)
+            if place is not None and self.copies.is_exactly_ours(place, made[copy]):
+                self.copies.remove(copy)
+            del made[copy]
 
-    def _check(self, target: Path, task: Task) -> None:
-        """Refuse a copy that would leave the project, or take a source's place."""
-        where, root = f"stages.{task.stage.name}.deliver", os.path.realpath(self.root)
-        if os.path.commonpath([root, os.path.realpath(target.parent)]) != root:
-            raise StageError(f"{where}: {target.parent} leads outside the project")
-        if os.path.realpath(target) in self._sources:
-            raise StageError(f"{where}: {target} is a source", 'deliver = "out/{job}"')
+    def _is_ours(self, task: Task, copy: str, target: Path, made: Made) -> bool:
+        """Whether what lies in a copy's place was delivered there: for this task, or for one that is no more.
+
+        Raises:
+            StageError: another task delivers it.
+        """
+        if self.copies.is_ours(target, made.get(copy, ())):
+            return True
+        for job_dir in self.job_dirs:
+            for key, record in inventory.delivered_files(job_dir).items():
+                versions = read_record(record).get(copy) if (job_dir, key) != (task.job_dir, task.key) else None
+                if versions and self.copies.is_ours(target, versions):
+                    if self._is_wanted(job_dir, key, copy):
+                        raise StageError(f"stages.{task.stage.name}.deliver: {copy} is there, from {key} of "
+                                         f"{os.path.relpath(job_dir, self.pipeline.jobs_dir)}", HINT)  # fmt: skip
+                    return True
+        return False
+
+    def _is_wanted(self, job_dir: Path, key: str, copy: str) -> bool:
+        """Whether a task of the pipeline still delivers a copy."""
+        owner = next((task for task in self.tasks.values() if task.job_dir == job_dir and task.key == key), None)
+        if owner is None:  # its job is all fresh, or there is no such task any more
+            return key in task_keys(self.pipeline)
+        manifest = find_manifest(owner.directory)
+        return manifest is not None and copy in deliveries(self.pipeline, owner, manifest.output_files())
 
     @functools.cached_property
-    def _sources(self) -> set[str]:
-        """The real paths of all sources."""
+    def _taken(self) -> set[str]:
+        """The real paths of what the tasks read by its path, sources among them, and of the pipeline's own files."""
         given = (r for task in self.tasks.values() for refs in task.inputs.values() for r in refs)
-        return {os.path.realpath(self.root / r.pattern) for r in given if isinstance(r, Given) and r.label}
-
-    def _is_ours(self, target: Path, digest: str | None) -> bool:
-        """Whether a copy still holds what was delivered there."""
-        return digest is not None and self._digest_if_there(target, digest) == digest
-
-    def _digest_if_there(self, file: Path, like: str) -> str | None:
-        try:
-            return self.digests.file(file, like.partition(":")[0])
-        except OSError:
-            return None
+        paths = {r.pattern for r in (*self.sources, *given) if isinstance(r, Given) and not r.globs}
+        own = {os.fspath(spec.file) for spec in self.pipeline.stages.values() if spec.file}
+        return {os.path.realpath(self.root / path) for path in paths | own | {os.fspath(self.pipeline.file)}}
 
 
 def is_delivery(task: Task, reason: Reason) -> bool:
     """Whether a reason only asks for copies of outputs that are sound."""
-    return reason.kind == "outputs" and reason.now in ("not delivered", "edited") and task.stage.deliver is not None
+    return reason.kind == "outputs" and reason.now in COPY_TROUBLES and task.stage.deliver is not None
 
 
 def _set_aside(target: Path) -> Path:
-    kept = unused_name(target.with_name(f"{target.stem}.edited{target.suffix}"))
-    target.rename(kept)
+    """Move what a person wrote in a copy's place out of the way."""
+    kept = unused_name(fitting(target, f".edited{target.suffix}"))
+    move(target, kept)
     return kept
-
-
-def read_record(record: Path) -> dict[str, str]:
-    """The copies that were made, and the digest of each; none where the record is missing or damaged."""
-    try:
-        return msgspec.json.decode(regular.read_bytes(record), type=dict[str, str])
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return {}
-
-
-def _write_record(record: Path, made: dict[str, str]) -> None:
-    record.parent.mkdir(parents=True, exist_ok=True)
-    with regular.open_file(record, "wb") as file:
-        file.write(msgspec.json.encode(made, order="sorted"))

@@ -28,12 +28,12 @@ from mediabuild.freshness.look import Freshness, Look
 from mediabuild.freshness.meanwhile import Meanwhile
 from mediabuild.freshness.observation import Observation
 from mediabuild.freshness.producers import deleted_outputs
-from mediabuild.machine.lock import locked
 from mediabuild.machine.processes import Processes
 from mediabuild.pipeline.model import Reason, Task
 from mediabuild.reporting.events import Event, StageCacheMiss, StageCompleted, StageRunning, StageWarning
-from mediabuild.store import generations, places
+from mediabuild.store import generations, owners, places
 from mediabuild.store.generations import Kept
+from mediabuild.store.holding import holding
 from mediabuild.store.manifest import find_manifest, write_manifest
 from mediabuild.store.publish import recover
 from mediabuild.store.traces import Traces
@@ -69,8 +69,9 @@ class Executor:
         self.job_dirs = job_dirs
         self.wait = wait
         self.only = only
+        self._claimed: set[Path] = set()
         self.programs = Programs(processes, pipeline.root, pipeline.checksum, emit)
-        self.delivery = Delivery(pipeline, freshness.tasks, freshness.digests)
+        self.delivery = Delivery(freshness, job_dirs)
         self.recorder = Recorder(pipeline, freshness.digests)
         self.traces = Traces(pipeline.jobs_dir)
         self.restorer = Restorer(pipeline, freshness.digests, self.recorder, self.traces)
@@ -138,8 +139,10 @@ class Executor:
                 waited = True
                 self.emit(StageWarning(task=task.name, message=f"waiting for {owner}, which is busy with it"))
 
-        places.check(task)
-        with locked(places.lock(task), task.name, wait=self.wait, waiting=waiting):
+        with holding(task, wait=self.wait, waiting=waiting):
+            if task.job_dir not in self._claimed:
+                owners.claim(self.pipeline, task.job_dir)
+                self._claimed.add(task.job_dir)
             recovered = recover(task.directory, places.swap(task))
             yield not (waited or recovered)
 
@@ -148,7 +151,7 @@ class Executor:
         self.programs.close()
         self.processes.close()
         if self.recorder.kept_some:
-            generations.collect(self.job_dirs, self.pipeline.cache_bytes)
+            generations.collect(owners.own(self.pipeline, self.job_dirs), self.pipeline.cache_bytes)
         self.freshness.digests.save()
 
     def _bring(self, task: Task, look: Look, gpus: tuple[int, ...], *, may_restore: bool) -> Outcome:
@@ -174,7 +177,7 @@ class Executor:
     def _make_room(self, task: Task, expendable: list[Callable[[Kept], bool]]) -> bool:
         """Delete the next kind of what is kept that there is any of; False when there is nothing left to delete."""
         while expendable:
-            gone = generations.collect(self.job_dirs, 0.0, expendable.pop(0))
+            gone = generations.collect(owners.own(self.pipeline, self.job_dirs), 0.0, expendable.pop(0))
             if gone:
                 message = f"the disk is full: {len(gone)} earlier results were deleted, and it runs once more"
                 self.emit(StageWarning(task=task.name, message=message))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
-import shutil
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 from mediabuild import __version__
 from mediabuild.errors import StageError
 from mediabuild.execution.outcome import Ran
+from mediabuild.machine.files import remove_tree
 from mediabuild.pipeline.model import Pipeline, Task
 from mediabuild.pipeline.reserved import MANIFEST_NAME
 from mediabuild.store import generations, marks, places
@@ -45,7 +45,8 @@ class Recorder:
         try:
             yield out
         finally:
-            shutil.rmtree(out, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                remove_tree(out)
 
     def digest_outputs(
         self, task: Task, out: Path, returned: Mapping[str, list[str]] | None
@@ -97,7 +98,7 @@ class Recorder:
             Where files are now that a person had edited.
         """
         coming = {path: digest for files in outputs.values() for path, digest in files.items()}
-        kept = keep_edits(task.directory, coming, self.digests) if task.directory.exists() else []
+        kept = keep_edits(task.directory, coming, places.edited(task), self.digests)
         going = find_manifest(task.directory)
         earlier = publish(out, task.directory, places.swap(task))
         moved = [(out / path, task.directory / path) for path in coming]

@@ -12,13 +12,13 @@ import time
 
 import msgspec
 
-from mediabuild.errors import LockBusy
+from mediabuild.errors import MediabuildError
 from mediabuild.freshness.look import Freshness
 from mediabuild.freshness.producers import deleted_outputs
-from mediabuild.machine.lock import locked
 from mediabuild.pipeline.model import Task
 from mediabuild.store import places
 from mediabuild.store.digest import compute_inputs_checksum, hash_bytes
+from mediabuild.store.holding import holding
 from mediabuild.store.manifest import DAY_S, Manifest, find_manifest, write_manifest
 
 
@@ -35,7 +35,7 @@ def refresh(freshness: Freshness, task: Task) -> float:
     now = time.time()
     if not rehash and manifest.last_checked_ts != manifest.timestamp and now - manifest.last_checked_ts < DAY_S:
         return manifest.duration_s
-    with contextlib.suppress(OSError, LockBusy), locked(places.lock(task), task.name, wait=False):
+    with contextlib.suppress(OSError, MediabuildError), holding(task):
         if find_manifest(task.directory) != manifest:
             return manifest.duration_s  # another run has published meanwhile
         if rehash:

@@ -1,35 +1,35 @@
-"""Removing what was made in an orphaned job; what a person edited or put there stays, and is named.
+"""Removes what was made in orphaned jobs and for withdrawn tasks; what a person edited or put there stays, named.
 
-Not here: which jobs are orphaned (`freshness.orphans`).
+Not here: which those are (`freshness.orphans`).
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
-import shutil
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 from mediabuild.errors import LockBusy
-from mediabuild.execution.delivery import read_record
-from mediabuild.freshness.orphans import Orphan
-from mediabuild.machine.files import remove_empty
+from mediabuild.freshness.orphans import Orphan, Withdrawn
+from mediabuild.machine.files import is_straight, remove_empty, remove_file, remove_tree
 from mediabuild.machine.lock import locked
 from mediabuild.pipeline.model import Pipeline
 from mediabuild.pipeline.reserved import MANIFEST_NAME, STATE_DIR
-from mediabuild.store import places
+from mediabuild.store import inventory, places
+from mediabuild.store.delivered import Copies, read_record
 from mediabuild.store.digest import Digests
-from mediabuild.store.manifest import find_manifest
+from mediabuild.store.manifest import Manifest, find_manifest
 from mediabuild.store.summaries import remove_summaries
 
 
 class Removal:
-    """Removes what was made in orphaned jobs; what a person edited or put there stays, and is named.
+    """Removes what was made; what a person edited or put there stays, and is named.
 
     Args:
         say: receives each line.
-        taken: the copies that present jobs deliver, relative to the pipeline.
+        taken: the copies that present tasks deliver, relative to the pipeline.
     """
 
     def __init__(
@@ -37,25 +37,25 @@ class Removal:
     ) -> None:
         self.pipeline = pipeline
         self.digests = digests
+        self.copies = Copies(pipeline, digests)
         self.taken = taken
         self.say = say
         self.dry = dry
 
-    def remove(self, orphan: Orphan) -> None:
-        """Remove a job, unless a run is busy with it."""
-        locks = [] if self.dry else places.lock_files(orphan.directory)
-        with contextlib.ExitStack() as held:
-            for lock in locks:
-                try:
-                    held.enter_context(locked(lock, orphan.job, wait=False))
-                except LockBusy as busy:
-                    self.say(f"{orphan.job} - keeping it: {busy.message}")
-                    return
-            self._remove_copies(orphan)
-            self._remove_outputs(orphan)
-        if self.dry:
-            return
-        shutil.rmtree(places.state_of(orphan.directory), ignore_errors=True)
+    def remove(self, orphan: Orphan) -> bool:
+        """Remove a job, unless a run is busy with it: whether it is gone, or would be."""
+        if not self._is_safe(orphan.job, orphan.directory):
+            return False
+        with self._held(orphan.job, inventory.lock_files(orphan.directory)) as free:
+            if not free:
+                return False
+            for record in inventory.delivered_files(orphan.directory).values():
+                self.remove_copies(orphan.job, record)
+            for folder, manifest in _manifests(orphan.directory):
+                self.remove_outputs(orphan.job, folder, manifest)
+            if self.dry:
+                return True
+            self._remove_state(orphan.directory)
         remove_summaries(orphan.directory)
         remove_empty(orphan.directory)
         with contextlib.suppress(OSError):
@@ -63,43 +63,114 @@ class Removal:
                 if folder == self.pipeline.jobs_dir:
                     break
                 folder.rmdir()
+        return not orphan.directory.exists()
 
-    def _remove_copies(self, orphan: Orphan) -> None:
-        root = os.path.realpath(self.pipeline.root)
-        for record in places.delivered_files(orphan.directory):
-            for copy, digest in read_record(record).items():
-                path = self.pipeline.root / copy
-                inside = os.path.realpath(path).startswith(os.path.join(root, ""))
-                if inside and copy not in self.taken:
-                    self._remove_files(orphan, {path: digest})
-
-    def _remove_outputs(self, orphan: Orphan) -> None:
-        for folder, folders, _ in os.walk(orphan.directory):
-            if folder != str(orphan.directory) and STATE_DIR in folders:
-                folders.clear()  # a job of its own
-                continue
-            if STATE_DIR in folders:
-                folders.remove(STATE_DIR)
-            manifest = find_manifest(Path(folder))
-            if manifest is None:
-                continue
-            made = {path: digest for path, digest in manifest.output_files().items() if not path.endswith("/")}
-            files = {Path(folder, path): "" if path in manifest.adopted else d for path, d in made.items()}
-            self._remove_files(orphan, files)
+    def withdraw(self, task: Withdrawn, *, copies_only: bool = False) -> None:
+        """Remove the copies of a task that is no more, and unless `copies_only` its outputs and state."""
+        record = inventory.delivered_files(task.job_dir).get(task.key)
+        if (copies_only and record is None) or not self._is_safe(task.name, task.job_dir):
+            return
+        lock = places.lock_of(task.job_dir, task.key)
+        with self._held(task.name, [lock] if os.path.lexists(lock) else []) as free:
+            if not free:
+                return
+            if record is not None:
+                self.remove_copies(task.name, record)
+                if not self.dry:
+                    remove_file(record)
+            if copies_only:
+                return
+            manifest = find_manifest(task.directory) if task.directory else None
+            if task.directory is not None and manifest is not None:
+                self.remove_outputs(task.name, task.directory, manifest)
             if not self.dry:
-                Path(folder, MANIFEST_NAME).unlink(missing_ok=True)
+                self._remove_state(task.job_dir, task.key)
+        if task.directory is not None and not self.dry:
+            remove_empty(task.directory)
+            with contextlib.suppress(OSError):
+                if task.directory.parent != task.job_dir:  # the stage's, of a matrix
+                    task.directory.parent.rmdir()
 
-    def _remove_files(self, orphan: Orphan, files: Mapping[Path, str]) -> None:
-        """Files that still hold what was made; a digest that is empty is a person's."""
-        for file, digest in files.items():
-            shown = os.path.relpath(file, self.pipeline.root)
-            try:
-                same = digest != "" and self.digests.file(file, digest.partition(":")[0]) == digest
-            except OSError:
+    def _is_safe(self, what: str, job_dir: Path) -> bool:
+        """Whether nothing in a job leads elsewhere; else it is named."""
+        safe = places.is_safe(job_dir, self.pipeline.jobs_dir)
+        if not safe:
+            self.say(f"{what} - keeping it: a link is among its folders")
+        return safe
+
+    @contextlib.contextmanager
+    def _held(self, what: str, locks: Collection[Path]) -> Iterator[bool]:
+        """Hold locks: whether nobody is busy with one of them."""
+        with contextlib.ExitStack() as held:
+            free = True
+            for lock in () if self.dry else locks:
+                try:
+                    held.enter_context(locked(lock, what, wait=False))
+                except LockBusy as busy:
+                    self.say(f"{what} - keeping it: {busy.message}")
+                    free = False
+                    break
+            yield free
+
+    def remove_copies(self, what: str, record: Path, known: Mapping[str, str] | None = None) -> None:
+        """Remove the copies of a record; the caller holds the task.
+
+        Args:
+            known: copy → digest, of those that a present task delivers: these are ours whatever the record says.
+        """
+        made, known = read_record(record), known or {}
+        for copy in {**made, **known}:
+            file = self.copies.place(copy)
+            if file is None or copy in self.taken or not os.path.lexists(file) or copy.endswith("/"):
                 continue
-            if not same:
-                self.say(f"{orphan.job} - keeping '{shown}': it was {'edited' if digest else 'adopted'}")
+            ours = copy in known and self.copies.digest(file, known[copy]) == known[copy]
+            if not ours and not self.copies.is_exactly_ours(file, made.get(copy, ())):
+                self.say(f"{what} - keeping '{copy}': it was edited")
                 continue
-            self.say(f"{orphan.job} - removing file '{shown}'")
+            self.say(f"{what} - removing file '{copy}'")
             if not self.dry:
-                file.unlink(missing_ok=True)
+                self._try(functools.partial(self.copies.remove, copy), copy)
+
+    def remove_outputs(self, what: str, directory: Path, manifest: Manifest) -> None:
+        """Remove the outputs that a manifest vouches for, and the manifest; the caller holds the task."""
+        for path, digest in manifest.output_files().items():
+            file, shown = directory / path, os.path.relpath(directory / path, self.pipeline.root)
+            if path.endswith("/") or not is_straight(directory, path) or not os.path.lexists(file):
+                continue
+            if path in manifest.adopted or self.copies.digest(file, digest) != digest:
+                why = "adopted" if path in manifest.adopted else "edited"
+                self.say(f"{what} - keeping '{shown}': it was {why}")
+                continue
+            self.say(f"{what} - removing file '{shown}'")
+            if not self.dry:
+                self._try(functools.partial(remove_file, file), shown)
+        if not self.dry:
+            self._try(lambda: remove_file(directory / MANIFEST_NAME), os.path.relpath(directory, self.pipeline.root))
+
+    def _remove_state(self, job_dir: Path, key: str | None = None) -> None:
+        """Remove what is no output; what has no name of ours stays."""
+        for path in inventory.state_files(job_dir, key):
+            self._try(functools.partial(remove_tree, path), os.path.relpath(path, self.pipeline.root))
+        if key is None:
+            remove_file(places.owner(job_dir))
+            remove_empty(places.state_of(job_dir))
+
+    def _try(self, act: Callable[[], None], shown: str) -> None:
+        """Remove something; where that can't be, it is named, and the rest goes all the same."""
+        try:
+            act()
+        except OSError as error:
+            self.say(f"keeping '{shown}': {error.strerror or error}")
+
+
+def _manifests(job_dir: Path) -> Iterator[tuple[Path, Manifest]]:
+    """The directories in a job's that have a manifest; jobs in there are left out, and nothing is behind a link."""
+    for folder, folders, _ in os.walk(job_dir):
+        if folder != str(job_dir) and STATE_DIR in folders:
+            folders.clear()  # a job of its own
+            continue
+        if STATE_DIR in folders:
+            folders.remove(STATE_DIR)
+        manifest = find_manifest(Path(folder))
+        if manifest is not None:
+            yield Path(folder), manifest

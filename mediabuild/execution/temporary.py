@@ -12,13 +12,12 @@ import contextlib
 import functools
 from collections.abc import Iterable
 
-from mediabuild.errors import LockBusy
+from mediabuild.errors import MediabuildError
 from mediabuild.freshness.look import Freshness
 from mediabuild.freshness.producers import deleted_outputs, produced
-from mediabuild.machine.files import remove_empty
-from mediabuild.machine.lock import locked
+from mediabuild.machine.files import is_straight, remove_empty, remove_file
 from mediabuild.pipeline.model import Task
-from mediabuild.store import places
+from mediabuild.store.holding import holding
 from mediabuild.store.manifest import Manifest, find_manifest
 
 
@@ -74,9 +73,9 @@ class Temporary:
         """
         readings: dict[str, dict[str, str] | None] = {}  # task → what it has read; each is looked at once
         for task in tasks:
-            with contextlib.suppress(OSError, LockBusy), contextlib.ExitStack() as held:
+            with contextlib.suppress(OSError, MediabuildError), contextlib.ExitStack() as held:
                 for one in (task, *self._readers[task.name]):
-                    held.enter_context(locked(places.lock(one), one.name, wait=False))
+                    held.enter_context(holding(one))
                 if self._is_unneeded(task, readings):
                     _delete(task)
 
@@ -121,7 +120,7 @@ def _delete(task: Task) -> None:
     """Delete the outputs that the manifest records, and the directories that this leaves empty."""
     manifest = find_manifest(task.directory)
     for path in manifest.output_files() if manifest else ():
-        with contextlib.suppress(FileNotFoundError, IsADirectoryError):
-            if not path.endswith("/"):
-                (task.directory / path).unlink()
+        with contextlib.suppress(OSError):
+            if not path.endswith("/") and is_straight(task.directory, path):
+                remove_file(task.directory / path)
     remove_empty(task.directory)

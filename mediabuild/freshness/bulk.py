@@ -180,7 +180,7 @@ def _stage_files(pipeline: Pipeline) -> list[Path]:
 def _youngest(tasks: list[Task]) -> list[Path]:
     """What a run changes last in a job."""
     manifests = [task.directory / MANIFEST_NAME for task in tasks]
-    return [*manifests, places.marks(tasks[0].job_dir), places.part(tasks[0]).parent]
+    return [*manifests, *places.settled(tasks[0].job_dir)]
 
 
 def _devices(pipeline: Pipeline, devices: Devices) -> dict[str, str]:

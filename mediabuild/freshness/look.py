@@ -16,15 +16,16 @@ from pathlib import Path
 
 import msgspec
 
+from mediabuild.errors import StageError
 from mediabuild.freshness import rebuilder
 from mediabuild.freshness.observation import Observation, Observer
 from mediabuild.freshness.producers import Producers, deleted_outputs
 from mediabuild.machine.device import Devices
-from mediabuild.pipeline.deliveries import deliveries
+from mediabuild.pipeline.deliveries import clash, deliveries
 from mediabuild.pipeline.model import Given, Pipeline, Reason, Task
 from mediabuild.pipeline.paths import paths_of
 from mediabuild.pipeline.reserved import ALL_JOBS, MANIFEST_NAME
-from mediabuild.store import marks
+from mediabuild.store import marks, places
 from mediabuild.store.digest import Digests
 from mediabuild.store.manifest import Manifest, find_manifest, read_manifest
 from mediabuild.store.stats import ABSENT, Stats, stats_or_absent
@@ -65,6 +66,7 @@ class Freshness:
     Args:
         tasks: all tasks of the pipeline, to find what makes an input.
         known: jobs of which the index vouches for everything.
+        sources: of all jobs, also of those without tasks.
         media_present: False trusts the manifests for what files hold (`check --manifests-only`).
     """
 
@@ -76,11 +78,13 @@ class Freshness:
         devices: Devices,
         *,
         known: Collection[str] = (),
+        sources: Collection[Given] = (),
         media_present: bool = True,
     ) -> None:
         self.pipeline = pipeline
         self.tasks = tasks
         self.digests = digests
+        self.sources = sources
         self.known = set(known) if media_present else set()
         self.producers = Producers(tasks, pipeline.jobs_dir, self.is_held_up)
         self.observer = Observer(pipeline, digests, devices, self.producers, media_present=media_present)
@@ -99,7 +103,8 @@ class Freshness:
         reasons: list[Reason] = []
         observation, recorded = None, ABSENT
         if task.job not in self.known:
-            recorded = stats_or_absent(task.directory / MANIFEST_NAME)
+            with contextlib.suppress(OSError):  # what is wrong with it becomes a reason
+                recorded = stats_or_absent(task.directory / MANIFEST_NAME)
             observation, reasons = self._looked_at(task)
         if forced and task.name in self._forced:
             reasons.append(Reason("forced"))
@@ -113,7 +118,10 @@ class Freshness:
 
     def _looked_at(self, task: Task) -> tuple[Observation, list[Reason]]:
         try:
+            places.check(task)
             manifest = read_manifest(task.directory)
+        except StageError as error:
+            return self._never_run(task, Reason("never_run", now=error.message))
         except FileNotFoundError:
             return self._never_run(task, Reason("never_run"))
         except (OSError, msgspec.DecodeError) as error:
@@ -131,6 +139,10 @@ class Freshness:
 
     def output_reasons(self, task: Task, manifest: Manifest) -> list[Reason]:
         """What is wrong with the outputs that a manifest records."""
+        try:
+            places.check(task)
+        except StageError as error:
+            return [Reason("outputs", now=error.message)]
         now = self.observer.outputs(task, manifest)
         return list(rebuilder.output_reasons(task.stage.outputs, task.stage.temp, manifest, now))
 
@@ -139,7 +151,9 @@ class Freshness:
             return []
         outputs = manifest.output_files()
         wanted = {copy: outputs[output] for copy, output in deliveries(self.pipeline, task, outputs).items()}
-        return list(rebuilder.copy_reasons(wanted, self.observer.copies(task, manifest)))
+        shared = clash(self.pipeline, task, outputs)
+        found = [Reason("outputs", shared[0], now=rebuilder.SHARED)] if shared else []
+        return found + list(rebuilder.copy_reasons(wanted, self.observer.copies(task, manifest)))
 
     def no_longer_known(self, task: Task) -> None:
         """What the index vouches for is to be looked at again where this task's run may matter."""

@@ -23,6 +23,7 @@ from mediabuild.machine.interpreter import site_packages
 from mediabuild.pipeline.deliveries import deliveries
 from mediabuild.pipeline.model import Given, Pipeline, Produced, Reason, Reference, StageSpec, Task
 from mediabuild.pipeline.paths import paths_of
+from mediabuild.pipeline.placeholders import names_in
 from mediabuild.stage import Lookup, ModelRef
 from mediabuild.store.digest import Digests
 from mediabuild.store.facts import Facts, Files
@@ -123,8 +124,9 @@ class Observer:
         outputs = manifest.output_files()
         found: dict[str, str | None] = {}
         for copy, output in deliveries(self.pipeline, task, outputs).items():
+            file, digest = self.pipeline.root / copy, outputs[output]
             try:
-                found[copy] = self._digest(self.pipeline.root / copy, outputs[output])
+                found[copy] = digest if copy.endswith("/") and file.is_dir() else self._digest(file, digest)
             except OSError:
                 found[copy] = None
         return found
@@ -208,7 +210,7 @@ class Observer:
         if spec.declaration is None:
             code["command"] = msgspec.json.encode(spec.command).decode()
             code["outputs"] = msgspec.json.encode(spec.outputs, order="sorted").decode()
-            if any("{job}" in item for item in spec.command):
+            if any("job" in names_in(item) for item in spec.command):
                 code["job"] = task.job
         elif not spec.own:
             code["version"] = str(spec.declaration.version)

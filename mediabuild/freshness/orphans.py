@@ -1,7 +1,7 @@
-"""Finds jobs whose recording is gone.
+"""Finds what no recording or no stage stands for any more: orphaned jobs, withdrawn tasks.
 
 A recording that can't be seen isn't gone: where the folder of a glob holds nothing that matches (a drive
-that isn't mounted), or can't be read, no job is called orphaned.
+that isn't mounted), or can't be read, no job is called orphaned. A job that another pipeline made is none of ours.
 
 Not here: jobs that have their recording (`pipeline.sources`), removing the others (`execution.removal`).
 """
@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from mediabuild.pipeline.model import Pipeline
 from mediabuild.pipeline.paths import expand_braces, fixed_part
-from mediabuild.pipeline.reserved import ALL_JOBS, STATE_DIR
+from mediabuild.pipeline.reserved import ALL_JOBS, MANIFEST_NAME, STATE_DIR
 from mediabuild.pipeline.sources import matching
+from mediabuild.pipeline.tasks import task_keys, task_name
+from mediabuild.store import inventory, owners, places
+from mediabuild.store.manifest import find_manifest
 from mediabuild.store.summaries import recorded_source
 
 
@@ -30,8 +33,28 @@ class Orphan:
     source: str
 
 
+@dataclass(frozen=True)
+class Withdrawn:
+    """A task that the pipeline has no more, of a job that it has: its stage or its matrix value went.
+
+    Args:
+        key: as `Task.key`. directory: of its outputs; None where they are gone, and only copies or state are left.
+    """
+
+    job: str
+    job_dir: Path
+    key: str
+    directory: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """As the task was called."""
+        stage, _, value = self.key.partition("@")
+        return task_name(stage, self.job, value)
+
+
 def find_orphans(pipeline: Pipeline, jobs: Collection[str]) -> list[Orphan]:
-    """The jobs that have a directory and no recording any more, sorted by name.
+    """The jobs of this pipeline that have a directory and no recording any more, sorted by name.
 
     Args:
         jobs: those that have one.
@@ -39,9 +62,16 @@ def find_orphans(pipeline: Pipeline, jobs: Collection[str]) -> list[Orphan]:
     left = [(job, folder) for job, folder in _job_dirs(pipeline) if job not in jobs]
     if not left or unseen(pipeline):
         return []
-    named = [(job, folder, recorded_source(folder, job)) for job, folder in left]
+    named = [(job, folder, recorded_source(folder, job)) for job, folder in left if owners.is_ours(pipeline, folder)]
     found = [Orphan(job, folder, source.pattern) for job, folder, source in named if source]
     return sorted((orphan for orphan in found if _is_gone(pipeline, orphan.source)), key=lambda orphan: orphan.job)
+
+
+def foreign_jobs(pipeline: Pipeline, jobs: Collection[str]) -> list[tuple[str, str]]:
+    """The jobs that are none of this pipeline's, and what their state says of whose they are; empty for nothing."""
+    left = [(job, folder) for job, folder in _job_dirs(pipeline) if job not in jobs]
+    named = sorted((job, owners.owner_of(folder) or "") for job, folder in left)
+    return [(job, owner) for job, owner in named if owner != owners.name_of(pipeline)]
 
 
 def unseen(pipeline: Pipeline) -> list[str]:
@@ -53,19 +83,61 @@ def unseen(pipeline: Pipeline) -> list[str]:
     return [group[0] for group in folders.values() if not any(matching(pipeline, choice) for choice in group)]
 
 
+def find_withdrawn(pipeline: Pipeline, job_dirs: Mapping[str, Path], *, copies_only: bool = False) -> list[Withdrawn]:
+    """What is left of tasks that the pipeline has no more, in the jobs that it has.
+
+    Args:
+        job_dirs: job → its directory, also of what stands for all jobs.
+        copies_only: look no further than for copies, which costs next to nothing.
+    """
+    keys = {collect: task_keys(pipeline, collect=collect) for collect in (True, False)}
+    found: list[Withdrawn] = []
+    for job, job_dir in job_dirs.items():
+        present = keys[job == ALL_JOBS]
+        left: dict[str, Path | None] = dict.fromkeys(
+            key for key in inventory.delivered_files(job_dir) if key not in present
+        )
+        if not copies_only:
+            left |= {key: directory for key, directory in _made(job, job_dir) if key not in present}
+        if left and not owners.may_touch(pipeline, job_dir):
+            continue
+        found += [Withdrawn(job, job_dir, key, directory) for key, directory in sorted(left.items())]
+    return found
+
+
+def _made(job: str, job_dir: Path) -> Iterator[tuple[str, Path | None]]:
+    """Key and directory of each task whose manifest lies in a job's directory and says that it is this task's."""
+    for stage in _folders(job_dir):
+        places_of = [(stage, "")] if (job_dir / stage / MANIFEST_NAME).is_file() else []
+        places_of += [(f"{stage}/{value}", value) for value in _folders(job_dir / stage)]
+        for place, value in places_of:
+            manifest = find_manifest(job_dir / place)
+            if manifest is not None and manifest.task == task_name(stage, job, value):
+                yield (f"{stage}@{value}" if value else stage), job_dir / place
+
+
+def _folders(folder: Path) -> list[str]:
+    """The folders in a folder, sorted; links are none."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(e.name for e in entries if e.name != STATE_DIR and e.is_dir(follow_symlinks=False))
+    except OSError:
+        return []
+
+
 def _job_dirs(pipeline: Pipeline) -> list[tuple[str, Path]]:
-    """Every job's name and directory, as far as they have a summary; jobs may lie in folders, and in jobs."""
+    """Every job's name and directory, as far as they have a state; jobs may lie in folders, and in jobs."""
     found, waiting = [], [""]
     while waiting:
         above = waiting.pop()
         with contextlib.suppress(OSError), os.scandir(pipeline.jobs_dir / above) as entries:
             for entry in entries:
                 job = os.path.join(above, entry.name)
-                stage = entry.name.removesuffix(".edited") in pipeline.stages and above
+                stage = entry.name.removesuffix(places.EDITED) in pipeline.stages and above
                 if entry.name in (STATE_DIR, ALL_JOBS) or stage or not entry.is_dir(follow_symlinks=False):
                     continue
                 waiting.append(job)
-                if os.path.isdir(os.path.join(entry.path, STATE_DIR)):
+                if places.is_safe(Path(entry.path), pipeline.jobs_dir) and places.state_of(Path(entry.path)).is_dir():
                     found.append((job, Path(entry.path)))
     return found
 

@@ -20,6 +20,8 @@ from mediabuild.store.facts import Files
 from mediabuild.store.manifest import Manifest
 
 SHORT_HEX = 12
+NOT_DELIVERED, EDITED, SHARED = "not delivered", "edited", "two outputs would have this name"
+COPY_TROUBLES = (NOT_DELIVERED, EDITED, SHARED)  # what only making copies mends
 
 
 def fact_reasons(recorded: Manifest, now: Observation, *, by_device: bool) -> Iterator[Reason]:
@@ -110,7 +112,7 @@ def copy_reasons(wanted: Mapping[str, str], now: Mapping[str, str | None]) -> It
     """
     for copy, digest in wanted.items():
         if now[copy] != digest:
-            yield Reason("outputs", copy, now="not delivered" if now[copy] is None else "edited")
+            yield Reason("outputs", copy, now=NOT_DELIVERED if now[copy] is None else EDITED)
 
 
 def _differences(

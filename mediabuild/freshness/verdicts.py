@@ -14,7 +14,7 @@ from mediabuild.freshness.producers import deleted_outputs
 from mediabuild.pipeline.model import Produced, Reason, Task
 from mediabuild.store import marks
 
-State = Literal["fresh", "stale", "follows", "failed", "blocked", "ignored", "orphaned"]
+State = Literal["fresh", "stale", "follows", "failed", "blocked", "ignored", "orphaned", "withdrawn"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class Verdict:
     Args:
         state: `fresh`; `stale`: it would run; `follows`: something upstream would run, and this
             only if that changes its inputs; `failed`: stale, and failed last time; `blocked`: something
-            upstream failed last time; `ignored`: doit ignore. `orphaned` is said of a job: its recording is gone.
+            upstream failed last time; `ignored`: doit ignore. `orphaned` is said of a job: its recording is gone;
+            `withdrawn` of a task that the pipeline has no more.
     """
 
     state: State

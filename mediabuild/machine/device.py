@@ -22,6 +22,7 @@ import sys
 from pathlib import Path
 
 from mediabuild.errors import PipelineError
+from mediabuild.machine import regular
 from mediabuild.machine.files import write_atomically
 
 PROBE_TIMEOUT_S = 120
@@ -110,7 +111,7 @@ def _probe(python: str, driver: str, cache_file: str) -> tuple[str, ...]:
     """Ask an interpreter, or the cache."""
     cache: dict[str, list[str]] = {}
     with contextlib.suppress(OSError, ValueError, TypeError):
-        cache = dict(json.loads(Path(cache_file).read_text()))
+        cache = dict(json.loads(regular.read_bytes(cache_file)))
     key = f"{python}|{driver}|{_torch_stamp(Path(python))}"
     if key not in cache:
         try:

@@ -1,31 +1,61 @@
-"""Files and folders: written whole or not at all, walked, removed where they are empty.
+"""Files and folders: made with the user's modes, written whole or not at all, walked, removed.
 
-Not here: digests (`store.digest`), copies (`reflink`).
+What is made here has the modes that the user's umask and the folder's group give it: nothing is ever set.
+
+Not here: digests (`store.digest`), copies (`reflink`), which paths they are (`store.places`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import glob
+import errno
+import fnmatch
 import os
-import tempfile
+import re
+import secrets
+import shutil
+import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 PART = ".part"
 PART_AGE_S = 3600  # a run that was killed while it wrote leaves a part behind; none is written for this long
+TRIES = 100
+NAME_BYTES = 255  # the longest name of nearly all file systems
+ENDING_BYTES = 100  # what is kept of an ending when a name is cut
+OWN = stat.S_IRWXU
+Made = TypeVar("Made")
+
+# What file managers, network disks and office programs leave in any folder; such files are never content.
+NEVER_COUNT = (
+    ".DS_Store", "._*", ".localized", "Icon\r", ".Spotlight-V100", ".Trashes", ".fseventsd", ".TemporaryItems",
+    "Thumbs.db", "ehthumbs.db", "[Dd]esktop.ini", "$RECYCLE.BIN", "System Volume Information", ".directory", "@eaDir",
+    ".nfs*", ".~lock.*#",
+)  # fmt: skip
+_never = re.compile("|".join(map(fnmatch.translate, NEVER_COUNT)))
+
+
+def counts(name: str) -> bool:
+    """Whether a file or folder of this name is content: what file managers leave behind never is."""
+    return _never.match(name) is None
 
 
 def files_below(directory: Path) -> Iterator[tuple[str, Path]]:
-    """Relative name and path of every file below a directory, sorted; links are followed, loops cut."""
+    """Relative name and path of every file below a directory, sorted; links are followed, loops cut.
+
+    Raises:
+        OSError: a folder can't be listed, or a name isn't UTF-8, which nothing could record.
+    """
 
     def walk(folder: Path, prefix: str, above: frozenset[str]) -> Iterator[tuple[str, Path]]:
         real = os.path.realpath(folder)
         if real in above:
             return
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        entries = sorted((e for e in os.scandir(folder) if counts(e.name)), key=lambda entry: entry.name)
         for entry in entries:
+            refuse_unprintable(entry.name)
             if entry.is_dir():
                 yield from walk(Path(entry.path), f"{prefix}{entry.name}/", above | {real})
             else:
@@ -34,6 +64,23 @@ def files_below(directory: Path) -> Iterator[tuple[str, Path]]:
             yield prefix, folder  # an empty directory is content too
 
     yield from walk(directory, "", frozenset())
+
+
+def refuse_unprintable(name: str) -> None:
+    """Refuse a name that isn't UTF-8, since nothing could record it.
+
+    Raises:
+        OSError: says so; the text can be printed.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise OSError(errno.EILSEQ, f"the name of {printable(name)} is not UTF-8; rename it") from None
+
+
+def printable(name: str) -> str:
+    """A name for people: what isn't UTF-8 becomes `\\xff`."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def write_atomically(path: Path, content: bytes, part: Path | None = None) -> None:
@@ -48,36 +95,147 @@ def write_atomically(path: Path, content: bytes, part: Path | None = None) -> No
     path.parent.mkdir(parents=True, exist_ok=True)
     part = part or path.with_name(f".{path.name}")
     _sweep_parts(part)
-    number, name = tempfile.mkstemp(prefix=f"{part.name}.", suffix=PART, dir=part.parent)
-    temporary = Path(name)
+    number, temporary = new_file(part)
     try:
         with open(number, "wb") as file:
             file.write(content)
-        temporary.chmod(0o644)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
+def new_file(part: Path) -> tuple[int, Path]:
+    """A new, empty file: its descriptor and its path, which is `part` with a random ending and `.part`.
+
+    Raises:
+        OSError: it can't be made.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return _unused(part, PART, lambda path: os.open(path, flags, 0o666))
+
+
+def new_directory(part: Path) -> Path:
+    """A new, empty directory, called `part` with a random ending.
+
+    Raises:
+        OSError: it can't be made.
+    """
+    return _unused(part, "", os.mkdir)[1]
+
+
+def _unused(part: Path, suffix: str, make: Callable[[Path], Made]) -> tuple[Made, Path]:
+    for _ in range(TRIES):
+        path = part.with_name(f"{part.name}.{secrets.token_hex(4)}{suffix}")
+        with contextlib.suppress(FileExistsError):
+            return make(path), path
+    raise FileExistsError(errno.EEXIST, "no name is left", str(part))
+
+
 def _sweep_parts(part: Path) -> None:
-    for leftover in part.parent.glob(f"{glob.escape(part.name)}.*{PART}"):
+    ours = re.compile(rf"{re.escape(part.name)}\.[0-9a-f]{{8}}{re.escape(PART)}")
+    for name in os.listdir(part.parent):
+        if not ours.fullmatch(name):
+            continue
         with contextlib.suppress(OSError):
-            if time.time() - leftover.stat().st_mtime > PART_AGE_S:
-                leftover.unlink()
+            stats = os.lstat(part.parent / name)
+            if stat.S_ISREG(stats.st_mode) and time.time() - stats.st_mtime > PART_AGE_S:
+                os.unlink(part.parent / name)
 
 
 def unused_name(path: Path) -> Path:
-    """The path, or the first free one with a number before its suffix: `text.2.srt`."""
-    number, candidate = 2, path
+    """The path, or the first free one with a number before its suffix: `text.2.srt`; shortened where it must be."""
+    number, candidate = 2, fitting(path, path.suffix)
     while os.path.lexists(candidate):
-        candidate = path.with_name(f"{path.stem}.{number}{path.suffix}")
+        candidate = fitting(path, f".{number}{path.suffix}")
         number += 1
     return candidate
+
+
+def fitting(path: Path, ending: str) -> Path:
+    """The path with another ending in the place of its suffix; cut where the name would be too long."""
+    stem, tail = (os.fsencode(text) for text in (path.stem, ending))
+    if len(stem) + len(tail) > NAME_BYTES:
+        tail = tail[:ENDING_BYTES]
+        stem = stem[: NAME_BYTES - len(tail)]
+    return path.with_name(stem.decode(errors="ignore") + tail.decode(errors="ignore"))
+
+
+def is_straight(top: Path, relative: str) -> bool:
+    """Whether all between `top` and the path below it are folders, no links; the path itself may be anything."""
+    path = os.fspath(top)
+    for name in relative.split("/")[:-1]:
+        path = os.path.join(path, name)
+        try:
+            if not stat.S_ISDIR(os.lstat(path).st_mode):
+                return False
+        except OSError:
+            return True  # nothing is there
+    return True
+
+
+def remove_file(file: Path) -> None:
+    """Remove a file, or a link, also out of a folder that is read-only; it may be absent.
+
+    Raises:
+        OSError: it stays.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        _insistently(os.unlink, file)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory with all it holds, read-only folders too, or what else is there; links are never followed.
+
+    Raises:
+        OSError: something stays.
+    """
+    try:
+        if not stat.S_ISDIR(os.lstat(path).st_mode):
+            remove_file(path)
+            return
+        shutil.rmtree(path)
+    except FileNotFoundError:
+        return
+    except PermissionError:
+        _make_writable(path)
+        shutil.rmtree(path)
 
 
 def remove_empty(directory: Path) -> None:
     """Remove a directory and the empty ones in it, if nothing else is there."""
     for folder, _, _ in sorted(os.walk(directory), reverse=True):
         with contextlib.suppress(OSError):
-            Path(folder).rmdir()
+            _insistently(os.rmdir, Path(folder))
+
+
+def move(file: Path, target: Path) -> None:
+    """Rename a file, also out of a folder that is read-only; the target's folder is made.
+
+    Raises:
+        OSError: it can't be moved.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _insistently(lambda path: path.rename(target), file)
+
+
+def _insistently(act: Callable[[Path], object], path: Path) -> None:
+    """Do something to an entry of a folder, which is made writable if need be: it is ours."""
+    try:
+        act(path)
+    except PermissionError:
+        os.chmod(path.parent, stat.S_IMODE(os.stat(path.parent).st_mode) | OWN)
+        act(path)
+
+
+def _make_writable(directory: Path) -> None:
+    """Make a directory and all below it ones that may be changed, as far as they are the user's; from the top down."""
+    waiting = [directory]
+    while waiting:
+        folder = waiting.pop()
+        with contextlib.suppress(OSError):
+            mode = stat.S_IMODE(os.lstat(folder).st_mode)
+            if mode & OWN != OWN:
+                os.chmod(folder, mode | OWN)
+            with os.scandir(folder) as entries:
+                waiting += [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]

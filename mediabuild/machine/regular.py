@@ -15,7 +15,7 @@ from typing import IO
 FLAGS = {"rb": os.O_RDONLY, "wb": os.O_WRONLY | os.O_CREAT, "ab": os.O_WRONLY | os.O_CREAT | os.O_APPEND}
 
 
-def descriptor_of(path: str | os.PathLike[str], flags: int, mode: int = 0o644) -> int:
+def descriptor_of(path: str | os.PathLike[str], flags: int, mode: int = 0o666) -> int:
     """A descriptor of a regular file; it isn't inherited.
 
     Args:

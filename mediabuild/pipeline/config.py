@@ -20,7 +20,8 @@ from mediabuild.pipeline.loading import load_stage, stage_files
 from mediabuild.pipeline.mistakes import Mistakes, nearest, toml_type
 from mediabuild.pipeline.model import Pipeline, Resources, StageSpec
 from mediabuild.pipeline.params import check_params, matrix_of, stage_params
-from mediabuild.pipeline.placeholders import check_command
+from mediabuild.pipeline.paths import jobs_dir_of
+from mediabuild.pipeline.placeholders import check_command, check_names
 from mediabuild.pipeline.references import canonical_order, check_references
 from mediabuild.pipeline.reserved import LONGEST_NAME, MANIFEST_NAME
 from mediabuild.pipeline.tables import TABLES, CacheTable, JobTable, PipelineTable, ResourcesTable, StageTable
@@ -63,7 +64,7 @@ def load_pipeline(file: Path, *, commands: tuple[str, ...] = ()) -> Pipeline:
         root=root,
         file=file,
         sources=tuple([sources] if isinstance(sources, str) else sources),
-        jobs_dir=root / values.get("jobs_dir", "jobs"),
+        jobs_dir=root / jobs_dir_of(values),
         device=values.get("device", "auto"),
         checksum=values.get("checksum", "blake3"),
         stages={name: stages[name] for name in order},
@@ -145,7 +146,7 @@ def _stage(
         declaration=declaration,
         python=_interpreter(where, root, table.get("python"), declaration, mistakes),
         resources=_resources(where, table.get("resources"), mistakes),
-        deliver=_deliver(where, table.get("deliver"), mistakes),
+        deliver=_deliver(where, table.get("deliver"), matrix, mistakes),
         timeout_s=table.get("timeout_s"),
         collect=table.get("collect", False),
         temp=table.get("temp", False),
@@ -197,9 +198,11 @@ def _resources(where: str, table: ResourcesTable | None, mistakes: Mistakes) -> 
     return Resources(**_amounts(table))  # type: ignore[arg-type]
 
 
-def _deliver(where: str, prefix: str | None, mistakes: Mistakes) -> str | None:
-    if prefix is not None and (prefix.startswith(("/", "~")) or ".." in prefix.split("/")):
-        mistakes.add(f"{where}.deliver", f"{prefix!r} leads outside the project")
+def _deliver(where: str, prefix: str | None, matrix: Mapping[str, Any], mistakes: Mistakes) -> str | None:
+    if prefix is not None:
+        if prefix.startswith(("/", "~")) or ".." in prefix.split("/") or "\0" in prefix:
+            mistakes.add(f"{where}.deliver", f"{prefix!r} leads outside the project")
+        check_names(f"{where}.deliver", prefix, {"job", *matrix}, mistakes)
     return prefix
 
 

@@ -10,10 +10,13 @@ import glob
 import itertools
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from mediabuild.pipeline.mistakes import Mistakes
 from mediabuild.pipeline.model import Given, Pipeline
+from mediabuild.pipeline.placeholders import fill
 
 RESERVED = re.compile(r"[%:=*\x00-\x1f\x7f]")
 WILDCARDS = re.compile(r"[*?\[{]")
@@ -27,9 +30,14 @@ def encode_name(text: str) -> str:
     return RESERVED.sub(lambda match: f"%{ord(match[0]):02X}", text)
 
 
+def jobs_dir_of(table: Mapping[str, Any]) -> str:
+    """Where the jobs are, of the table `[pipeline]`: relative to the pipeline's folder, or absolute; `~` is home."""
+    return os.path.expanduser(str(table.get("jobs_dir", "jobs")))
+
+
 def expand_braces(pattern: str) -> list[str]:
     """`a.{mp4,mkv}` → `a.mp4`, `a.mkv`; several sets multiply, nothing nests, `{job}` is no set."""
-    parts = re.split(r"\{([^{}]*,[^{}]*)\}", pattern)
+    parts = re.split(r"(?<!\{)\{([^{}]*,[^{}]*)\}", pattern)
     choices = [part.split(",") if index % 2 else [part] for index, part in enumerate(parts)]
     return ["".join(chosen) for chosen in itertools.product(*choices)]
 
@@ -42,11 +50,12 @@ def fixed_part(pattern: str) -> str:
 
 
 def given_for(text: str, job: str, optional: bool, root: Path) -> Given:
-    path = os.path.normpath(text.replace("{job}", job))
-    if not WILDCARDS.search(text.replace("{job}", "")) or os.path.exists(root / path):
+    """What a path or glob of an input stands for in a job; its placeholders are filled in."""
+    path = os.path.normpath(fill(text, {"job": job}.get))
+    if not WILDCARDS.search(fill(text, {"job": ""}.get)) or os.path.exists(root / path):
         return Given(pattern=path, optional=optional)
     # braces before the job's name goes in, which may hold braces of its own
-    choices = (os.path.normpath(choice.replace("{job}", glob.escape(job))) for choice in expand_braces(text))
+    choices = (os.path.normpath(fill(choice, {"job": glob.escape(job)}.get)) for choice in expand_braces(text))
     return Given(pattern=path, globs=tuple(choices), optional=optional)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from mediabuild.pipeline.mistakes import Mistakes, nearest
 from mediabuild.pipeline.model import StageSpec
+from mediabuild.pipeline.placeholders import check_names, names_in
 
 
 def split_reference(text: str) -> tuple[str, str | None]:
@@ -35,6 +36,8 @@ def check_references(stages: Mapping[str, StageSpec], mistakes: Mistakes) -> Non
         for name, reference in spec.inputs.items():
             text = reference.removeprefix("?")
             where = f"stages.{spec.name}.inputs.{name}"
+            if is_path(text):
+                check_names(where, text, {"job"}, mistakes)
             if text == "source" or is_path(text):
                 continue
             producer, output = split_reference(text)
@@ -53,7 +56,7 @@ def _check_collect(spec: StageSpec, mistakes: Mistakes) -> None:
             mistakes.add(f"{where}.inputs.{name}", "a collect stage has no source of its own", "read STAGE.OUTPUT")
     texts = {f"inputs.{name}": text for name, text in spec.inputs.items()} | {"deliver": spec.deliver or ""}
     for key, text in {**texts, "command": " ".join(spec.command)}.items():
-        if "{job}" in text:
+        if "job" in names_in(text):
             mistakes.add(f"{where}.{key}", "a collect stage is of no single job: {job} can't stand here")
 
 

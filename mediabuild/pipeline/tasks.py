@@ -131,6 +131,13 @@ def _task(
     )
 
 
+def task_keys(pipeline: Pipeline, *, collect: bool = False) -> set[str]:
+    """The keys of the tasks that a job has, or of those over all jobs (`Task.key`)."""
+    specs = [spec for spec in pipeline.stages.values() if spec.collect == collect]
+    combos = [(spec.name, values) for spec in specs for values in itertools.product(*spec.matrix.values())]
+    return {f"{name}@{_value_of(values)}" if values else name for name, values in combos}
+
+
 def task_name(stage: str, job: str, value: str = "") -> str:
     """`translate:ep01:es`"""
     return f"{stage}:{job}:{value}" if value else f"{stage}:{job}"

@@ -17,12 +17,13 @@ from doit.task import Stream
 from mediabuild import __version__
 from mediabuild.build import Build
 from mediabuild.execution.executor import Executor
+from mediabuild.execution.removal import Removal
 from mediabuild.execution.sweep import sweep
 from mediabuild.machine.processes import Processes
 from mediabuild.machine.signals import INTERRUPTED, heard_when_deaf
 from mediabuild.pipeline.model import Given
 from mediabuild.reporting.eventlog import EventLog
-from mediabuild.reporting.events import Event, JobsOrphaned, Listeners, RunStarted, StageSkipped
+from mediabuild.reporting.events import Event, JobsOrphaned, Listeners, RunStarted, StageSkipped, StageWarning
 from mediabuild.reporting.report import Report
 from mediabuild.reporting.tally import Tally
 from mediabuild.schedule.runner import PipelineRunner
@@ -113,7 +114,7 @@ class Session:
             runner = self._runner(executor, emit, stream)
             status = 2
             try:
-                sweep(build.tasks.values())
+                sweep(build.pipeline, build.tasks.values())
                 build.freshness.warm(build.tasks[name] for name in tasks)
                 status = runner.run_all(dispatcher)
                 if runner.interrupted:
@@ -132,11 +133,25 @@ class Session:
         self.build.write_summaries(runner.touched)
         if not whole:
             return
+        if status in (0, 1):
+            self._withdraw(emit)
         orphans = self.build.orphaned()
         if orphans:
             emit(JobsOrphaned(jobs=orphans))
         if status in (0, 1):
             self.build.record_fresh(alone=alone, orphans=orphans)
+
+    def _withdraw(self, emit: Callable[[Event], None]) -> None:
+        """Remove the copies of tasks that the pipeline has no more, and say so."""
+        build = self.build
+        withdrawn = build.withdrawn(copies_only=True)
+        taken = build.delivered() if withdrawn else set()
+        for task in withdrawn:
+            said: list[str] = []
+            Removal(build.pipeline, build.digests, taken, said.append, dry=False).withdraw(task, copies_only=True)
+            lines = [line.removeprefix(f"{task.name} - ") for line in said]
+            message = f"withdrawn, the pipeline has it no more: {'; '.join(lines) or 'its copies were gone'}"
+            emit(StageWarning(task=task.name, message=message, hint="doit clean --orphans"))
 
     def _stream(self, opened: contextlib.ExitStack) -> IO[str]:
         """Where the console's lines go."""

@@ -25,7 +25,8 @@ import blake3
 import msgspec
 
 from mediabuild.errors import Interrupted
-from mediabuild.machine.files import files_below, write_atomically
+from mediabuild.machine import regular
+from mediabuild.machine.files import files_below, refuse_unprintable, write_atomically
 from mediabuild.machine.signals import STOP
 from mediabuild.store.stats import COARSE_TICK_S, Stats, fine_device, is_still, stats_of, tick_s
 
@@ -126,6 +127,7 @@ class Digests:
 
     def tree(self, path: Path, label: str, algorithm: str = "blake3") -> dict[str, str]:
         """Label → digest of a file, or of every file of a directory below its label."""
+        refuse_unprintable(label)
         if not path.is_dir():
             return {label: self.file(path, algorithm)}
         found = {
@@ -221,7 +223,7 @@ class Digests:
 
 def _load_cache(file: Path) -> dict[str, tuple[Stats, dict[str, str]]]:
     try:
-        content = file.read_bytes()
+        content = regular.read_bytes(file)
         seal, body = content[:SEAL_BYTES], content[SEAL_BYTES:]
         if blake3.blake3(body).digest() != seal:
             return {}

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from mediabuild.machine.files import counts, remove_tree
 from mediabuild.pipeline.model import Task
 from mediabuild.pipeline.reserved import MANIFEST_NAME
-from mediabuild.store import places
+from mediabuild.store import inventory, places
 from mediabuild.store.digest import Digests
 from mediabuild.store.manifest import Manifest, find_manifest
 
@@ -38,12 +38,11 @@ class Kept:
         """Of an output set, where it can be read."""
         return None if self.is_units else find_manifest(self.path)
 
-    def delete(self) -> None:
-        """Delete it."""
-        if self.is_units:
-            self.path.unlink(missing_ok=True)
-        else:
-            shutil.rmtree(self.path, ignore_errors=True)
+    def delete(self) -> bool:
+        """Delete it, if that is possible."""
+        with contextlib.suppress(OSError):
+            remove_tree(self.path)
+        return not os.path.lexists(self.path)
 
 
 def keep(task: Task, earlier: Path, digests: Digests) -> None:
@@ -55,16 +54,16 @@ def keep(task: Task, earlier: Path, digests: Digests) -> None:
     manifest, current = find_manifest(earlier), find_manifest(task.directory)
     same = manifest and current and manifest.trace() == current.trace()
     if manifest is None or same or not is_whole(earlier, manifest, digests):
-        shutil.rmtree(earlier, ignore_errors=True)
+        _drop(earlier)
         return
     target = places.generations(task) / manifest.trace()
     try:
-        shutil.rmtree(target, ignore_errors=True)
+        _drop(target)
         target.parent.mkdir(parents=True, exist_ok=True)
         earlier.rename(target)
         os.utime(target)
     except OSError:  # a full disk: a cache is no reason to fail
-        shutil.rmtree(earlier, ignore_errors=True)
+        _drop(earlier)
         return
     digests.adopt((earlier / path, target / path) for path in manifest.output_files())
 
@@ -76,7 +75,7 @@ def find(task: Task, trace: str, digests: Digests) -> Path | None:
     if manifest is None:
         return None
     if manifest.trace() != trace or not is_whole(path, manifest, digests):
-        shutil.rmtree(path, ignore_errors=True)
+        _drop(path)
         return None
     return path
 
@@ -88,25 +87,32 @@ def is_whole(directory: Path, manifest: Manifest, digests: Digests) -> bool:
         (directory / path).is_dir() if path.endswith("/") else digests.holds(directory / path, digest)
         for path, digest in recorded.items()
     )
-    files = {os.path.relpath(os.path.join(f, n), directory) for f, _, names in os.walk(directory) for n in names}
+    walked = ((folder, name) for folder, _, names in os.walk(directory) for name in names if counts(name))
+    files = {os.path.relpath(os.path.join(folder, name), directory) for folder, name in walked}
     return sound and files - {MANIFEST_NAME} == {path for path in recorded if not path.endswith("/")}
 
 
 def forget(task: Task) -> None:
     """Delete what is kept of a task."""
-    shutil.rmtree(places.generations(task), ignore_errors=True)
-    places.units(task).unlink(missing_ok=True)
+    for path in (places.generations(task), places.units(task)):
+        _drop(path)
+
+
+def _drop(path: Path) -> None:
+    """Delete what is kept; where that can't be, the next `gc` tries again."""
+    with contextlib.suppress(OSError):
+        remove_tree(path)
 
 
 def kept(job_dirs: Iterable[Path]) -> list[Kept]:
     """What is kept in these jobs, least recently used first."""
     found = []
     for job_dir in job_dirs:
-        for path in places.units_files(job_dir):
+        for path in inventory.units_files(job_dir):
             with contextlib.suppress(OSError):
                 stats = os.lstat(path)
                 found.append(Kept(path, True, stats.st_size, stats.st_mtime))
-        for path in places.generation_dirs(job_dir):
+        for path in inventory.generation_dirs(job_dir):
             with contextlib.suppress(OSError):
                 found.append(Kept(path, False, _size_bytes(path), os.lstat(path).st_mtime))
     return sorted(found, key=lambda one: one.used_ts)
@@ -134,7 +140,7 @@ def collect(
     for one in found:
         if total <= max_bytes:
             break
-        one.delete()
-        total -= one.size_bytes
-        gone.append(one)
+        if one.delete():
+            total -= one.size_bytes
+            gone.append(one)
     return gone

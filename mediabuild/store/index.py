@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 import blake3
 
+from mediabuild.machine import regular
 from mediabuild.store.stats import Stats
 
 if TYPE_CHECKING:
@@ -174,8 +175,7 @@ class Index:
 def load(file: str | os.PathLike[str]) -> Index:
     """The index of a file; an empty one where it is missing, damaged or of another version."""
     try:
-        with open(file, "rb") as stream:
-            content = stream.read()
+        content = regular.read_bytes(file)
     except OSError:
         return Index()
     seal, body = content[:SEAL_BYTES], memoryview(content)[SEAL_BYTES:]

@@ -9,6 +9,7 @@ Not here: whether the facts still hold (`rebuilder`).
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -109,7 +110,8 @@ def _checked(content: bytes) -> Manifest:
     if manifest.inputs_checksum != compute_inputs_checksum(manifest.inputs):
         raise msgspec.ValidationError("inputs_checksum does not match the inputs")
     for path in manifest.output_files():
-        if path.startswith("/") or ".." in path.split("/"):
+        plain = os.path.normpath(path) == path.rstrip("/") and path not in (".", "/") and "\0" not in path
+        if not plain or path.startswith("/") or ".." in path.split("/"):
             raise msgspec.ValidationError(f"outputs: {path!r} leads outside the stage's directory")
     return manifest
 

@@ -6,8 +6,10 @@ Not here: what follows from them (`freshness`), where they lie (`places`).
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import Literal
 
+from mediabuild.errors import StageError
 from mediabuild.machine import regular
 from mediabuild.pipeline.model import Task
 from mediabuild.store import places
@@ -21,7 +23,7 @@ def is_set(task: Task, kind: Kind) -> bool:
     Args:
         kind: `forgotten` and `ignored` are what the commands leave; `failed` goes when the task succeeds.
     """
-    return places.mark(task, kind).exists()
+    return os.path.lexists(places.mark(task, kind))
 
 
 def put(task: Task, kind: Kind, text: str = "") -> None:
@@ -39,8 +41,11 @@ def put(task: Task, kind: Kind, text: str = "") -> None:
 
 def clear(task: Task, *kinds: Kind) -> None:
     """Remove marks, where they are; a disk that can't be written is no reason to fail."""
-    for kind in kinds:
-        with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, StageError):
+        set_now = [kind for kind in kinds if is_set(task, kind)]
+        if set_now:
+            places.check(task)
+        for kind in set_now:
             places.mark(task, kind).unlink(missing_ok=True)
 
 

@@ -2,20 +2,21 @@
 
     JOBS/.mediabuild/            of all jobs: events.jsonl, fresh.index, stats.cache, devices.json, slots/, traces/
     JOBS/JOB/STAGE/              outputs and their manifest; with a matrix JOBS/JOB/STAGE/VALUE/
+    JOBS/JOB/STAGE.edited/       what a person had edited there; no stage and no job can have such a directory
     JOBS/JOB/.mediabuild/        of one job: locks/ logs/ marks/ delivered/ tmp/ swap/ units/ generations/
 
 A jobs directory may come from a stranger. So no link below it is followed, and only regular files are opened
-(`machine.regular`): a link, a pipe or a device in the place of one of ours is an error that names it. Temporary files
-and directories have names of one pattern, and only such names are ever swept.
+(`machine.regular`): a link, a pipe or a device in the place of one of ours is an error that names it. What is ours
+has names of one pattern (`inventory`), and only such names are ever swept.
 
-Not here: what the files say. Little is imported: the no-op reads this module.
+Not here: what lies there (`inventory`), and what the files say. Little is imported: the no-op reads this module.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import stat
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from mediabuild.errors import StageError
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 LOCKS, LOGS, MARKS, DELIVERED = "locks", "logs", "marks", "delivered"
 TMP, SWAP, UNITS, GENERATIONS = "tmp", "swap", "units", "generations"
 FOLDERS = (LOCKS, LOGS, MARKS, DELIVERED, TMP, SWAP, UNITS, GENERATIONS)
-SWAPPED = r"(?P<key>.+)\.(new|old)\Z"  # as `publish` names what it makes
-TEMPORARY = r"(?P<key>.+)\.[a-z0-9_]{8}(\.part)?\Z"  # as `tempfile` names what it makes
+SLOTS, TRACES = "slots", "traces"
+EDITED = ".edited"  # no stage's name has a dot
 
 
 # of all jobs
@@ -63,12 +64,12 @@ def devices_file(jobs_dir: Path) -> Path:
 
 def slots(jobs_dir: Path) -> Path:
     """The folder of the slots that running tasks hold."""
-    return state_of(jobs_dir) / "slots"
+    return state_of(jobs_dir) / SLOTS
 
 
 def traces(jobs_dir: Path) -> Path:
     """The folder of the traces: who holds which result."""
-    return state_of(jobs_dir) / "traces"
+    return state_of(jobs_dir) / TRACES
 
 
 # of one job or task
@@ -80,8 +81,13 @@ def lock(task: Task) -> Path:
 
 
 def lock_of(job_dir: Path, key: str) -> Path:
-    """The same, for a task of which only the key is known."""
+    """The same, of a task of which only the key is known."""
     return state_of(job_dir) / LOCKS / f"{key}.lock"
+
+
+def owner(job_dir: Path) -> Path:
+    """The file that names the pipeline which the job belongs to."""
+    return state_of(job_dir) / "pipeline"
 
 
 def log(task: Task) -> Path:
@@ -124,6 +130,12 @@ def generations(task: Task) -> Path:
     return task.state_dir / GENERATIONS / task.key
 
 
+def edited(task: Task) -> Path:
+    """Where outputs go that a person had edited."""
+    aside = task.job_dir / f"{task.stage.name}{EDITED}"
+    return aside / task.value if task.value else aside
+
+
 def part(task: Task) -> Path:
     """What the name of a temporary file of the task begins with, for a file that is written whole by rename."""
     folder = task.state_dir / TMP
@@ -137,67 +149,9 @@ def make_temporary(task: Task) -> Path:
     Raises:
         OSError: it can't be made.
     """
-    import tempfile  # only here: the no-op reads this module
+    from mediabuild.machine.files import new_directory  # only here: the no-op reads this module
 
-    folder = task.state_dir / TMP
-    folder.mkdir(parents=True, exist_ok=True)
-    made = folder / os.path.basename(tempfile.mkdtemp(prefix=f"{task.key}.", dir=folder))
-    made.chmod(0o755)
-    return made
-
-
-def leftovers(job_dir: Path) -> dict[str, list[Path]]:
-    """The key of a task → what runs of it left behind, or are busy with, in `tmp/` and `swap/`."""
-    found: dict[str, list[Path]] = {}
-    for folder, pattern in ((TMP, TEMPORARY), (SWAP, SWAPPED)):
-        for name in _names(job_dir, folder):
-            match = re.match(pattern, name, re.DOTALL)
-            if match:
-                found.setdefault(match["key"], []).append(state_of(job_dir) / folder / name)
-    return found
-
-
-def _names(job_dir: Path, folder: str) -> list[str]:
-    """What lies in one of a job's folders, asked by one call; nothing where it isn't there, or is no folder of ours."""
-    path = f"{job_dir}/{STATE_DIR}/{folder}"
-    try:
-        names = os.listdir(path)
-    except OSError:
-        return []
-    return [] if os.path.islink(path) or os.path.islink(f"{job_dir}/{STATE_DIR}") else names
-
-
-def lock_files(job_dir: Path) -> list[Path]:
-    """The locks of all tasks of a job."""
-    return [path for path in _listed(job_dir, LOCKS) if path.suffix == ".lock"]
-
-
-def delivered_files(job_dir: Path) -> list[Path]:
-    """The records of the copies that were made for a job."""
-    return [path for path in _listed(job_dir, DELIVERED) if path.suffix == ".json"]
-
-
-def units_files(job_dir: Path) -> list[Path]:
-    """The units of all tasks of a job."""
-    return [path for path in _listed(job_dir, UNITS) if not path.is_symlink()]
-
-
-def generation_dirs(job_dir: Path) -> list[Path]:
-    """The earlier outputs of all tasks of a job."""
-    found = []
-    for task_dir in _listed(job_dir, GENERATIONS):
-        if not task_dir.is_symlink() and task_dir.is_dir():
-            found += [path for path in sorted(task_dir.iterdir()) if path.is_dir() and not path.is_symlink()]
-    return found
-
-
-def failed_marks(job_dir: Path) -> list[Path]:
-    """The marks of tasks that failed."""
-    return [path for path in _listed(job_dir, MARKS) if path.suffix == ".failed"]
-
-
-def _listed(job_dir: Path, folder: str) -> list[Path]:
-    return [state_of(job_dir) / folder / name for name in sorted(_names(job_dir, folder))]
+    return new_directory(part(task))
 
 
 # safely
@@ -209,24 +163,56 @@ def check(task: Task) -> None:
     Raises:
         StageError: names it, and what to type.
     """
-    for folder in _own_folders(task):
+    _refuse_others(_own_folders(task))
+
+
+def check_shared(jobs_dir: Path) -> None:
+    """The same of what belongs to all jobs.
+
+    Raises:
+        StageError: names it, and what to type.
+    """
+    _refuse_others([state_of(jobs_dir), slots(jobs_dir), traces(jobs_dir)])
+
+
+def is_safe(job_dir: Path, jobs_dir: Path) -> bool:
+    """Whether no folder from the jobs directory down to those of a job's state is a link or anything else."""
+    above = [folder for folder in job_dir.parents if folder != jobs_dir and folder.is_relative_to(jobs_dir)]
+    state = state_of(job_dir)
+    try:
+        _refuse_others([*reversed(above), job_dir, state, *(state / name for name in FOLDERS)])
+    except StageError:
+        return False
+    return True
+
+
+def _refuse_others(folders: Iterable[Path]) -> None:
+    """Refuse what is no directory; what isn't there may be made."""
+    for folder in folders:
         try:
             mode = os.lstat(folder).st_mode
         except (FileNotFoundError, NotADirectoryError):
             continue
+        except OSError as error:  # a name that is too long, a folder that may not be looked into
+            raise StageError(f"{folder}: {error.strerror}") from None
+        import shlex  # only here: the no-op reads this module
+
+        quoted = shlex.quote(os.fspath(folder))
         if stat.S_ISLNK(mode):
-            raise StageError(f"{folder}: is a link; it must be a directory", f"rm {folder}")
+            raise StageError(f"{folder}: is a link; it must be a directory", f"rm {quoted}")
         if not stat.S_ISDIR(mode):
-            raise StageError(f"{folder}: is a file; it must be a directory", f"mv {folder} {folder}.mine")
+            raise StageError(f"{folder}: is a file; it must be a directory", f"mv {quoted} {quoted}.mine")
 
 
 def _own_folders(task: Task) -> list[Path]:
     """The folders of a task from below the jobs directory on: of its job, of its state, and its own."""
     job_dir, above = task.job_dir, []
-    for part in reversed(task.job.split("/")):
-        if job_dir.name != part:  # `--job-dir`: the user said where
+    for name in reversed(task.job.split("/")):
+        if job_dir.name != name:  # `--job-dir`: the user said where
             break
         above.append(job_dir)
         job_dir = job_dir.parent
-    stage_dirs = [task.directory.parent, task.directory] if task.value else [task.directory]
-    return [*reversed(above or [task.job_dir]), task.state_dir, *(task.state_dir / n for n in FOLDERS), *stage_dirs]
+    state = [task.state_dir, *(task.state_dir / name for name in FOLDERS), generations(task)]
+    own = [task.directory.parent, task.directory] if task.value else [task.directory]
+    aside = [edited(task).parent, edited(task)] if task.value else [edited(task)]
+    return [*reversed(above or [task.job_dir]), *state, *own, *aside]

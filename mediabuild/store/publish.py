@@ -12,15 +12,14 @@ from __future__ import annotations
 import ctypes
 import errno
 import functools
-import glob
+import hashlib
 import os
-import shutil
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mediabuild.errors import StageError
-from mediabuild.machine.files import PART, unused_name
+from mediabuild.machine.files import PART, counts, is_straight, move, remove_tree, unused_name
 from mediabuild.machine.reflink import copy
 from mediabuild.pipeline.reserved import MANIFEST_NAME
 from mediabuild.store.digest import Digests
@@ -96,24 +95,30 @@ def recover(current: Path, swap: Path) -> bool:
         Whether there is a current directory now that wasn't there before.
     """
     coming, going = swap.with_name(swap.name + ".new"), swap.with_name(swap.name + ".old")
+    for leftover in (coming, going):
+        if leftover.is_symlink():  # nothing of ours
+            leftover.unlink()
     recovered = not current.exists() and going.exists()
     if recovered:
         (coming if (coming / MANIFEST_NAME).exists() else going).rename(current)
     for leftover in (coming, going):
-        if leftover.exists():
-            shutil.rmtree(leftover)
+        remove_tree(leftover)
     return recovered
 
 
-def keep_edits(current: Path, coming: Mapping[str, str], digests: Digests) -> list[Path]:
+def keep_edits(current: Path, coming: Mapping[str, str], aside: Path, digests: Digests) -> list[Path]:
     """Move everything that no manifest vouches for out of a stage's directory, beside it.
 
-    An output that was edited and a file that somebody put there go to `STAGE.edited/`, under their own
+    An output that was edited and a file that somebody put there go aside under their own
     names, numbered where one is taken. A file that is the same in the new directory is no loss.
 
     Args:
-        current: the stage's directory.
+        current: the stage's directory; may be absent.
         coming: path → digest of the outputs that are about to take its place.
+        aside: where edits go; no directory of a stage.
+
+    Raises:
+        StageError: a link is in the way.
 
     Returns:
         Where they are now.
@@ -122,15 +127,16 @@ def keep_edits(current: Path, coming: Mapping[str, str], digests: Digests) -> li
     vouched = _vouched_for(current)
     for folder, folders, files in os.walk(current):
         folders.sort()
-        for name in sorted(files):
+        for name in filter(counts, sorted(files)):
             file = Path(folder, name)
             known = (vouched.get(file), coming.get(str(file.relative_to(current))))
             if known[0] == "" or any(digest and digests.holds(file, digest) for digest in known):
                 continue
-            target = unused_name(current.with_name(current.name + ".edited") / file.relative_to(current))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            file.rename(target)
-            kept.append(target)
+            inside = str(file.relative_to(current))
+            if not is_straight(aside, inside):
+                raise StageError(f"{(aside / inside).parent}: leads through a link or a file", f"less {aside}")
+            kept.append(unused_name(aside / inside))
+            move(file, kept[-1])
     return kept
 
 
@@ -163,19 +169,30 @@ def check_inside(directory: Path) -> None:
                 raise StageError(f"output {path.relative_to(directory)}: is no regular file")
 
 
-def deliver(source: Path, target: Path) -> None:
+def deliver(source: Path, target: Path, *, mtime_ns: int) -> None:
     """Copy an output to where people look, whole or not at all.
+
+    Args:
+        mtime_ns: the time that the copy gets, as well as its file system can keep it.
 
     Raises:
         OSError: it could not be written; nothing is left over.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in target.parent.glob(f".{glob.escape(target.name)}.*{PART}"):
-        leftover.unlink()  # of a run that was killed: the caller holds the task's lock
-    temporary = target.with_name(f".{target.name}.{os.getpid()}{PART}")
+    temporary = part_of(target)
+    temporary.unlink(missing_ok=True)
     try:
         copy(source, temporary)
+        os.utime(temporary, ns=(mtime_ns, mtime_ns), follow_symlinks=False)
         temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def part_of(target: Path) -> Path:
+    """The temporary name of a copy: short, so that it fits wherever the copy's own does.
+
+    It is always the same, so that what a killed run left is found again, and nothing else.
+    """
+    return target.with_name(f".{hashlib.blake2s(os.fsencode(target.name), digest_size=8).hexdigest()}{PART}")

@@ -13,10 +13,12 @@ from typing import Any
 
 import tomli_w
 
+from mediabuild.errors import StageError
 from mediabuild.machine import regular
 from mediabuild.machine.files import write_atomically
 from mediabuild.pipeline.model import Given, Pipeline, Task
 from mediabuild.pipeline.reserved import ALL_JOBS, MANIFEST_NAME
+from mediabuild.store import places
 from mediabuild.store.manifest import find_manifest
 
 JOB_NAME = "job.toml"
@@ -63,6 +65,10 @@ def write_summaries(
             by_job.setdefault(task.job, []).append(task)
     for job, members in by_job.items():
         directory = members[0].job_dir
+        try:
+            places.check(members[0])
+        except StageError:  # its tasks have said so
+            continue
         summary = json.dumps(_summary(job, sources[job], members), indent=2, sort_keys=True, ensure_ascii=False)
         write_atomically(directory / MANIFEST_NAME, summary.encode() + b"\n")
         write_atomically(directory / JOB_NAME, tomli_w.dumps(_resolved(job, sources[job], members)).encode())

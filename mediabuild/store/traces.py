@@ -21,7 +21,7 @@ import msgspec
 
 from mediabuild.machine import regular
 from mediabuild.pipeline.model import Given, Task
-from mediabuild.store import places
+from mediabuild.store import inventory, places
 from mediabuild.store.facts import Facts
 from mediabuild.store.manifest import Manifest, find_manifest
 
@@ -56,6 +56,8 @@ class Traces:
             if line in _lines(file):
                 return
             file.parent.mkdir(parents=True, exist_ok=True)
+            if file.parent.is_symlink():
+                return
             with regular.open_file(file, "ab") as stream:
                 stream.write(line + b"\n")
 
@@ -76,7 +78,7 @@ class Traces:
 
     def prune(self) -> None:
         """Forget traces that nobody holds any more."""
-        for file in self.folder.glob("*/*"):
+        for file in inventory.trace_files(self.jobs_dir):
             with contextlib.suppress(OSError):
                 if not any(place.is_dir() for line in _lines(file) for place in self._places(line)):
                     file.unlink()
@@ -93,7 +95,7 @@ class Traces:
         try:
             holder = msgspec.json.decode(line, type=Holder)
             root = os.path.realpath(self.jobs_dir)
-            kept = [p for p in places.generation_dirs(self.jobs_dir / holder.job_dir) if p.parent.name == holder.key]
+            kept = [p for p in inventory.generation_dirs(self.jobs_dir / holder.job_dir) if p.parent.name == holder.key]
             for path in (self.jobs_dir / holder.directory, *kept):
                 if os.path.realpath(path).startswith(root + os.sep):
                     yield path

@@ -127,7 +127,7 @@ MISTAKES = {
     "a stage with a strange name": (HEAD + stage('"a b"', "source"), ["a b", "letters, digits"]),
     "a placeholder that is not declared": (
         HEAD + stage("alpha", "source").replace("{inputs.text}", "{inputs.texd}"),
-        ["stages.alpha.command", "{inputs.texd}", "'text'"],
+        ["stages.alpha.command", "{inputs.texd}", "'inputs.text'"],
     ),
     "an empty command": (HEAD + stage("alpha", "source").replace(COPY, "[]"), ["stages.alpha.command", "empty"]),
     "both a command and a file": (

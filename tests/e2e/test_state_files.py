@@ -313,7 +313,7 @@ def test_the_state_directories_are_deleted(chain: Project) -> None:
 
 def test_leftovers_of_dead_runs_are_swept(chain: Project) -> None:
     """Temporary directories that a killed run left go with the next run, whatever it runs."""
-    for name in ("A.dead0001", "A.dead_abc", "B.deadbeef"):
+    for name in ("A.dead1234", "A.dead5678", "B.deadbeef"):
         chain.write(f"jobs/one/.mediabuild/tmp/{name}/half.txt", "half")
     assert chain.run().ran == []
     assert list((chain.root / "jobs/one/.mediabuild/tmp").iterdir()) == []

@@ -276,7 +276,9 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 
 def test_parts_of_dead_writers_go_after_an_hour(tmp_path: Path) -> None:
     """What a killed writer left is removed by the next one, once nobody can be writing it any more."""
-    old, young, other = (tmp_path / name for name in (".file.1.part", ".file.2.part", ".else.3.part"))
+    old, young, other = (
+        tmp_path / name for name in (".file.00000001.part", ".file.00000002.part", ".else.00000003.part")
+    )
     for part in (old, young, other):
         part.write_bytes(b"part")
     long_ago = time.time() - PART_AGE_S - 1

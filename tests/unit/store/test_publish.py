@@ -13,7 +13,7 @@ from mediabuild.errors import StageError
 from mediabuild.pipeline.reserved import MANIFEST_NAME
 from mediabuild.store.digest import Digests, hash_bytes
 from mediabuild.store.manifest import Manifest, write_manifest
-from mediabuild.store.publish import check_inside, deliver, exchange, keep_edits, publish, recover
+from mediabuild.store.publish import check_inside, deliver, exchange, keep_edits, part_of, publish, recover
 
 
 def manifest_of(outputs: dict[str, bytes]) -> Manifest:
@@ -138,7 +138,7 @@ def test_edits_and_strays_are_kept(tmp_path: Path) -> None:
     current = finished(tmp_path / "A", {"same": b"1", "edited.txt": b"2", "parts/p": b"3"})
     (current / "edited.txt").write_bytes(b"mine")
     (current / "parts/stray").write_bytes(b"too")
-    kept = keep_edits(current, {}, Digests(tmp_path))
+    kept = keep_edits(current, {}, tmp_path / "A.edited", Digests(tmp_path))
     assert kept == [tmp_path / "A.edited/edited.txt", tmp_path / "A.edited/parts/stray"]
     assert content(tmp_path / "A.edited") == {"edited.txt": b"mine", "parts/stray": b"too"}
     assert content(current) == {"same": b"1", "parts/p": b"3"}
@@ -149,7 +149,7 @@ def test_kept_edits_never_overwrite_each_other(tmp_path: Path) -> None:
     for words in (b"first", b"second", b"third"):
         current = finished(tmp_path / "A", {"out.txt": b"made"})
         (current / "out.txt").write_bytes(words)
-        keep_edits(current, {}, Digests(tmp_path))
+        keep_edits(current, {}, tmp_path / "A.edited", Digests(tmp_path))
         shutil.rmtree(current)
     assert content(tmp_path / "A.edited") == {"out.txt": b"first", "out.2.txt": b"second", "out.3.txt": b"third"}
 
@@ -158,14 +158,16 @@ def test_what_the_new_outputs_hold_is_no_loss(tmp_path: Path) -> None:
     """An edit that is what the stage writes now isn't kept twice."""
     current = finished(tmp_path / "A", {"out.txt": b"made"})
     (current / "out.txt").write_bytes(b"right")
-    assert keep_edits(current, {"out.txt": hash_bytes(b"right", "blake3")}, Digests(tmp_path)) == []
+    assert (
+        keep_edits(current, {"out.txt": hash_bytes(b"right", "blake3")}, tmp_path / "A.edited", Digests(tmp_path)) == []
+    )
 
 
 def test_without_a_readable_manifest_everything_is_kept(tmp_path: Path) -> None:
     """The manifest is damaged, so nobody vouches for the outputs; the damaged manifest is no one's writing."""
     current = finished(tmp_path / "A", {"out.txt": b"made"})
     (current / MANIFEST_NAME).write_text("{")
-    assert keep_edits(current, {}, Digests(tmp_path)) == [tmp_path / "A.edited/out.txt"]
+    assert keep_edits(current, {}, tmp_path / "A.edited", Digests(tmp_path)) == [tmp_path / "A.edited/out.txt"]
 
 
 def test_a_matrix_below_vouches_for_its_own(tmp_path: Path) -> None:
@@ -173,7 +175,7 @@ def test_a_matrix_below_vouches_for_its_own(tmp_path: Path) -> None:
     finished(tmp_path / "A/x", {"out.txt": b"x"})
     finished(tmp_path / "A/y", {"out.txt": b"y"})
     (tmp_path / "A/y/out.txt").write_bytes(b"mine")
-    assert keep_edits(tmp_path / "A", {}, Digests(tmp_path)) == [tmp_path / "A.edited/y/out.txt"]
+    assert keep_edits(tmp_path / "A", {}, tmp_path / "A.edited", Digests(tmp_path)) == [tmp_path / "A.edited/y/out.txt"]
 
 
 @pytest.mark.parametrize("target", ["/etc/hostname", "../beside", "..", "../A.twin/f"])
@@ -212,11 +214,13 @@ def test_a_copy_is_delivered_whole_or_not_at_all(tmp_path: Path) -> None:
     target = tmp_path / "out/one.txt"
     target.parent.mkdir()
     target.write_bytes(b"old")
-    (tmp_path / "out/.one.txt.4711.part").write_bytes(b"ne")
+    (tmp_path / "out/.one.txt.draft.part").write_bytes(b"a person's")
+    part_of(target).write_bytes(b"ne")
     with pytest.raises(OSError):
-        deliver(tmp_path / "missing", target)
-    assert content(tmp_path / "out") == {"one.txt": b"old"}
-    deliver(tmp_path / "source", target)
-    assert content(tmp_path / "out") == {"one.txt": b"new"}
-    deliver(tmp_path / "source", tmp_path / "out/new folder/two.txt")
+        deliver(tmp_path / "missing", target, mtime_ns=5_000_000_000)
+    assert content(tmp_path / "out") == {"one.txt": b"old", ".one.txt.draft.part": b"a person's"}
+    deliver(tmp_path / "source", target, mtime_ns=5_000_000_000)
+    assert content(tmp_path / "out") == {"one.txt": b"new", ".one.txt.draft.part": b"a person's"}
+    assert target.stat().st_mtime == 5
+    deliver(tmp_path / "source", tmp_path / "out/new folder/two.txt", mtime_ns=0)
     assert (tmp_path / "out/new folder/two.txt").read_bytes() == b"new"

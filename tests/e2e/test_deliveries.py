@@ -1,0 +1,370 @@
+"""Copies where people look: none is lost, none is taken for a person's, and those of tasks that went go too."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import CHAIN, Project
+
+MANY = """
+[pipeline]
+sources = ["media/*.txt"]
+
+[stages.cut]
+command = ["sh", "-ec", 'mkdir -p "$2"; cd "$2"; for n in $3; do mkdir -p "$(dirname "$n")"; echo "$n" > "$n"; done',
+           "cut",
+           "{inputs.media}", "{outputs.OUT}", "{params.names}"]
+inputs  = { media = "source" }
+outputs = { OUT = "NAME" }
+params  = { names = "a.ts b.ts sub/a.ts" }
+deliver = "out/{job}"
+"""
+STAR = """
+[pipeline]
+sources = ["media/*.txt"]
+
+[stages.cut]
+command = ["sh", "-ec", 'd=$(dirname "$2"); for n in $3; do echo "$1 $n" > "$d/$n"; done; : > "$2"', "cut",
+           "{inputs.media}", "{outputs.list}", "{params.names}"]
+inputs  = { media = "source" }
+outputs = { list = "list.csv", parts = "part*.txt" }
+params  = { names = "part1.txt" }
+deliver = "out/{job}"
+"""
+
+
+def copies(project: Project) -> list[str]:
+    """What lies in `out`."""
+    return sorted(str(p.relative_to(project.root)) for p in (project.root / "out").rglob("*") if not p.is_dir())
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"), [("hls", "out/one.hls"), ("s.hls", "out/one.hls"), ("d/hls", "out/one.hls")]
+)
+def test_a_directory_is_delivered_as_a_directory(project: Project, name: str, folder: str) -> None:
+    """With all it holds; what is made no more goes, an edit stays, and folders that are empty now go too."""
+    project.write("pipeline.toml", MANY.replace("NAME", name).replace("OUT", "all"))
+    project.write("media/one.txt", "x")
+    assert project.run().status == 0
+    assert copies(project) == [f"{folder}/{file}" for file in ("a.ts", "b.ts", "sub/a.ts")]
+    assert project.read(f"{folder}/sub/a.ts") == "sub/a.ts\n"
+    assert (project.run().ran, project.command("check").status) == ([], 0)
+    project.write(f"{folder}/b.ts", "mine\n")
+    assert project.run("cut.names=a.ts").status == 0
+    assert copies(project) == [f"{folder}/a.ts", f"{folder}/b.ts"]
+    assert not (project.root / folder / "sub").exists()
+    assert project.command("clean").status == 0
+    assert copies(project) == [f"{folder}/b.ts"]
+
+
+def test_an_empty_directory_is_delivered_too(project: Project) -> None:
+    """Alone, and inside another."""
+    text = MANY.replace("NAME", "hls").replace("OUT", "all").replace("for n in", "mkdir none; for n in")
+    project.write("pipeline.toml", text)
+    project.write("media/one.txt", "x")
+    assert project.run("cut.names=").status == 0
+    assert (project.root / "out/one.hls/none").is_dir()
+    assert project.run("cut.names=").ran == []
+    (project.root / "out/one.hls/none").rmdir()
+    assert project.command("check", "cut.names=").status == 1
+    assert project.run("cut.names=").tasks("stage_delivered") == ["cut:one"]
+    assert (project.root / "out/one.hls/none").is_dir()
+
+
+def test_outputs_that_would_share_a_name_are_refused(project: Project) -> None:
+    """By name, each time, and nothing is lost: the outputs are there, the earlier copies stay."""
+    project.write("pipeline.toml", STAR)
+    project.write("media/one.txt", "x")
+    assert project.run().status == 0
+    assert copies(project) == ["out/one.csv", "out/one.txt"]
+    for _ in range(2):
+        run = project.run("cut.names=part1.txt part2.txt")
+        assert run.status == 1
+        assert "part1.txt and part2.txt would both be out/one.txt" in run.out
+        assert project.command("check", "cut.names=part1.txt part2.txt").status == 1
+    assert project.read("jobs/one/cut/part2.txt")
+    assert project.read("out/one.txt") == "media/one.txt part1.txt\n"
+    assert project.run().status == 0
+
+
+def test_two_jobs_whose_copies_collide(project: Project) -> None:
+    """Which only the run shows: the second fails by name, also where both run at once, and nothing flips."""
+    project.write("pipeline.toml", STAR.replace("part*", "part.*").replace('"part1.txt"', '"part.b.txt part.txt"'))
+    for job in ("a", "a.b"):
+        project.write(f"media/{job}.txt", job)
+    first = project.run("-n2")
+    assert first.status == 1
+    assert len(first.tasks("stage_failed")) == 1
+    before = project.read("out/a.b.txt")
+    for _ in range(2):
+        again = project.run()
+        assert (again.status, again.ran) == (1, [])
+        assert "deliver" in again.out
+        assert "out/a.b.txt" in again.out
+        assert project.read("out/a.b.txt") == before
+        assert not list((project.root / "out").glob("*.edited*"))
+
+
+def test_two_stages_that_swap_their_names(project: Project) -> None:
+    """What another task delivered there is no person's edit."""
+    text = CHAIN + 'deliver = "out/c/{job}"\n'
+    text = text.replace("[stages.B]", '[stages.B]\ndeliver = "out/b/{job}"')
+    project.write("pipeline.toml", text)
+    project.write("media/one.txt", "hello\n")
+    assert project.run().status == 0
+    project.write(
+        "pipeline.toml", text.replace("out/b/", "out/x/").replace("out/c/", "out/b/").replace("out/x/", "out/c/")
+    )
+    assert project.run().status == 0
+    assert project.read("out/b/one.txt") == "olleh\nolleh\n"
+    assert project.read("out/c/one.txt") == "hello\nhello\n"
+    assert copies(project) == ["out/b/one.txt", "out/c/one.txt"]
+    assert project.run().ran == []
+
+
+KILLER = """
+import os, signal, sys
+from mediabuild.execution import delivery
+from mediabuild.store import publish
+count = 0
+
+def maybe():
+    global count
+    count += 1
+    if count == {number}:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def killing(act):
+    def call(*args, **kwargs):
+        maybe()
+        done = act(*args, **kwargs)
+        maybe()
+        return done
+    return call
+
+for module, name in ((delivery, "write_record"), (delivery, "deliver"), (publish, "copy")):
+    setattr(module, name, killing(getattr(module, name)))
+from mediabuild.commands.main import main
+sys.argv = ["mediabuild"]
+sys.exit(main())
+"""
+
+
+def test_a_kill_between_a_copy_and_its_record(project: Project) -> None:
+    """Before and after each step of a delivery: what was delivered is never taken for a person's edit."""
+    project.write("pipeline.toml", CHAIN + 'deliver = "out/{job}"\n')
+    project.write("media/one.txt", "first\n")
+    assert project.run().status == 0
+    for number in range(1, 20):
+        project.write("media/one.txt", f"round {number}\n")
+        command = [sys.executable, "-c", KILLER.format(number=number)]
+        killed = subprocess.run(command, cwd=project.root, env=project.env, capture_output=True, check=False)
+        project.write("media/one.txt", f"after {number}\n")
+        assert project.run().status == 0
+        assert copies(project) == ["out/one.txt"], number
+        if killed.returncode == 0:
+            break
+        assert killed.returncode == -signal.SIGKILL
+    assert number > 6
+
+
+@pytest.mark.parametrize("length", [200, 240, 248, 251])
+def test_long_names_are_delivered(project: Project, length: int) -> None:
+    """Whatever fits into a file's name; an edit of it is kept under a name that fits."""
+    project.write("pipeline.toml", CHAIN + 'deliver = "out/{job}"\n')
+    job = "x" * length
+    project.write(f"media/{job}.txt", "hello\n")
+    assert project.run().status == 0
+    assert copies(project) == [f"out/{job}.txt"]
+    project.write(f"out/{job}.txt", "mine\n")
+    assert project.run().status == 0
+    assert len(copies(project)) == 2
+
+
+def test_a_copy_whose_name_is_too_long_is_that_jobs_trouble(project: Project) -> None:
+    """The other jobs are built."""
+    project.write("pipeline.toml", CHAIN + 'deliver = "out/{job}.and.more"\n')
+    for job in ("x" * 251, "short"):
+        project.write(f"media/{job}.txt", "hello\n")
+    run = project.run()
+    assert run.status == 1
+    assert len(run.tasks("stage_failed")) == 1
+    assert "name too long" in run.out
+    assert copies(project) == ["out/short.and.more.txt"]
+
+
+WITHDRAWN = (
+    CHAIN
+    + """
+[stages.D]
+command = ["cp", "{inputs.text}", "{outputs.text}"]
+inputs  = { text = "A.text" }
+outputs = { text = "d.txt" }
+matrix  = { v = ["x", "y"] }
+deliver = "out/{job}.{v}"
+"""
+)
+
+
+@pytest.fixture
+def withdrawn(project: Project) -> Project:
+    """A matrix value went; one of its copies is edited, in the other job."""
+    project.write("pipeline.toml", WITHDRAWN)
+    for job in ("one", "two"):
+        project.write(f"media/{job}.txt", "hello\n")
+    assert project.run().status == 0
+    project.write("out/two.y.txt", "mine\n")
+    project.write("jobs/two/D/y/d.txt", "mine, too\n")
+    project.write("pipeline.toml", WITHDRAWN.replace('"x", "y"', '"x"'))
+    return project
+
+
+def test_copies_of_a_withdrawn_task_go_at_the_next_run(withdrawn: Project) -> None:
+    """Unedited ones; the edited one is named; the outputs stay until `clean --orphans`."""
+    status = withdrawn.command("status").out
+    assert "D:one:y: withdrawn" in status
+    states = {t["task"]: t["state"] for t in json.loads(withdrawn.command("status", "--json").out)}
+    assert (states["D:one:y"], states["D:one:x"]) == ("withdrawn", "fresh")
+    assert copies(withdrawn) == ["out/one.x.txt", "out/one.y.txt", "out/two.x.txt", "out/two.y.txt"]
+    run = withdrawn.run()
+    assert (run.status, run.ran) == (0, [])
+    assert copies(withdrawn) == ["out/one.x.txt", "out/two.x.txt", "out/two.y.txt"]
+    assert "D:one:y" in run.out
+    assert "keeping 'out/two.y.txt'" in run.out
+    assert withdrawn.read("jobs/one/D/y/d.txt") == "hello\n"
+    assert "withdrawn" in withdrawn.command("status").out
+    assert "WARNING" not in withdrawn.run().out
+    assert "withdrawn" in withdrawn.command("validate").out
+
+
+def test_clean_orphans_removes_the_outputs_of_withdrawn_tasks(withdrawn: Project) -> None:
+    """And their state; edits stay; nothing of the tasks that are."""
+    withdrawn.run()
+    dry = withdrawn.command("clean", "--orphans", "--dry-run").out
+    assert "D:one:y - removing file 'jobs/one/D/y/d.txt'" in dry
+    assert withdrawn.read("jobs/one/D/y/d.txt")
+    said = withdrawn.command("clean", "--orphans").out
+    assert "keeping 'jobs/two/D/y/d.txt': it was edited" in said
+    assert not (withdrawn.root / "jobs/one/D/y").exists()
+    assert [str(p) for p in withdrawn.root.rglob("*D@y*")] == []
+    assert withdrawn.read("jobs/two/D/y/d.txt") == "mine, too\n"
+    assert withdrawn.read("jobs/one/D/x/d.txt") == "hello\n"
+    assert withdrawn.run().ran == []
+    assert "D:one:y" not in withdrawn.command("status").out
+
+
+def test_a_value_that_is_left_out_on_the_command_line_is_not_withdrawn(project: Project) -> None:
+    """For this run there is none; its copies stay."""
+    project.write("pipeline.toml", WITHDRAWN)
+    project.write("media/one.txt", "hello\n")
+    assert project.run().status == 0
+    assert project.run("v=x").status == 0
+    assert copies(project) == ["out/one.x.txt", "out/one.y.txt"]
+
+
+def test_a_stage_that_went_or_was_renamed(project: Project) -> None:
+    """The copies of the old one go, those of the new one are made, in whichever order it happens."""
+    text = CHAIN + 'deliver = "out/{job}"\n'
+    project.write("pipeline.toml", text)
+    project.write("media/one.txt", "hello\n")
+    assert project.run().status == 0
+    project.write("pipeline.toml", text.replace("[stages.C]", "[stages.Z]"))
+    run = project.run()
+    assert (run.status, run.ran) == (0, ["Z:one"])
+    assert copies(project) == ["out/one.txt"]
+    assert "C:one: withdrawn" in project.command("status").out
+    project.write("pipeline.toml", text.partition("[stages.C]")[0])
+    assert project.run().status == 0
+    assert copies(project) == []
+    project.write("pipeline.toml", text)
+    assert project.run().tasks("stage_running") == []
+    assert copies(project) == ["out/one.txt"]
+
+
+def test_kept_edits_lie_where_no_output_can(project: Project) -> None:
+    """A matrix value that is called as the place of another's edits does not receive them."""
+    project.write("pipeline.toml", WITHDRAWN.replace('"x", "y"', '"x", "x.edited"'))
+    project.write("media/one.txt", "hello\n")
+    assert project.run().status == 0
+    project.write("jobs/one/D/x/d.txt", "mine\n")
+    assert project.run().status == 0
+    assert project.read("jobs/one/D/x.edited/d.txt") == "hello\n"
+    assert project.read("jobs/one/D.edited/x/d.txt") == "mine\n"
+    assert sorted(p.name for p in (project.root / "jobs/one/D/x.edited").iterdir()) == ["d.txt", "manifest.json"]
+
+
+def shared(first: Project, second: Path) -> Project:
+    """A second project with the same jobs directory."""
+    other = Project(second, first.launcher)
+    second.mkdir()
+    for project in (first, other):
+        project.write("pipeline.toml", CHAIN.replace("[pipeline]", '[pipeline]\njobs_dir = "../jobs"'))
+    first.write("media/one.txt", "one\n")
+    other.write("media/two.txt", "two\n")
+    return other
+
+
+def test_two_projects_share_a_jobs_directory(project: Project, tmp_path: Path) -> None:
+    """Neither removes what is the other's: by `clean --orphans`, by `gc`; it is named."""
+    other = shared(project, tmp_path / "other")
+    for one in (project, other):
+        for content in ("early\n", "late\n"):
+            one.write(f"media/{'one' if one is project else 'two'}.txt", content)
+            assert one.run().status == 0
+    kept = list((tmp_path / "jobs").rglob("generations/*/*"))
+    said = project.command("clean", "--orphans")
+    assert (said.status, "0 orphaned jobs" in said.out) == (0, True)
+    assert "two - keeping it: it belongs to the pipeline in" in said.out
+    assert project.command("gc", "--all").status == 0
+    left = list((tmp_path / "jobs").rglob("generations/*/*"))
+    assert left == [path for path in kept if path.is_relative_to(tmp_path / "jobs/two")]
+    assert other.run().ran == []
+    (other.root / "media/two.txt").unlink()
+    other.write("media/three.txt", "three\n")
+    assert other.run().status == 0
+    assert "two - removing" not in project.command("clean", "--orphans").out
+    assert "1 orphaned jobs, 1 removed" in other.command("clean", "--orphans").out
+    assert not (tmp_path / "jobs/two").exists()
+    assert project.run().ran == []
+
+
+def test_two_projects_have_a_job_of_one_name(project: Project, tmp_path: Path) -> None:
+    """The second is told whose it is, and nothing of the first's is changed; its other jobs are built."""
+    other = shared(project, tmp_path / "other")
+    assert project.run().status == 0
+    other.write("media/one.txt", "another\n")
+    run = other.run()
+    assert run.status == 1
+    assert f"belongs to the pipeline in {project.root}" in run.out
+    assert sorted(run.ran) == ["A:two", "B:two", "C:two"]
+    assert project.run().ran == []
+    assert (tmp_path / "jobs/one/A/a.txt").read_text() == "one\n"
+
+
+def test_a_project_that_was_moved_keeps_its_jobs(project: Project, tmp_path: Path) -> None:
+    """Also a copy, and one that is moved away from its jobs directory takes them over, but removes none."""
+    project.write("pipeline.toml", CHAIN)
+    for job in ("one", "two"):
+        project.write(f"media/{job}.txt", "hello\n")
+    assert project.run().status == 0
+    moved = Project(tmp_path / "moved", project.launcher)
+    project.root.rename(moved.root)
+    assert moved.run().ran == []
+    moved.write("media/one.txt", "changed\n")
+    assert moved.run().status == 0
+    (moved.root / "media/two.txt").unlink()
+    assert "1 orphaned jobs, 1 removed" in moved.command("clean", "--orphans").out
+    (moved.root / "deep").mkdir()
+    (moved.root / "jobs").rename(moved.root / "deep/jobs")
+    moved.write("pipeline.toml", CHAIN.replace("[pipeline]", '[pipeline]\njobs_dir = "deep/jobs"'))
+    (moved.root / "media/one.txt").rename(moved.root / "media/three.txt")
+    assert moved.run().status == 0
+    assert "one - keeping it" in moved.command("clean", "--orphans").out
+    (moved.root / "media/three.txt").rename(moved.root / "media/one.txt")
+    assert moved.run().ran == []
