@@ -1,7 +1,7 @@
 """The recording again, with the subtitles of every language in it.
 
-Without a clip nothing is encoded again: picture, sound, cover, chapters and the recording's own
-subtitles are copied. A clip is encoded again, so that its first picture is the one that is shown
+Without a clip nothing is encoded again that a copy can hold: picture, sound, cover, chapters and the
+recording's own subtitles are copied. A clip is encoded again, so that its first picture is the one that is shown
 at the clip's start; a copy could only start at a keyframe. Lossless sound stays lossless then, with
 up to 24 bits; a picture of more than 8 bits becomes HEVC of 10, and HDR stays HDR. Sound without a
 picture becomes an `.m4a` (or `.mp4`), whose subtitles most video players show.
@@ -80,7 +80,7 @@ class Order:
 
 
 @stage(
-    version=7,
+    version=8,
     inputs={"media": "the recording", "subtitles": "SubRip files, named *.LANGUAGE.srt"},
     optional={
         "probe": "the clip, from demux; without it the whole recording is kept",

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from mediabuild.media.encoding import sound_codec
 from mediabuild.media.losses import Told
-from mediabuild.media.tracks import Clip, Recording, Track
+from mediabuild.media.tracks import SAME_TIME_S, Clip, Recording, Track
 
 # What mp4 holds and common players play from it; anything else goes to Matroska.
 MP4_PICTURE = {"h264", "hevc", "av1", "vp9", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg"}
@@ -70,6 +70,11 @@ def layout(
     if clip is None:
         return suffix, encoded | unfit, None
     if burnt or not copied or encoded & pictures:
+        return suffix, everything, clip
+    late = any(track.look and track.look.start_s > clip.start_s + SAME_TIME_S for track in source.pictures)
+    if source.jumps or late:
+        why = "its picture starts later" if late else "nothing in it tells where its keyframes are"
+        told.tell(f"a copy of the clip would begin somewhere else ({why}), so the clip is encoded")
         return suffix, everything, clip
     lead_s = clip.start_s - clip.keyframe_s
     if lead_s > UNSEEN_S and suffix == "mkv":

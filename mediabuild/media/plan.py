@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mediabuild.media.containers import ATTACHED_COVERS
-from mediabuild.media.mp4 import enable_tracks
+from mediabuild.media.mp4 import enable_subtitles
 from mediabuild.media.soundtrack import Soundtrack
 from mediabuild.media.tags import chapters_text, file_tags, moved_timecode, track_tags
 from mediabuild.media.tracks import Clip, Recording, Track
@@ -68,8 +68,7 @@ class Plan:
     def add(self, track: Track, options: Options, flags: Iterable[str]) -> None:
         """A track of the recording, copied or encoded, with ffmpeg's names of its dispositions."""
         options = [*options, ("disposition", "+".join(sorted(flags)) or "0"), *track_tags(track.tags, self.suffix)]
-        kind = "cover" if track.cover is not None else track.kind
-        self.tracks.append(NewTrack(f"0:{track.index}", kind, options, "default" in flags))
+        self.tracks.append(NewTrack(f"0:{track.index}", track.kind, options, "default" in flags))
 
     def add_sound(self, track: Track, made: Soundtrack, options: Options, flags: Iterable[str]) -> None:
         """A sound of the recording, encoded from a WAV."""
@@ -148,7 +147,5 @@ class Plan:
 
     def finish(self) -> None:
         """Mend what ffmpeg can't be told: an mp4's first subtitle track is on only where it shall be."""
-        tracks = [track for track in self.tracks if track.kind != "cover"]  # those are metadata there
-        subtitles = {number: t.default for number, t in enumerate(tracks) if t.kind == "subtitle"}
-        if self.suffix != "mkv" and subtitles:
-            enable_tracks(self.path, subtitles)
+        if self.suffix != "mkv":
+            enable_subtitles(self.path, [track.default for track in self.tracks if track.kind == "subtitle"])

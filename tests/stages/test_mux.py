@@ -400,3 +400,31 @@ def test_what_is_spoken_is_shown_and_tracks_have_names(
     video = new_file(run_stage("mux", inputs, container=container, default_language="pt-PT"))
     assert titles_of(video)[2:4] == ["Português (Portugal, machine)", "Català (machine)"]
     assert "English" in titles_of(video)
+
+
+@pytest.mark.parametrize("how", ["encode", "copy"])
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+def test_a_picture_that_starts_late_or_ends_early_is_where_it_belongs_in_a_clip(
+    rec: Any, run_stage: Run, subtitles: dict[str, Path], tmp_path: Path, suffix: str, how: str
+) -> None:
+    """The sound is all there before, between and after; a part without a picture is a file without one."""
+    import av
+
+    pictures = rec.write_pictures(tmp_path / "pictures.mp4", [n / 25 for n in range(75)], gop=50)
+    sound = rec.write_beeps(tmp_path / "beeps.wav", 10)
+    media = tmp_path / f"late.{suffix}"
+    rec.ffmpeg("-itsoffset", "4", "-i", pictures, "-i", sound, "-c:v", "copy", "-c:a", "aac", media)
+    inputs = {"media": media, "subtitles": subtitles}
+    for start_s, end_s, numbers in ((0.0, 3.0, []), (1.0, 6.0, list(range(50))), (8.0, 10.0, [74])):
+        inputs["probe"] = clip_probe(tmp_path, start_s, end_s, 10.0)
+        video = new_file(run_stage("mux", inputs, clip=how, preset="ultrafast"))
+        with av.open(str(video)) as container:
+            has_picture = bool(container.streams.video)
+        shown = pictures_of(rec, video) if has_picture else []
+        beeps = beeps_of(rec, video)[: round(end_s - start_s)]
+        assert beeps == pytest.approx([n + (0.02 if suffix == "ts" else 0) for n in range(len(beeps))], abs=0.04)
+        assert len(beeps) == end_s - start_s
+        if how == "encode" or start_s < 8:  # a copy can't hold a picture that is over
+            assert [number for _, number in shown] == numbers
+        if numbers and start_s < 8:
+            assert shown[0][0] == pytest.approx(4 - start_s, abs=0.03)

@@ -222,3 +222,12 @@ def test_text_in_an_upright_picture_is_as_wide_as_it_is(rec: Any, run_stage: Run
     assert 100 < columns.max() - columns.min() < 340
     assert columns.min() > 10  # inside the picture
     assert columns.max() < 350
+
+
+def test_the_same_hdr_picture_gives_the_same_bytes(rec: Any, run_stage: Run, subtitles: Path, tmp_path: Path) -> None:
+    """x265 works in threads, too."""
+    picture = f"testsrc2=s=640x360:r=25,format=yuv420p10le,setparams=color_trc=smpte2084:{HDR}"
+    media = film(rec, tmp_path / "hdr.mp4", picture, "-c:v", "libx265", "-x265-params", "log-level=error")
+    inputs = {"media": media, "subtitles": subtitles, "probe": clip_probe(tmp_path, 0.4, 1.6, 2.0)}
+    one, two = (new_file(run_stage("mux", inputs, burn_in="en")).read_bytes() for _ in range(2))
+    assert one == two
