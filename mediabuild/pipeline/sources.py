@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from mediabuild.machine.files import counts
 from mediabuild.pipeline.mistakes import Mistakes, nearest
 from mediabuild.pipeline.model import Given, Pipeline
 from mediabuild.pipeline.paths import WILDCARDS, encode_name, expand_braces, fixed_part
@@ -42,7 +43,9 @@ def find_sources(
             continue
         label = os.path.relpath(path, base) if os.path.isabs(path) else path
         if job in jobs:
-            mistakes.add("pipeline.sources", f"two sources are called {job!r}: {jobs[job].pattern} and {path}")
+            mistakes.add(
+                "pipeline.sources", f"two sources are called {job!r}: {jobs[job].pattern} and {path}", "rename one"
+            )
         jobs[job] = Given(pattern=path, label=label)
     jobs = {**(known or {}), **jobs}
     _check_nesting(jobs, pipeline, mistakes)
@@ -66,17 +69,28 @@ def _matches(pipeline: Pipeline, given: tuple[str, ...], mistakes: Mistakes) -> 
         found[path_here] = os.path.dirname(path_here)
     if given:
         return found
-    excluded = {p for pattern in pipeline.sources if pattern[0] == "!" for p in matching(pipeline, pattern[1:])}
+    excluded = {
+        os.path.normpath(pipeline.root / path)
+        for pattern in pipeline.sources
+        if pattern[0] == "!"
+        for path in (pattern[1:], *matching(pipeline, pattern[1:]))
+    } | {os.path.normpath(pipeline.jobs_dir)}
+
+    def is_excluded(path: str) -> bool:
+        """Whether a file, or a folder above it, is excluded, however it is spelt; what a run makes always is."""
+        whole = os.path.normpath(pipeline.root / path)
+        return any(folder in excluded for folder in (whole, *map(str, Path(whole).parents)))
+
     for pattern in (p for p in pipeline.sources if not p.startswith("!")):
         if not WILDCARDS.search(pattern) or (pipeline.root / pattern).is_file():
             if not (pipeline.root / pattern).is_file():
                 mistakes.add("pipeline.sources", f"no such file: {pattern}")
-            else:
+            elif not is_excluded(pattern):
                 found[os.path.normpath(pattern)] = os.path.dirname(os.path.normpath(pattern))
             continue
         base = os.path.normpath(fixed_part(pattern)) if fixed_part(pattern) else ""
         for path in matching(pipeline, pattern):
-            if path not in excluded and os.path.isfile(os.path.join(root, path)):
+            if counts(os.path.basename(path)) and os.path.isfile(os.path.join(root, path)) and not is_excluded(path):
                 found[os.path.normpath(path)] = base
     return found
 
