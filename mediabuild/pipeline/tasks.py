@@ -17,7 +17,7 @@ from mediabuild.pipeline.mistakes import Mistakes
 from mediabuild.pipeline.model import Given, Pipeline, Produced, Reference, Scalar, StageSpec, Task
 from mediabuild.pipeline.params import effective_params
 from mediabuild.pipeline.paths import check_apart, encode_name, given_for, may_be_there
-from mediabuild.pipeline.placeholders import text_of
+from mediabuild.pipeline.placeholders import names_in, text_of
 from mediabuild.pipeline.references import is_path, needed_stages, split_reference
 from mediabuild.pipeline.reserved import ALL_JOBS, LONGEST_NAME
 
@@ -159,7 +159,8 @@ def _references(
         yield source
     elif is_path(text):
         given = given_for(text, job, optional, pipeline.root)
-        if not optional and not may_be_there(given, pipeline.root):
+        of_all = "job" not in names_in(text)  # what one job lacks is that job's trouble
+        if of_all and not optional and not may_be_there(given, pipeline.root):
             where = f"stages.{spec.name}.inputs.{name}"
             mistakes.add(where, f"nothing is at {given.pattern}", f'"?{text}" if it may be absent')
         check_apart(f"stages.{spec.name}.inputs.{name}", given, pipeline, mistakes)

@@ -32,3 +32,31 @@ def test_outputs_are_no_recordings(project: Project) -> None:
     project.write("media/x.txt", "hello\n")
     assert len(project.run().ran) == 3
     assert project.run().ran == []
+
+
+def test_what_one_job_lacks_is_that_jobs_trouble(project: Project) -> None:
+    """It fails by name, the other is built; a path that no job has is a mistake of the pipeline."""
+    text = CHAIN.replace(
+        'inputs  = { text = "B.text" }', 'inputs  = { text = "B.text", slides = "./slides/{job}.txt" }'
+    )
+    project.write("pipeline.toml", text)
+    for name in ("media/x.txt", "media/y.txt", "slides/x.txt"):
+        project.write(name, "hello\n")
+    run = project.run()
+    assert (run.status, run.tasks("stage_failed")) == (1, ["C:y"])
+    assert "slides/y.txt" in run.out
+    assert project.read("jobs/x/C/c.txt")
+    assert project.run("--job", "x").status == 0
+    project.write("pipeline.toml", text.replace("./slides/{job}.txt", "./slides/none.txt"))
+    assert project.run().status == 3
+
+
+def test_a_jobs_directory_in_the_users_home(project: Project) -> None:
+    """`~` is home, also where nothing changed and the index answers."""
+    project.env["HOME"] = str(project.root.parent / "home")
+    project.write("pipeline.toml", CHAIN.replace("[pipeline]", '[pipeline]\njobs_dir = "~/jobs"'))
+    project.write("media/x.txt", "hello\n")
+    assert project.run().status == 0
+    assert (project.root.parent / "home/jobs/x/C/c.txt").exists()
+    assert project.run().ran == []
+    assert not (project.root / "~").exists()
