@@ -21,7 +21,7 @@ from mediabuild.pipeline.mistakes import Mistakes, nearest, toml_type
 from mediabuild.pipeline.model import Pipeline, Resources, StageSpec
 from mediabuild.pipeline.params import check_params, matrix_of, stage_params
 from mediabuild.pipeline.paths import jobs_dir_of
-from mediabuild.pipeline.placeholders import check_command, check_names
+from mediabuild.pipeline.placeholders import check_command, check_names, names_in
 from mediabuild.pipeline.references import canonical_order, check_references
 from mediabuild.pipeline.reserved import LONGEST_NAME, MANIFEST_NAME
 from mediabuild.pipeline.tables import TABLES, CacheTable, JobTable, PipelineTable, ResourcesTable, StageTable
@@ -52,6 +52,9 @@ def load_pipeline(file: Path, *, commands: tuple[str, ...] = ()) -> Pipeline:
         mistakes.add("pipeline.sources", "missing", 'sources = ["media/*.mp4"]')
     if any(len(os.fsencode(part)) > LONGEST_NAME for part in str(values.get("jobs_dir", "")).split("/")):
         mistakes.add("pipeline.jobs_dir", f"too long a name: at most {LONGEST_NAME} bytes")
+    check_names("pipeline.job", values.get("job", ""), ("path", "suffix"), mistakes)
+    if "job" in values and "path" not in names_in(values["job"]):
+        mistakes.add("pipeline.job", "without {path} all jobs have one name", 'job = "{path}{suffix}"')
     root = file.parent.absolute()
     stages = _stages(root, document.get("stages", {}), mistakes, commands)
     check_references(stages, mistakes)
@@ -71,6 +74,7 @@ def load_pipeline(file: Path, *, commands: tuple[str, ...] = ()) -> Pipeline:
         job_params=job_params,
         resources=_amounts(values.get("resources")),
         cache_bytes=CacheTable(**cache).max_gb * 1e9,
+        job=values.get("job", "{path}"),
     )
 
 

@@ -110,6 +110,7 @@ class Pipeline:
         sources: globs, `!` in front of an exclusion.
         job_params: job → stage → params of that job's table.
         cache_bytes: how much the kept generations may take.
+        job: what a job is called, with `{path}` and `{suffix}`.
     """
 
     root: Path
@@ -122,6 +123,7 @@ class Pipeline:
     job_params: Mapping[str, Mapping[str, Mapping[str, Any]]]
     resources: Mapping[str, float]
     cache_bytes: float
+    job: str = "{path}"
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from mediabuild.machine.files import counts
 from mediabuild.pipeline.mistakes import Mistakes, nearest
 from mediabuild.pipeline.model import Given, Pipeline
 from mediabuild.pipeline.paths import WILDCARDS, encode_name, expand_braces, fixed_part
+from mediabuild.pipeline.placeholders import fill
 from mediabuild.pipeline.reserved import ALL_JOBS, STATE_DIR
 
 RESERVED_JOBS = (STATE_DIR, ALL_JOBS)
@@ -35,7 +36,7 @@ def find_sources(
     found = _matches(pipeline, tuple(given), mistakes if known is None else Mistakes(""))
     jobs: dict[str, Given] = {}
     for path, base in sorted(found.items()):
-        job = _job_name(path, base)
+        job = _job_name(path, base, pipeline.job)
         try:
             path.encode()
         except UnicodeEncodeError:
@@ -43,9 +44,10 @@ def find_sources(
             continue
         label = os.path.relpath(path, base) if os.path.isabs(path) else path
         if job in jobs:
-            mistakes.add(
-                "pipeline.sources", f"two sources are called {job!r}: {jobs[job].pattern} and {path}", "rename one"
-            )
+            names = f"{jobs[job].pattern} and {path}"
+            differ = os.path.splitext(path)[1] != os.path.splitext(jobs[job].pattern)[1]
+            hint = '[pipeline] job = "{path}{suffix}"' if differ else "rename one"
+            mistakes.add("pipeline.sources", f"two sources are called {job!r}: {names}", hint)
         jobs[job] = Given(pattern=path, label=label)
     jobs = {**(known or {}), **jobs}
     _check_nesting(jobs, pipeline, mistakes)
@@ -101,10 +103,11 @@ def matching(pipeline: Pipeline, pattern: str) -> list[str]:
     return [p for choice in choices for p in glob.glob(choice, root_dir=pipeline.root, recursive=True)]
 
 
-def _job_name(path: str, base: str) -> str:
+def _job_name(path: str, base: str, template: str) -> str:
     inside = base and path.startswith(base + "/")  # as nearly always; `relpath` takes its time
     relative = path[len(base) + 1 :] if inside else os.path.relpath(path, base) if base else path
-    return encode_name(os.path.splitext(relative)[0].replace("../", ""))
+    stem, suffix = os.path.splitext(relative)
+    return encode_name(fill(template, {"path": stem.replace("../", ""), "suffix": suffix}.get))
 
 
 def _check_nesting(jobs: Mapping[str, Given], pipeline: Pipeline, mistakes: Mistakes) -> None:

@@ -38,6 +38,7 @@ class PipelineTable(msgspec.Struct, forbid_unknown_fields=True):
         described("Globs of recordings, one job each; `!` excludes"),
     ]
     jobs_dir: Annotated[str, described("Where jobs are kept", min_length=1)] = "jobs"
+    job: Annotated[str, described("A job's name: {path} below the fixed part of the glob, {suffix}")] = "{path}"
     device: Annotated[str, described("auto, cpu, cuda, mps, cuda:1", pattern=DEVICE)] = "auto"
     checksum: Annotated[Literal["blake3", "sha256"], described("Digest of each file")] = "blake3"
     resources: Annotated[ResourcesTable | None, described("What the machine has; found out if left out")] = None

@@ -60,3 +60,20 @@ def test_a_jobs_directory_in_the_users_home(project: Project) -> None:
     assert (project.root.parent / "home/jobs/x/C/c.txt").exists()
     assert project.run().ran == []
     assert not (project.root / "~").exists()
+
+
+def test_recordings_that_differ_in_their_suffix_only(project: Project) -> None:
+    """A mistake with a hint, which works: both are built and delivered under names of their own."""
+    text = CHAIN.replace("*.txt", "*.{txt,md}") + 'deliver = "out/{job}"\n'
+    project.write("pipeline.toml", text)
+    for name in ("a.txt", "a.md"):
+        project.write(f"media/{name}", f"{name}\n")
+    said = project.run()
+    assert said.status == 3
+    assert 'job = "{path}{suffix}"' in said.err
+    project.write("pipeline.toml", text.replace("[pipeline]", '[pipeline]\njob = "{path}{suffix}"'))
+    assert project.run().status == 0
+    assert sorted(path.name for path in (project.root / "out").iterdir()) == ["a.md.txt", "a.txt.txt"]
+    for wrong in ("{stem}", "{suffix}", "all"):
+        project.write("pipeline.toml", text.replace("[pipeline]", f'[pipeline]\njob = "{wrong}"'))
+        assert project.command("validate").status == 3
