@@ -83,5 +83,5 @@ def _report(found: index.Index, log: EventLog, started: float) -> None:
     try:
         stream.write("".join(shown(word, text, colour=colour) + "\n" for word, text in said))
         stream.flush()
-    except BrokenPipeError:  # `mediabuild | head`
+    except OSError:  # `mediabuild | head`, a full disk
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -12,6 +12,7 @@ Not here: deciding or running anything, what programs read (`eventlog`), how a l
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -114,8 +115,8 @@ class Report:
                 if self.live is None or not self.live.print(line):
                     self.stream.write(f"{line}\n")
                     self.stream.flush()
-            except BrokenPipeError:  # the reader went away; the run goes on
-                self.stream = open(os.devnull, "w")
+            except OSError as error:  # the reader went away, or the console's disk is full; the run goes on
+                self.live, self.stream = None, give_up(self.stream, error)
 
     def _hint(self, hint: str, level: str) -> None:
         if hint:
@@ -170,6 +171,16 @@ class Report:
         self._line("FAILED", f"{len(self._failures)} tasks:", "error")
         for cause, names in causes.items():
             self._line("", f"  {cause}: {', '.join(sorted(names))}", "error")
+
+
+def give_up(stream: IO[str], error: OSError) -> IO[str]:
+    """Say elsewhere, if that is possible, that a console can't be written; what it is still given goes nowhere."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # what is buffered fails no more
+    if not isinstance(error, BrokenPipeError) and stream is not sys.stderr:
+        with contextlib.suppress(OSError):
+            warn(f"the console can't be written: {error.strerror}; the run goes on without")
+    return open(os.devnull, "w")
 
 
 def warn(message: str) -> None:
