@@ -98,9 +98,22 @@ def _matches(pipeline: Pipeline, given: tuple[str, ...], mistakes: Mistakes) -> 
 
 
 def matching(pipeline: Pipeline, pattern: str) -> list[str]:
-    """All that a glob of `sources` matches now, as it stands there."""
+    """All that a glob of `sources` matches now, as it stands there.
+
+    What is matched again through links to folders counts once, under its shortest path: a loop of links ends there.
+    """
     choices = expand_braces(pattern)
-    return [p for choice in choices for p in glob.glob(choice, root_dir=pipeline.root, recursive=True)]
+    found = [p for choice in choices for p in glob.glob(choice, root_dir=pipeline.root, recursive=True)]
+    if "**" not in pattern:
+        return found
+    real: dict[str, str] = {}  # folder → where it really is
+    once: dict[tuple[str, str], str] = {}
+    for path in sorted(found, key=lambda path: (len(path), path)):
+        folder, name = os.path.split(os.path.join(pipeline.root, path))
+        if folder not in real:
+            real[folder] = os.path.realpath(folder)
+        once.setdefault((real[folder], name), path)
+    return list(once.values())
 
 
 def _job_name(path: str, base: str, template: str) -> str:

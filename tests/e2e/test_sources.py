@@ -77,3 +77,13 @@ def test_recordings_that_differ_in_their_suffix_only(project: Project) -> None:
     for wrong in ("{stem}", "{suffix}", "all"):
         project.write("pipeline.toml", text.replace("[pipeline]", f'[pipeline]\njob = "{wrong}"'))
         assert project.command("validate").status == 3
+
+
+def test_a_loop_of_links_makes_one_job_of_a_recording(project: Project) -> None:
+    """A folder that links to itself, two that link to each other; a folder that only a link leads to is followed."""
+    project.write("pipeline.toml", CHAIN.replace("media/*.txt", "media/**/*.txt"))
+    for name in ("media/a/x.txt", "media/b/y.txt", "elsewhere/z.txt"):
+        project.write(name, "hello\n")
+    for link, target in (("media/loop", "."), ("media/a/to-b", "../b"), ("media/far", "../elsewhere")):
+        (project.root / link).symlink_to(target)
+    assert {name.partition(":")[2] for name in project.run().ran} == {"a/x", "b/y", "far/z"}
