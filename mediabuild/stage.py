@@ -125,8 +125,6 @@ class Stage:
         tools: names of the Python packages whose versions are recorded in the manifest.
         summary: the first line of its docstring, or the module's.
         run: the function itself.
-        shared: the modules of mediabuild whose code the stage's file uses, name → file; filled by
-            `load_stage`, which leaves out this one and `errors`.
     """
 
     name: str
@@ -141,7 +139,6 @@ class Stage:
     tools: tuple[str, ...] = ()
     summary: str = ""
     run: Callable[[Context, Any], Mapping[str, Any] | None] | None = None
-    shared: Mapping[str, Path] = field(default_factory=dict)
 
 
 def stage(

@@ -14,23 +14,24 @@ import json
 import sys
 from pathlib import Path
 
+from mediabuild.pipeline.code import stage_code
 from mediabuild.pipeline.loading import builtin_stages_dir, load_stage
-from mediabuild.stage import Stage
 from mediabuild.store.digest import hash_bytes
 
 RECORD = Path(__file__).parents[1] / "tests/stages/versions.json"
 
 
-def code_digest(file: Path, declared: Stage) -> str:
-    """The digest of a stage's file and of the modules of mediabuild that it uses."""
-    files = [file, *(declared.shared[name] for name in sorted(declared.shared))]
+def code_digest(file: Path) -> str:
+    """The digest of a stage's file and of the modules of mediabuild that it uses, and these use."""
+    used = stage_code(file, file.parents[1])
+    files = [file, *(used[name] for name in sorted(used))]
     return hash_bytes("".join(hash_bytes(f.read_bytes(), "blake3") for f in files).encode(), "blake3")
 
 
 def present() -> dict[str, dict[str, str | int]]:
     """Stage → its declared version and the digest of its code, now."""
     stages = {file.stem: (file, load_stage(file)) for file in sorted(builtin_stages_dir().glob("*.py"))}
-    return {name: {"version": s.version, "code": code_digest(file, s)} for name, (file, s) in stages.items()}
+    return {name: {"version": s.version, "code": code_digest(file)} for name, (file, s) in stages.items()}
 
 
 def unraised(recorded: dict[str, dict[str, str | int]]) -> list[str]:

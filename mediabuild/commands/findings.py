@@ -26,6 +26,7 @@ from mediabuild.machine.install import requirements
 from mediabuild.machine.interpreter import has_module, python_version, site_packages, versions
 from mediabuild.media.ffmpeg import ffmpeg_path
 from mediabuild.media.languages import to_container
+from mediabuild.pipeline.code import stage_code
 from mediabuild.pipeline.config import load_pipeline
 from mediabuild.pipeline.model import Pipeline, StageSpec
 from mediabuild.pipeline.separator import install_hint, lacking_demucs, separator_venv, with_separator
@@ -174,16 +175,15 @@ def _find_interpreters(found: Findings, pipeline: Pipeline) -> None:
                 what = f"{spec.name}: {interpreter.python} lacks {', '.join(lacking[spec.name])}"
                 found.missing.append(Missing(what, install_hint(spec)))
                 continue
-            for module in imported_modules(_files(spec)):
+            for module in imported_modules(_files(spec, pipeline.root)):
                 if not has_module(module, folders):
                     hint = f"{interpreter.python} -m pip install '{_requirement(module)}'"
                     found.missing.append(Missing(f"{spec.name}: {interpreter.python} lacks {module}", hint))
 
 
-def _files(spec: StageSpec) -> list[Path]:
-    """A stage's file and the modules of mediabuild that it uses."""
-    shared = spec.declaration.shared.values() if spec.declaration else ()
-    return [file for file in (spec.file, *shared) if file is not None]
+def _files(spec: StageSpec, root: Path) -> list[Path]:
+    """A stage's file and the modules that it uses, the project's and mediabuild's."""
+    return [spec.file, *stage_code(spec.file, root).values()] if spec.file is not None else []
 
 
 def _requirement(module: str) -> str:

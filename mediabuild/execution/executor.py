@@ -212,8 +212,9 @@ class Executor:
                 ran = self.programs.run(task, meanwhile, out, gpus, keeping)
                 outputs = self.recorder.digest_outputs(task, out, ran.returned)
                 after = self.freshness.observer.observe(task, before.facts)  # by the same algorithms
-                changed = meanwhile.changes(after)
+                changed = meanwhile.changes(after, ran.loaded)
                 if not changed:
+                    before.facts.code |= meanwhile.loaded
                     return self._publish(task, before, after, out, outputs, ran, time.monotonic() - started)
             if attempt == 1:
                 self.emit(StageWarning(task=task.name, message=f"{changed[0]} while it ran: once more"))

@@ -16,13 +16,18 @@ from mediabuild.store.manifest import Manifest
 
 @dataclass
 class Ran:
-    """What a stage's program says of itself; of its units: how many, how many of them were kept from earlier
-    runs, and how long those took then, in seconds."""
+    """What a stage's program says of itself.
+
+    Args:
+        loaded: what it loaded of the project's code: file → SHA-256, as hex.
+        units: how many. units_reused: those that were kept from earlier runs; units_spared_s: how long they took then.
+    """
 
     returned: dict[str, list[str]] | None = None
     device_used: str | None = None
     tools: dict[str, str] = field(default_factory=dict)
     peak_memory_bytes: int | None = None
+    loaded: dict[str, str] = field(default_factory=dict)
     units: int = 0
     units_reused: int = 0
     units_spared_s: float = 0.0

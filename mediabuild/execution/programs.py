@@ -102,6 +102,7 @@ class Programs:
             task=task.name,
             job=task.job,
             file=str(spec.file),
+            code=meanwhile.code,
             facts=observation.facts,
             out=str(out),
             sources={n: {k: str(p) for k, p in files.items()} for n, files in observation.handed.items()},
@@ -132,7 +133,7 @@ class Programs:
         fields = self.workers.run(key, request, spec.timeout_s, report)
         used = fields["device_used"] or (device if device != observation.facts.device else None)
         counts = {name: fields[name] for name in ("units", "units_reused", "units_spared_s")}
-        return Ran(fields["returned"], used, fields["tools"], fields["peak_memory_bytes"], **counts)
+        return Ran(fields["returned"], used, fields["tools"], fields["peak_memory_bytes"], fields["loaded"], **counts)
 
     def close(self) -> None:
         """End the workers."""

@@ -29,12 +29,14 @@ class Request(msgspec.Struct):
     """Run one stage: everything that its context needs, as plain values.
 
     Args:
+        code: the files of the stage's own code, as it was looked at: file → SHA-256, as hex.
         seen: what it is about to see, by its stats. folders: those of which just the entries count there.
     """
 
     task: str
     job: str
     file: str
+    code: dict[str, str]
     facts: Facts
     out: str
     sources: dict[str, dict[str, str]]
@@ -55,7 +57,12 @@ class Request(msgspec.Struct):
     protocol: int = PROTOCOL
 
     @property
-    def code(self) -> str:
+    def is_own(self) -> bool:
+        """Whether the stage is the project's own, and judged by its files."""
+        return "file" in self.facts.code
+
+    @property
+    def code_text(self) -> str:
         """The facts of the stage's code, as text that equal code shares."""
         return msgspec.json.encode(self.facts.code, order="sorted").decode()
 

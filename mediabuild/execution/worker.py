@@ -25,11 +25,12 @@ from typing import IO, Any
 
 import msgspec
 
-from mediabuild.errors import MediabuildError
+from mediabuild.errors import MediabuildError, StageError
+from mediabuild.execution.loaded import WorkerCode
 from mediabuild.execution.protocol import PROTOCOL, Reply, Request, names_of, number_of, text_of
 from mediabuild.execution.slate import Slate
 from mediabuild.machine.interpreter import site_packages
-from mediabuild.pipeline.loading import load_stage
+from mediabuild.pipeline.loading import load_declaration, missing_hint
 from mediabuild.stage import Context, Lookup, ModelRef, Stage
 from mediabuild.units import Units
 
@@ -46,10 +47,12 @@ class Worker:
     def __init__(self, replies: IO[bytes]) -> None:
         self.replies = replies
         self.process = os.getpid()
+        self.code = WorkerCode(Path.cwd())
         self.slate = Slate()
         self.stages: dict[str, Stage] = {}
-        self.caches: dict[str, tuple[str, dict[str, Any]]] = {}
+        self.caches: dict[str, tuple[str, dict[str, str], dict[str, Any]]] = {}
         self._current: int | None = None  # the request that is being served
+        self._in_scope: dict[str, str] = {}  # what was loaded of the project, besides what is known, for its units
         self._lock = threading.Lock()
         self._last_progress = 0.0
 
@@ -80,7 +83,7 @@ class Worker:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(ValueError, OSError, AttributeError):  # a stage may close its streams
                 stream.flush()
-        spent = self.slate.wipe(self._is_own)
+        spent = self.slate.wipe(self.code.is_own) or self.code.spent
         if spent:
             os.write(2, f"this worker ends: {text_of(spent)}\n".encode())
         with self._lock:
@@ -103,26 +106,24 @@ class Worker:
                 traceback.print_exc()
             place = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{Path(place.filename).name}:{place.lineno}"
-            return "failed", {"message": f"{where}: {type(error).__name__}: {text_of(error)}", "hint": ""}
+            message = f"{where}: {type(error).__name__}: {text_of(error)}"
+            return "failed", {"message": message, "hint": missing_hint(error, self.code)}
 
     def _send(self, reply: Reply) -> None:
         self.replies.write(msgspec.json.encode(reply) + b"\n")
         self.replies.flush()
 
-    def _is_own(self, module: str) -> bool:
-        """Whether a module is a stage's file."""
-        return module.startswith("mediabuild_stage_")
-
     def _run(self, request: Request) -> dict[str, Any]:
+        self.code.begin(request)
         declared = self._stage(request)
         params = msgspec.convert(request.facts.params, declared.params)
         tools = _versions(declared.tools)
         kept = Units(
             Path(request.units),
-            lambda: _scope(request, declared, tools),
+            lambda: self._scope(request, declared, tools),
             reuse=request.reuse_units,
             keep=request.keep_units,
-            holds=request.inputs_are_still,
+            holds=lambda: request.inputs_are_still() and self.code.besides() == self._in_scope,
             part=Path(request.units_part),
         )
         context = Context(
@@ -147,50 +148,58 @@ class Worker:
             kept.complete()
         finally:
             kept.close()
+            known = self.caches[request.file]
+            self.caches[request.file] = (known[0], self.code.besides(), known[2])
         usage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return {
             "returned": names_of(returned, context.out),
             "device_used": None if context.device_used is None else text_of(context.device_used),
             "tools": tools,
             "peak_memory_bytes": usage * (1 if sys.platform == "darwin" else 1024),
+            "loaded": self.code.report(),
             "units": kept.made + kept.reused,
             "units_reused": kept.reused,
             "units_spared_s": round(kept.spared_s, 3),
         }
 
     def _stage(self, request: Request) -> Stage:
-        if "file" in request.facts.code:  # of the project's own: its module keeps nothing from job to job
-            return load_stage(Path(request.file))
+        if request.is_own:  # its module keeps nothing from job to job
+            return load_declaration(Path(request.file), self.code)
         if request.file not in self.stages:
-            self.stages[request.file] = load_stage(Path(request.file))
-        return self.stages[request.file]
+            self.stages[request.file] = load_declaration(Path(request.file), self.code)
+        stage = self.stages[request.file]
+        if request.facts.code.get("version") not in (None, str(stage.version)):
+            raise StageError(f"{request.file}: it was replaced while the run went on", f"doit {request.task}")
+        return stage
 
     def _cache(self, request: Request) -> dict[str, Any]:
         """What the stage keeps between jobs; dropped when its code or its models changed."""
         models = f"{sorted(request.facts.models.items())} {request.models_seen()}"
-        facts = f"{request.code} {request.device} {models}"
+        facts = f"{request.code_text} {request.device} {models}"
         known = self.caches.get(request.file)
-        if known is None or known[0] != facts:
-            self.caches[request.file] = (facts, {})
-        return self.caches[request.file][1]
+        if known is None or known[0] != facts or not self.code.are_still(known[1]):
+            known = (facts, {}, {})
+        self.caches[request.file] = known
+        return known[2]
 
+    def _scope(self, request: Request, declared: Stage, tools: dict[str, str]) -> list[Any] | None:
+        """What all units of a request follow from; which of several GPUs it is makes no difference.
 
-def _scope(request: Request, declared: Stage, tools: dict[str, str]) -> list[Any] | None:
-    """What all units of a request follow from; which of several GPUs it is makes no difference.
+        Versions of packages and the number of threads are no reason to run a stage again, but they may change the last
+        bits of a result: what is put together of units is of one kind.
 
-    Versions of packages and the number of threads are no reason to run a stage again, but they may change the last
-    bits of a result: what is put together of units is of one kind.
-
-    Returns:
-        None where a model's bytes aren't known.
-    """
-    models: dict[str, str] | None = request.facts.models
-    if models and not all(models.values()):  # a hub's model, which the stage has fetched by now
-        models = _digests_now(request, declared)
-    if models is None or not all(models.values()):
-        return None
-    device = request.device.partition(":")[0]
-    return [request.facts.stage, request.code, request.facts.params, device, models, tools, request.threads]
+        Returns:
+            None where a model's bytes aren't known.
+        """
+        models: dict[str, str] | None = request.facts.models
+        if models and not all(models.values()):  # a hub's model, which the stage has fetched by now
+            models = _digests_now(request, declared)
+        if models is None or not all(models.values()):
+            return None
+        device = request.device.partition(":")[0]
+        self._in_scope = self.code.besides()
+        code = request.code_text if not self._in_scope else [request.code_text, sorted(self._in_scope.items())]
+        return [request.facts.stage, code, request.facts.params, device, models, tools, request.threads]
 
 
 def _digests_now(request: Request, declared: Stage) -> dict[str, str] | None:

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from mediabuild import __version__
+from mediabuild.freshness import code
 from mediabuild.freshness.look import Freshness
 from mediabuild.freshness.watch import Unsettled, Watch, folders_listed, models_text, name_in
 from mediabuild.machine.device import Devices
@@ -52,7 +53,7 @@ class Bulk:
             jobs: job → source.
         """
         self.file = Path(places.index_file(pipeline.jobs_dir))
-        self.definition |= {name_in(self.root, file): stats_or_absent(file) for file in _stage_files(pipeline)}
+        self.definition |= {name_in(self.root, file): stats_or_absent(file) for file in code.watched(pipeline)}
         self.devices = _devices(pipeline, devices)
         glance = index.take_glance(str(self.file))
         self.known = glance.index if glance else index.load(self.file)
@@ -170,11 +171,6 @@ class Bulk:
                         raise Unsettled(folder)
                     found[folder] = stats
         return Watched.of(found)
-
-
-def _stage_files(pipeline: Pipeline) -> list[Path]:
-    declared = [(spec.file, spec.declaration) for spec in pipeline.stages.values()]
-    return [file for own, stage in declared if own and stage for file in (own, *stage.shared.values())]
 
 
 def _youngest(tasks: list[Task]) -> list[Path]:

@@ -8,11 +8,12 @@ Not here: what follows from it (`execution.executor`), how stats are taken (`sto
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from mediabuild.freshness.code import file_name
 from mediabuild.freshness.look import Freshness
-from mediabuild.freshness.observation import Observation
+from mediabuild.freshness.observation import Observation, why
 from mediabuild.freshness.rebuilder import code_differences, input_differences, model_differences
 from mediabuild.pipeline.model import Reason, ReasonKind, Task
 from mediabuild.store import places
@@ -29,6 +30,8 @@ class Meanwhile:
         before: the facts that the stage runs on.
 
     Attributes:
+        code: of a stage of the project's own, its files as they were looked at: file → SHA-256, as hex.
+        loaded: what its program loaded besides, once `changes` was asked: name → digest, further facts of its code.
         seen: the stats of all that it is handed, its models and programs.
         folders: where earlier outputs of the tasks are kept whose outputs it reads. Another result that takes the place
             of one of these for a while leaves its trace there, and a note in its manifest (`refresh`) doesn't.
@@ -39,25 +42,57 @@ class Meanwhile:
         self.root = freshness.pipeline.root
         self.task = task
         self.folders = [places.generations(producer) for producer in freshness.producers.of(task)]
+        self.digests = freshness.digests
+        self.loaded: dict[str, str] = {}
+        self.code: dict[str, str] = {}
+        self._changed = list(self._edited_since()) if "file" in before.facts.code else []
         self.seen = self._look()
         young = [path for path, stats in self.seen.items() if stats != ABSENT and not is_still(stats)]
         if young:  # a change from now on could leave the same times behind
             freshness.digests.settle(Path(path) for path in young)
             self.seen = self._look()
 
-    def changes(self, after: Observation) -> list[Reason]:
+    def changes(self, after: Observation, loaded: Mapping[str, str]) -> list[Reason]:
         """What was other than before at any moment, by the facts and the stats of now.
 
         Args:
             after: the facts, taken when the program had ended.
+            loaded: of the project's code: file → SHA-256 of what was loaded, as hex.
         """
         was, now = self.before.facts, after.facts
-        found = [*input_differences(was.inputs, now.inputs), *after.troubles]
+        found = [*self._changed, *self._loaded_otherwise(loaded)]
+        found += [*input_differences(was.inputs, now.inputs), *after.troubles]
         known = {name: digest for name, digest in was.models.items() if digest}  # others may have arrived meanwhile
         found += model_differences(known, {name: now.models.get(name, "") for name in known})
         if self.task.stage.declaration is None:  # of a Python stage, the worker says what it loaded
             found += code_differences(was.code, now.code)
         return found or list(self._came_back())
+
+    def _edited_since(self) -> Iterator[Reason]:
+        """Files of the stage's code that were edited since its facts were taken; the others are what it may load."""
+        for name, file in self.before.code_files.items():
+            known = self.before.facts.code[name]
+            try:
+                self.code[str(file)] = self.digests.file(file, "sha256").removeprefix("sha256:")
+                if self.digests.file(file, known.partition(":")[0]) != known:
+                    yield Reason("stage", name, now="changed")
+            except OSError as error:
+                yield Reason("stage", name, now=why(error))
+
+    def _loaded_otherwise(self, loaded: Mapping[str, str]) -> Iterator[Reason]:
+        """Code that the worker loaded in another state than it was looked at; what nobody knew of is noted."""
+        algorithm = self.before.facts.code.get("file", "").partition(":")[0]
+        for file, content in sorted(loaded.items()):
+            name = file_name(file, self.before.code_files, self.root)
+            try:
+                known = self.code.get(file) or self.digests.file(Path(file), "sha256").removeprefix("sha256:")
+                self.loaded[name] = self.digests.file(Path(file), algorithm)
+            except OSError as error:
+                yield Reason("stage", name, now=why(error))
+                continue
+            if known != content:
+                yield Reason("stage", name, now="changed")
+        self.loaded = {name: digest for name, digest in self.loaded.items() if name not in self.before.facts.code}
 
     def _came_back(self) -> Iterator[Reason]:
         for path in moved(self.seen, self._look()):
@@ -70,6 +105,8 @@ class Meanwhile:
     def _watched(self) -> Iterator[tuple[ReasonKind, str, Path]]:
         for name, files in self.before.handed.items():
             yield from (("inputs", name, path) for path in files.values())
+        if self.task.stage.declaration is None:
+            yield from (("stage", name, file) for name, file in self.before.code_files.items())
         yield from (("model", name, model.path) for name, model in self.before.models.items() if model.path is not None)
 
     def _owner(self, path: str) -> tuple[ReasonKind, str]:

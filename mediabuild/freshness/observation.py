@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from mediabuild.errors import MediabuildError
+from mediabuild.freshness.code import CodeReader
 from mediabuild.freshness.producers import Producers, deleted_outputs
 from mediabuild.machine.device import Devices
 from mediabuild.machine.files import files_below
@@ -23,7 +24,6 @@ from mediabuild.machine.interpreter import site_packages
 from mediabuild.pipeline.deliveries import deliveries
 from mediabuild.pipeline.model import Given, Pipeline, Produced, Reason, Reference, StageSpec, Task
 from mediabuild.pipeline.paths import paths_of
-from mediabuild.pipeline.placeholders import names_in
 from mediabuild.stage import Lookup, ModelRef
 from mediabuild.store.digest import Digests
 from mediabuild.store.facts import Facts, Files
@@ -38,6 +38,7 @@ class Observation:
         facts: as a manifest records them.
         handed: input name → (key → path): what the stage is given.
         models: name → what the stage would load.
+        code_files: name among the facts of the code → file.
         troubles: what could not be looked at: reason and, for the user, why.
         vouched: inputs weren't there, and their stage's manifest stood for them.
     """
@@ -45,6 +46,7 @@ class Observation:
     facts: Facts
     handed: dict[str, dict[str, Path]] = field(default_factory=dict)
     models: dict[str, ModelRef] = field(default_factory=dict)
+    code_files: dict[str, Path] = field(default_factory=dict)
     troubles: list[Reason] = field(default_factory=list)
     vouched: bool = False
 
@@ -83,6 +85,7 @@ class Observer:
         self.devices = devices
         self.producers = producers
         self.media_present = media_present
+        self.code = CodeReader(pipeline, digests)
 
     def observe(self, task: Task, like: Facts | None = None) -> Observation:
         """Take the facts; trouble becomes a reason.
@@ -206,22 +209,9 @@ class Observer:
             yield given.label or path, path, self.pipeline.root / path
 
     def _observe_code(self, task: Task, like: Facts | None, now: Observation) -> None:
-        spec, code = task.stage, now.facts.code
-        if spec.declaration is None:
-            code["command"] = msgspec.json.encode(spec.command).decode()
-            code["outputs"] = msgspec.json.encode(spec.outputs, order="sorted").decode()
-            if any("job" in names_in(item) for item in spec.command):
-                code["job"] = task.job
-        elif not spec.own:
-            code["version"] = str(spec.declaration.version)
-        else:
-            assert spec.file is not None
-            recorded = like.code.get("file", "") if like else ""
-            for name, file in {"file": spec.file, **spec.declaration.shared}.items():
-                try:
-                    code[name] = self._digest(file, recorded)
-                except OSError as error:
-                    now.troubles.append(Reason("stage", name, now=why(error)))
+        code = self.code.read(task, like.code if like else {})
+        now.facts.code, now.code_files = code.facts, code.files
+        now.troubles += [Reason("stage", name, now=why(error)) for name, error in code.missing.items()]
 
     def _observe_models(self, task: Task, like: Facts | None, now: Observation) -> None:
         try:

@@ -61,6 +61,9 @@ class Watch:
         refreshed = manifest.last_checked_ts != manifest.timestamp
         self.due_ts = min(self.due_ts, manifest.last_checked_ts + DAY_S if refreshed else 0.0)
         self.spared_s.append(manifest.duration_s)
+        for name in manifest.code:  # what a run loaded, also what no line of its code tells
+            if "/" in name and task.stage.declaration is not None:
+                self._add(self.root / name)
         for copy in deliveries(self.pipeline, task, manifest.output_files()):
             self._add(self.root / copy)
         for reference in (reference for references in task.inputs.values() for reference in references):

@@ -16,7 +16,7 @@ import msgspec
 
 from mediabuild.errors import PipelineError
 from mediabuild.pipeline.document import check_values, read_document
-from mediabuild.pipeline.loading import load_stage, stage_files
+from mediabuild.pipeline.loading import load_stage, misnamed_modules, stage_files
 from mediabuild.pipeline.mistakes import Mistakes, nearest, toml_type
 from mediabuild.pipeline.model import Pipeline, Resources, StageSpec
 from mediabuild.pipeline.params import check_params, matrix_of, stage_params
@@ -89,6 +89,9 @@ def _stages(root: Path, tables: Any, mistakes: Mistakes, commands: tuple[str, ..
         mistakes.add("stages", "no stage is declared", "[stages.demux]")
         return {}
     files, specs = stage_files(root), {}
+    for file in misnamed_modules(root):
+        taken, free = file.relative_to(root), file.with_stem(f"_own{file.stem}").relative_to(root)
+        mistakes.add(str(taken), "Python has a module of this name itself", f"mv {taken} {free}")
     for name, table in tables.items():
         where = f"stages.{name}"
         if not STAGE_NAME.match(name):
@@ -120,7 +123,7 @@ def _stage(
             return None
         file = files[uses]
         try:
-            declaration = load_stage(file)
+            declaration = load_stage(file, root)
         except PipelineError as error:
             mistakes.add(where, str(error))
             return None

@@ -37,7 +37,9 @@ class Reason(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         subject = f"{self.kind}.{self.name}" if self.name else self.kind
-        if self.kind in ("inputs", "outputs"):  # files: the digests are for machines
+        if self.kind in ("inputs", "outputs") or (
+            self.kind == "stage" and "/" in self.name
+        ):  # files: the digests are for machines
             return f"{subject} {'changed' if self.was else self.now or ''}".rstrip()
         if self.was is None:
             return f"{subject}: {self.now}" if self.now is not None else subject
