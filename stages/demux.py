@@ -52,7 +52,7 @@ class DemuxParams(msgspec.Struct, forbid_unknown_fields=True):
 def demux(ctx: Context, params: DemuxParams) -> None:
     """Cut the recording's audio track out, on the picture's clock, and say what the recording is."""
     media = ctx.input("media").absolute()
-    remedy = f"doit ignore 'demux:{ctx.job}'"
+    remedy = f"doit ignore {_quoted(f'demux:{ctx.job}')}"
     with opened(media, remedy) as container:
         audio = [audio_track(i, stream, zero_s(container)) for i, stream in enumerate(container.streams.audio)]
         wanted = _wanted_tracks(media.name, audio, params.audio_track, remedy, _kinds(container))
@@ -165,7 +165,13 @@ def _missing(whole: Extent, params: DemuxParams, name: str, job: str, remedy: st
 
 def _clip_hint(job: str, end_s: float) -> str:
     usable_s = int(end_s * 10) / 10
-    return f'keep what there is: [jobs."{job}"] params.demux = {{ clip_end_s = {usable_s:g} }} in pipeline.toml'
+    name = msgspec.json.encode(job).decode()  # a string of JSON is one of TOML
+    return f"keep what there is: [jobs.{name}] params.demux = {{ clip_end_s = {usable_s:g} }} in pipeline.toml"
+
+
+def _quoted(word: str) -> str:
+    """A word as a shell takes it, in quotes even where it needs none."""
+    return "'" + word.replace("'", "'\\''") + "'"
 
 
 def _clip(ctx: Context, params: DemuxParams, duration_s: float, name: str) -> tuple[float, float]:

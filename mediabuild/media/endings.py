@@ -55,6 +55,22 @@ def cut_short(media: Path, kind: str, last: bytes) -> str | None:
     return "before its header says" if promised_bytes(head) > size else None
 
 
+def lacks_index(media: Path) -> bool:
+    """Whether a file is an MP4 without its index (`moov`), which a camera writes last (ISO/IEC 14496-12, 4.2)."""
+    found, at = [], 0
+    with media.open("rb") as file:
+        while len(box := file.read(16)) >= 8:
+            length = int.from_bytes(box[:4], "big")
+            if length == 1:  # the next 8 bytes hold it
+                length = int.from_bytes(box[8:16], "big")
+            found.append(box[4:8])
+            if length < 8:  # up to the file's end, or no box
+                break
+            at += length
+            file.seek(at)
+    return b"ftyp" in found[:1] and b"moov" not in found
+
+
 def is_followed(media: Path, read_bytes: int) -> bool:
     """Whether another recording of the same kind begins behind what was read of a file, as `cat` joins them."""
     with media.open("rb") as file:

@@ -15,6 +15,7 @@ from typing import Any
 
 from mediabuild.errors import StageError
 from mediabuild.media.clock import packets, read, seek, zero_s
+from mediabuild.media.endings import lacks_index
 from mediabuild.media.formats import AudioTrack, VideoTrack
 from mediabuild.media.languages import from_container
 
@@ -50,15 +51,12 @@ def opened(media: Path, hint: str) -> Iterator[Any]:
         with av.open(str(media), metadata_errors="replace") as container:
             yield container
     except av.FFmpegError as error:
-        raise StageError(f"{media.name}: ffmpeg can't read it: {error.strerror}{_cut_off(media)}", hint) from error
+        raise StageError(f"{media.name}: ffmpeg can't read it: {error.strerror}{_why(media)}", hint) from error
 
 
-def _cut_off(media: Path) -> str:
-    """What ails an MP4 that begins as one and can't be read; nothing for others."""
-    with contextlib.suppress(OSError), media.open("rb") as file:
-        if file.read(8)[4:] == b"ftyp":
-            return "; it was cut off, its index is missing"
-    return ""
+def _why(media: Path) -> str:
+    """What ails an MP4 that can't be read; nothing where its index is there, and for others."""
+    return "; it was cut off, its index is missing" if lacks_index(media) else ""
 
 
 def is_cover(stream: Any) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -207,6 +209,22 @@ def test_a_recording_without_sound_is_a_clear_error(run_stage: Run, made: Path) 
     assert error.value.hint == "doit ignore 'demux:ep01'"
 
 
+def test_hints_can_be_typed_whatever_the_job_is_called(rec: Any, run_stage: Run, made: Path, tmp_path: Path) -> None:
+    """Quotes in a name are quoted: for the shell, and for pipeline.toml."""
+    name = """talk's "best" $1"""
+    with pytest.raises(StageError) as error:
+        run_stage("demux", {"media": made / "pictures.mp4"}, job=name)
+    assert shlex.split(error.value.hint) == ["doit", "ignore", f"demux:{name}"]
+    rec.ffmpeg("-i", made / "av.mp4", "-c", "copy", tmp_path / "whole.mkv")
+    content = (tmp_path / "whole.mkv").read_bytes()
+    (tmp_path / "cut.mkv").write_bytes(content[: len(content) * 6 // 10])
+    with pytest.raises(StageError) as error:
+        run_stage("demux", {"media": tmp_path / "cut.mkv"}, job=name)
+    table, _, rest = error.value.hint.removeprefix("keep what there is: ").partition(" params")
+    written = tomllib.loads(f"{table}\nparams{rest.removesuffix(' in pipeline.toml')}")
+    assert written["jobs"][name]["params"]["demux"]["clip_end_s"] > 3
+
+
 @pytest.mark.parametrize("content", [b"", b"hello world\n" * 50, bytes(range(256)) * 40])
 def test_what_is_no_recording_is_a_clear_error(run_stage: Run, tmp_path: Path, content: bytes) -> None:
     """An empty file, a text and junk, each called by name."""
@@ -234,8 +252,20 @@ def test_a_truncated_recording_is_found(rec: Any, run_stage: Run, made: Path, tm
 def test_an_mp4_without_its_index_is_a_clear_error(run_stage: Run, made: Path, tmp_path: Path) -> None:
     """A camera that lost power leaves no `moov`: nothing can be read, and that is said."""
     (tmp_path / "lost.mp4").write_bytes((made / "av.mp4").read_bytes()[:20000])
-    with pytest.raises(StageError, match=r"lost\.mp4: ffmpeg can't read it: Invalid data"):
+    with pytest.raises(StageError, match=r"lost\.mp4: ffmpeg can't read it: Invalid data.*its index is missing"):
         run_stage("demux", {"media": tmp_path / "lost.mp4"})
+
+
+def test_an_mp4_with_its_index_was_not_cut_off(rec: Any, run_stage: Run, made: Path, tmp_path: Path) -> None:
+    """What can't be read of it has another cause, and none is made up."""
+    rec.ffmpeg("-i", made / "av.mp4", "-c", "copy", "-movflags", "+faststart", tmp_path / "junk.mp4")
+    content = bytearray((tmp_path / "junk.mp4").read_bytes())
+    start = content.index(b"moov") + 4
+    content[start : start + 400] = b"\xff" * 400
+    (tmp_path / "junk.mp4").write_bytes(content)
+    with pytest.raises(StageError, match=r"junk\.mp4: ") as error:
+        run_stage("demux", {"media": tmp_path / "junk.mp4"})
+    assert "cut off" not in error.value.message
 
 
 def test_the_same_recording_gives_the_same_bytes(run_stage: Run, made: Path) -> None:
