@@ -36,6 +36,7 @@ from mediabuild.store import marks, places
 
 POLL_S = 0.05  # how often slots that another run holds are tried again
 LOOK_S = 0.25  # how often the loop looks whether it was asked to stop
+PATIENCE = 4  # how many others may start while a task doesn't fit, before nothing starts until it does
 AHEAD = 2  # how many tasks may wait for slots, for each that can run
 
 
@@ -72,6 +73,7 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         self._held: dict[str, Held] = {}
         self._begun: set[str] = set()  # jobs
         self._unsaid: dict[str, StageSkipped] = {}  # temp tasks that are up to date, and may be made again
+        self._passed: dict[str, int] = {}  # ready task → how many others have started since it first didn't fit
         self._roots: dict[str, list[str]] = {}  # blocked task → the failed ones behind it
 
     def run_tasks(self, task_dispatcher: Any) -> None:
@@ -86,6 +88,7 @@ class PipelineRunner(Runner):  # type: ignore[misc]
             self.executor.processes.stop_all()
         finally:
             crew.close()
+            self.slots.close()
             for event in self._unsaid.values():
                 self.emit(event)
             for held in self._held.values():
@@ -149,19 +152,38 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         return task.job not in self._begun, -self.left_s.get(task.name, 0.0)
 
     def _fitting(self, ready: list[Any]) -> Any | None:
-        """The first ready task whose slots are free; they are taken."""
-        for node in self._in_order(ready):
-            task = pipeline_task(node.task)
+        """The first ready task whose slots are free; they are taken. Who was passed over too often comes next."""
+        waited = [node for node in ready if self._passed.get(node.task.name, 0) >= PATIENCE][:1]
+        passed: list[str] = []
+        for node in waited or self._in_order(ready):
             try:
-                held = self.slots.take(task.stage.resources) if task else Held()
+                held = self._slots_of(pipeline_task(node.task), first=bool(waited))
             except OSError:  # a read-only disk: the task itself fails by name
                 held = Held()
             if held is not None:
-                self._held[node.task.name] = held
-                if task is not None:
-                    self._begun.add(task.job)
+                self._begin(node, held, passed)
                 return node
+            passed.append(node.task.name)
         return None
+
+    def _slots_of(self, task: Task | None, *, first: bool) -> Held | None:
+        """A task's slots, or None where some of them are in use; `first` holds others back until they aren't."""
+        if task is None:
+            return Held()
+        if first and not self.slots.hold_back_others():
+            return None
+        return self.slots.take(task.stage.resources)
+
+    def _begin(self, node: Any, held: Held, passed: list[str]) -> None:
+        """Note that a task starts, which these others would have liked to do before it."""
+        self._held[node.task.name] = held
+        self._passed.pop(node.task.name, None)
+        self.slots.let_others()
+        for name in passed:
+            self._passed[name] = self._passed.get(name, 0) + 1
+        task = pipeline_task(node.task)
+        if task is not None:
+            self._begun.add(task.job)
 
     def _in_main_thread(self, task: DoitTask) -> bool:
         return pipeline_task(task) is None and any(isinstance(action, PythonAction) for action in task.actions)

@@ -2,7 +2,8 @@
 
 A slot file is `flock`ed, so it comes back when its holder ends, however it ends, and two runs on one
 jobs directory share the same slots. A task takes all its slots or none: nothing waits while it holds
-some, so nothing can deadlock.
+some, so nothing can deadlock. Who needs many at once would wait for ever while others need few; so there is a
+turnstile, a file as well: while somebody holds it, nobody else takes any slots.
 
 Not here: which task gets them first (`runner`).
 """
@@ -20,6 +21,7 @@ from mediabuild.machine import regular
 from mediabuild.pipeline.model import Resources
 
 KINDS = ("gpu", "memory_gb", "cpu")
+TURNSTILE = "turnstile"
 
 
 @dataclass
@@ -46,6 +48,39 @@ class Slots:
     def __init__(self, folder: Path, capacity: Mapping[str, float]) -> None:
         self.folder = folder
         self.counts = {kind: max(1, math.floor(capacity[kind])) for kind in KINDS}
+        self._turnstile: int | None = None
+        self._ours = False
+
+    def hold_back_others(self) -> bool:
+        """Let nobody else take slots, here and in other runs, until `let_others`; False where somebody else does so.
+
+        Raises:
+            OSError: the file can't be made.
+        """
+        self._ours = self._ours or self._try_turnstile(fcntl.LOCK_EX)
+        return self._ours
+
+    def let_others(self) -> None:
+        """Let others take slots again."""
+        if self._turnstile is not None:
+            fcntl.flock(self._turnstile, fcntl.LOCK_UN)
+        self._ours = False
+
+    def close(self) -> None:
+        """Let others pass, and close the turnstile's file."""
+        self._ours = False
+        if self._turnstile is not None:
+            os.close(self._turnstile)
+            self._turnstile = None
+
+    def _try_turnstile(self, how: int) -> bool:
+        if self._turnstile is None:
+            self._turnstile = self._open(TURNSTILE)
+        try:
+            fcntl.flock(self._turnstile, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
     def take(self, needs: Resources) -> Held | None:
         """All that a task needs, or None where something of it is in use.
@@ -53,6 +88,10 @@ class Slots:
         Raises:
             OSError: the slot files can't be made.
         """
+        if not self._ours:
+            if not self._try_turnstile(fcntl.LOCK_SH):
+                return None
+            self.let_others()
         held = Held()
         try:
             for kind in KINDS:

@@ -172,6 +172,37 @@ def test_slots_are_honoured(project: Project, capacity: int, need: int, at_once:
     assert most_at_once(project) == at_once
 
 
+BIG = """
+[pipeline]
+sources = ["media/*.txt"]
+resources = { cpu = 2 }
+
+[stages.big]
+command = ["sh", "-c", 'echo big >> order; cp "$1" "$2"', "big", "{inputs.text}", "{outputs.text}"]
+inputs  = { text = "source" }
+outputs = { text = "b.txt" }
+resources = { cpu = 2 }
+
+[stages.small]
+command = ["sh", "-c", 'echo small >> order; sleep "0.$(wc -c < "$1")"; cp "$1" "$2"', "small",
+           "{inputs.text}", "{outputs.text}"]
+inputs  = { text = "source" }
+outputs = { text = "s.txt" }
+"""
+
+
+def test_a_task_that_needs_all_cores_does_not_starve(project: Project) -> None:
+    """While tasks that need one core keep coming, one is always busy: after a few, nothing starts until it can."""
+    project.write("pipeline.toml", BIG)
+    for number in range(20):  # small tasks end one after the other, never two at once
+        project.write(f"media/{number:02}.txt", "x" * (20 + 7 * (number % 3)))
+    wanted = ["small:00", "small:01", "big:05", *(f"small:{n:02}" for n in range(2, 20))]
+    run = project.run("-n3", *wanted)
+    assert run.status == 0, run.out
+    order = project.read("order").split()
+    assert order.index("big") < 10, order
+
+
 def test_two_runs_share_the_slots(project: Project) -> None:
     """Two runs together use no more than one machine."""
     project.write("pipeline.toml", TRACED.replace("CAPACITY", "1").replace("NEED", "1"))

@@ -47,6 +47,27 @@ def test_more_than_there_is_means_alone(tmp_path: Path) -> None:
     assert slots.take(Resources(cpu=0, memory_gb=0.5)) is None
 
 
+def test_who_waits_at_the_turnstile_is_next(tmp_path: Path) -> None:
+    """Two cores are wanted and one is busy: nobody else gets the other, until both were had."""
+    ours, others = Slots(tmp_path, CAPACITY), Slots(tmp_path, CAPACITY)
+    busy = others.take(Resources(cpu=1))
+    assert busy is not None and ours.take(Resources(cpu=2)) is None
+    assert ours.hold_back_others() and not others.hold_back_others()
+    assert others.take(Resources(cpu=1)) is None
+    busy.give_back()
+    both = ours.take(Resources(cpu=2))
+    assert both is not None
+    ours.let_others()
+    both.give_back()
+    last = others.take(Resources(cpu=1))
+    assert last is not None
+    last.give_back()
+    assert ours.hold_back_others()
+    ours.close()
+    assert others.hold_back_others()
+    others.close()
+
+
 def test_another_process_shares_them_and_its_death_gives_them_back(tmp_path: Path) -> None:
     """Held by another process: taken; that process killed: free."""
     code = (
