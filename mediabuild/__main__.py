@@ -8,10 +8,12 @@ from __future__ import annotations
 import sys
 
 from mediabuild.machine.signals import leave_at_interrupt
+from mediabuild.reporting.console import open_missing
 
 
 def main() -> int:
     """Load the program and run it; returns its exit status."""
+    open_missing()
     leave_at_interrupt()
     from mediabuild.commands.noop import noop
 

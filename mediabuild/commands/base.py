@@ -21,7 +21,8 @@ from doit.exceptions import InvalidCommand, InvalidDodoFile
 
 from mediabuild.errors import Interrupted, MediabuildError
 from mediabuild.machine.signals import INTERRUPTED, signals_interrupt
-from mediabuild.reporting.console import typed
+from mediabuild.machine.visible import visible
+from mediabuild.reporting.console import give_up, typed
 from mediabuild.schedule.state import is_remake, pipeline_task
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class PipelineCommand(DoitCmdBase):  # type: ignore[misc]
         try:
             return super().parse_execute(self._options_first(in_args))
         except (InvalidCommand, InvalidDodoFile, CmdParseError) as error:
-            raise InvalidCommand(typed(str(error))) from None
+            raise InvalidCommand(visible(typed(str(error)))) from None
 
     def help(self) -> str:
         """What it is for, how it is typed, its options."""
@@ -94,9 +95,11 @@ class PipelineCommand(DoitCmdBase):  # type: ignore[misc]
         self.loader.narrow = self.may_narrow(params)
         try:
             with signals_interrupt():
-                return 0 if self.answered(params, args) else self._execute_loaded(params, args)
-        except BrokenPipeError:  # `doit list | head`
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                status = 0 if self.answered(params, args) else self._execute_loaded(params, args)
+                sys.stdout.flush()
+                return status
+        except BrokenPipeError as error:  # `doit list | head`
+            give_up(sys.stdout, error)
             return 0
         except Interrupted:
             sys.stderr.write("interrupted\n")
@@ -105,6 +108,7 @@ class PipelineCommand(DoitCmdBase):  # type: ignore[misc]
             raise InvalidCommand(str(error)) from None
         except OSError as error:  # a full or read-only disk, no open files left
             where = f"{error.filename}: " if error.filename else ""
+            give_up(sys.stdout, BrokenPipeError())  # it may be what is full, and would fail once more at the end
             sys.stderr.write(f"ERROR: {where}{error.strerror or error}\n")
             return 2
 

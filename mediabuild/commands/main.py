@@ -6,7 +6,6 @@ No `dodo.py` is needed, and the `[tool.doit]` of a project is not read: the plug
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from doit.doit_cmd import DoitMain
 
 from mediabuild import __version__
 from mediabuild.machine.signals import leave_at_interrupt
+from mediabuild.reporting.console import give_up, open_missing
 from mediabuild.schedule.loader import PipelineLoader
 
 PLUGINS: dict[str, dict[str, Any]] = {
@@ -98,6 +98,7 @@ def _init(arguments: list[str]) -> int:
 
 def main() -> int:
     """The console script. Exit status: 0 done, 1 failed, 2 an error while running, 3 a mistake, 130 interrupted."""
+    open_missing()
     leave_at_interrupt()
     arguments = sys.argv[1:]
     if arguments[:1] == ["init"]:
@@ -112,8 +113,8 @@ def main() -> int:
         return 0
     try:
         return int(MediabuildMain().run(arguments) or 0)
-    except BrokenPipeError:  # `mediabuild list | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError as error:  # `mediabuild list | head`
+        give_up(sys.stdout, error)
         return 1
 
 

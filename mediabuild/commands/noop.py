@@ -15,7 +15,7 @@ import sys
 import time
 import tomllib
 
-from mediabuild.reporting.console import SKIPS_SHOWN, colour_wanted, ending, shown
+from mediabuild.reporting.console import SKIPS_SHOWN, Steady, colour_wanted, ending, shown
 from mediabuild.reporting.eventlog import EventLog
 from mediabuild.store import index, places
 
@@ -80,8 +80,4 @@ def _report(found: index.Index, log: EventLog, started: float) -> None:
     said = [("SKIPPED", text) for text in skipped] + [("", ending(f"{len(names)} up to date", seconds, spared_s))]
     stream = sys.stderr if log.to_stdout else sys.stdout
     colour = colour_wanted(stream)
-    try:
-        stream.write("".join(shown(word, text, colour=colour) + "\n" for word, text in said))
-        stream.flush()
-    except OSError:  # `mediabuild | head`, a full disk
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    Steady(stream).write("".join(shown(word, text, colour=colour) + "\n" for word, text in said))

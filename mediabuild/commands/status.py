@@ -16,6 +16,7 @@ from mediabuild.build import Build
 from mediabuild.commands.base import PipelineCommand, closure
 from mediabuild.freshness.orphans import Orphan, Withdrawn
 from mediabuild.freshness.verdicts import Verdict
+from mediabuild.machine.visible import one_line
 from mediabuild.reporting.console import duration
 from mediabuild.schedule.loader import option
 from mediabuild.schedule.state import pipeline_task
@@ -44,7 +45,7 @@ class Status(PipelineCommand):
             return 0
         print_table(self.build, verdicts)
         for orphan in orphans:
-            print(f"{orphan.job}: orphaned, {orphan.source} is gone; doit clean --orphans removes it")
+            print(f"{orphan.job}: orphaned, {one_line(orphan.source)} is gone; doit clean --orphans removes it")
         for task in withdrawn:
             print(f"{task.name}: withdrawn, the pipeline has it no more; doit clean --orphans removes it")
         return 0

@@ -19,6 +19,7 @@ from mediabuild.freshness.meanwhile import Meanwhile
 from mediabuild.freshness.observation import Observation
 from mediabuild.machine import regular
 from mediabuild.machine.processes import Processes
+from mediabuild.machine.visible import last_lines
 from mediabuild.media.ffmpeg import ffmpeg_path
 from mediabuild.pipeline.model import Task
 from mediabuild.pipeline.placeholders import Values, filled_in
@@ -150,7 +151,7 @@ def _is_full(log: Path) -> bool:
 
 
 def _tail(log: Path) -> str:
-    with contextlib.suppress(OSError):
-        lines = regular.read_bytes(log).decode(errors="replace").splitlines()[-LOG_TAIL_LINES:]
-        return "\n".join(f"    {line}" for line in lines if line.strip())
+    """The last lines of a log, indented."""
+    with contextlib.suppress(OSError), regular.open_file(log, "rb") as file:
+        return "\n".join(f"    {line}" for line in last_lines(file, LOG_TAIL_LINES))
     return ""

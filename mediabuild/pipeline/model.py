@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from mediabuild.machine.visible import one_line
 from mediabuild.pipeline.reserved import STATE_DIR
 from mediabuild.stage import Stage
 
@@ -36,6 +37,9 @@ class Reason(msgspec.Struct, frozen=True):
     now: str | None = None
 
     def __str__(self) -> str:
+        return one_line(self._said())  # whatever a param or a file's name holds
+
+    def _said(self) -> str:
         subject = f"{self.kind}.{self.name}" if self.name else self.kind
         if self.kind in ("inputs", "outputs") or (
             self.kind == "stage" and "/" in self.name

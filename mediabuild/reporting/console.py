@@ -5,9 +5,13 @@ Not here: what is said (`report`, `noop`). Only the standard library is imported
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import sys
 from typing import IO, Any
+
+from mediabuild.machine.visible import visible
 
 LEVELS = ("debug", "info", "warning", "error")  # of lines, from the chattiest
 SKIPS_SHOWN = 100  # above this they are summed up
@@ -43,6 +47,70 @@ def colour_wanted(stream: IO[Any]) -> bool:
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and stream.isatty()
 
 
+def open_missing() -> None:
+    """Give a program that was started without stdin, stdout or stderr (`>&-`) ones that hold and say nothing.
+
+    Else the next file that is opened would get their place, and what is printed would land in it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # it gets the lowest number that is free
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a console that can't show a letter shows its number
+
+
+def give_up(stream: IO[Any], error: Exception) -> None:
+    """From here on, what is written to this stream is lost; that is said on stderr, unless its reader just went away.
+
+    Args:
+        stream: a console or a file that can't be written: a full disk, a closed pipe.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())  # what is buffered goes there at the end
+        os.close(nowhere)
+    if not isinstance(error, BrokenPipeError) and stream is not sys.stderr:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(f"WARNING: the console can't be written: {error}; it goes on without\n")
+            sys.stderr.flush()
+
+
+class Steady:
+    """A stream for a run's lines: where it can't be written, the run goes on without.
+
+    Args:
+        stream: the console, or a file.
+    """
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+        self._lost = False
+
+    def write(self, text: str) -> int:
+        """Write and flush."""
+        if not self._lost:
+            try:
+                self._stream.write(text)
+                self._stream.flush()
+            except (OSError, ValueError) as error:
+                self._lost = True
+                give_up(self._stream, error)
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing: all that is written is flushed."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 def duration(seconds: float) -> str:
     """`4.1 s`, `12 min`, `3 h 05 min`."""
     if seconds < 120:
@@ -58,7 +126,12 @@ def ending(counts: str, seconds: float, spared_s: float) -> str:
 
 
 def shown(word: str, text: str, *, colour: bool) -> str:
-    """A line of the console, without its end."""
+    """A line of the console, without its end; of a text with several, the others stand behind a bar.
+
+    So nothing that a stage says can be taken for what mediabuild says.
+    """
+    text, *more = visible(text).split("\n")
+    text = "\n".join([text, *(f"{'':<7} | {line.removeprefix('    ')}" for line in more)])
     aligned = f"{word:<7}"
     if colour and word in COLOURS:
         aligned = f"\x1b[{COLOURS[word]}m{aligned}\x1b[0m"

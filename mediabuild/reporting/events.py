@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
 from mediabuild.pipeline.model import Reason
+
+OwnState = Literal["built", "skipped", "failed", "blocked"]
 
 
 class Event(msgspec.Struct, kw_only=True, tag_field="event", omit_defaults=True):
@@ -120,6 +122,13 @@ class StageFailed(Event, tag="stage_failed"):
     blocked_by: list[str] = []
 
 
+class OwnTask(Event, tag="own_task"):
+    """A task of the user's own `dodo.py` came to an end: `built`, `skipped` (up to date), `failed` or `blocked`."""
+
+    task: str
+    state: OwnState
+
+
 class JobsOrphaned(Event, tag="jobs_orphaned"):
     """These jobs have no recording any more."""
 
@@ -135,6 +144,7 @@ class RunFinished(Event, tag="run_finished"):
     skipped: int
     failed: int
     seconds: float
+    blocked: int = 0
     spared_s: float = 0.0
 
 
@@ -151,6 +161,7 @@ AnyEvent = (
     | StageRestored
     | StageDelivered
     | StageFailed
+    | OwnTask
     | JobsOrphaned
     | RunFinished
 )

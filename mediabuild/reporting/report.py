@@ -12,8 +12,6 @@ Not here: deciding or running anything, what programs read (`eventlog`), how a l
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
 import threading
 import time
@@ -46,7 +44,7 @@ class Report:
     """The console lines of one run; may be called from any thread.
 
     Args:
-        stream: where lines go.
+        stream: where lines go; writing to it never fails.
         tally: counts the same events, and hears each before this does.
         level: `debug`, `info`, `warning` or `error`; failures are always shown.
         total: how many tasks the run looks at: above a hundred, those that are up to date are summed up.
@@ -111,12 +109,8 @@ class Report:
             return
         line = shown(word, text, colour=self.colour)
         with self._lock:
-            try:
-                if self.live is None or not self.live.print(line):
-                    self.stream.write(f"{line}\n")
-                    self.stream.flush()
-            except OSError as error:  # the reader went away, or the console's disk is full; the run goes on
-                self.live, self.stream = None, give_up(self.stream, error)
+            if self.live is None or not self.live.print(line):
+                self.stream.write(f"{line}\n")
 
     def _hint(self, hint: str, level: str) -> None:
         if hint:
@@ -162,7 +156,8 @@ class Report:
             self._line("SKIPPED", f"{event.skipped} tasks")
         if len(self._failures) > 1:
             self._group_failures()
-        self._line("", ending(str(self.tally), event.seconds, event.spared_s))
+        nothing = "nothing done" if event.status else "nothing to do"
+        self._line("", ending(str(self.tally) or nothing, event.seconds, event.spared_s))
 
     def _group_failures(self) -> None:
         causes: dict[str, list[str]] = {}
@@ -171,16 +166,6 @@ class Report:
         self._line("FAILED", f"{len(self._failures)} tasks:", "error")
         for cause, names in causes.items():
             self._line("", f"  {cause}: {', '.join(sorted(names))}", "error")
-
-
-def give_up(stream: IO[str], error: OSError) -> IO[str]:
-    """Say elsewhere, if that is possible, that a console can't be written; what it is still given goes nowhere."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # what is buffered fails no more
-    if not isinstance(error, BrokenPipeError) and stream is not sys.stderr:
-        with contextlib.suppress(OSError):
-            warn(f"the console can't be written: {error.strerror}; the run goes on without")
-    return open(os.devnull, "w")
 
 
 def warn(message: str) -> None:

@@ -9,6 +9,7 @@ import threading
 
 from mediabuild.reporting.events import (
     Event,
+    OwnTask,
     RunFinished,
     StageCompleted,
     StageDelivered,
@@ -54,6 +55,11 @@ class Tally:
         elif isinstance(event, StageFailed):
             self.blocked += bool(event.blocked_by)
             self.failed += not event.blocked_by
+        elif isinstance(event, OwnTask):
+            self.built += event.state == "built"
+            self.skipped += event.state == "skipped"
+            self.failed += event.state == "failed"
+            self.blocked += event.state == "blocked"
 
     def finished(self, status: int, seconds: float) -> RunFinished:
         """The last event of a run.
@@ -66,12 +72,14 @@ class Tally:
             built=self.built,
             restored=self.restored,
             skipped=self.skipped,
-            failed=self.failed + self.blocked,
+            failed=self.failed,
+            blocked=self.blocked,
             seconds=round(seconds, 3),
             spared_s=round(self.spared_s, 3),
         )
 
     def __str__(self) -> str:
+        """What was done; empty where nothing was."""
         counts = {
             "built": self.built,
             "restored": self.restored,
@@ -80,4 +88,4 @@ class Tally:
             "failed": self.failed,
             "blocked": self.blocked,
         }
-        return ", ".join(f"{count} {word}" for word, count in counts.items() if count) or "nothing to do"
+        return ", ".join(f"{count} {word}" for word, count in counts.items() if count)

@@ -5,6 +5,7 @@ Not here: which task is next (`runner`).
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import traceback
@@ -64,12 +65,14 @@ class Crew:
 
     def _serve(self) -> None:
         while (node := self._jobs.get()) is not None:
-            failure: BaseFail | None
+            failure: BaseFail | None = TaskFailed("interrupted")
             try:
                 failure = self._work(node.task)
             except Interrupted:
-                failure = TaskFailed("interrupted")
-            except BaseException as error:  # a bug should look like one, and nobody should wait for it forever
-                traceback.print_exc()
+                pass
+            except BaseException as error:  # a bug should look like one
                 failure = TaskError(f"{type(error).__name__}: {error}")
-            self.done.put((node, failure))
+                with contextlib.suppress(OSError, ValueError):  # the console may be what is wrong
+                    traceback.print_exc()
+            finally:
+                self.done.put((node, failure))  # nobody waits for it for ever

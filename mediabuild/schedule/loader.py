@@ -17,6 +17,7 @@ from doit.cmd_base import DodoTaskLoader
 from doit.exceptions import InvalidDodoFile
 
 from mediabuild.errors import MediabuildError
+from mediabuild.reporting.console import open_missing
 
 if TYPE_CHECKING:
     from doit.task import Task as DoitTask
@@ -58,6 +59,7 @@ class PipelineLoader(DodoTaskLoader):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
+        open_missing()
         self.build: Build | None = None
         self.options: Options | None = None
         self.namespace: dict[str, Any] = {}

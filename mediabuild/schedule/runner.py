@@ -25,8 +25,17 @@ from mediabuild.execution.executor import Executor
 from mediabuild.execution.refresh import refresh
 from mediabuild.execution.temporary import Temporary
 from mediabuild.machine.signals import STOP
+from mediabuild.machine.visible import visible_line
 from mediabuild.pipeline.model import Reason, Task
-from mediabuild.reporting.events import Event, StageCacheMiss, StageFailed, StageIgnored, StageSkipped
+from mediabuild.reporting.events import (
+    Event,
+    OwnState,
+    OwnTask,
+    StageCacheMiss,
+    StageFailed,
+    StageIgnored,
+    StageSkipped,
+)
 from mediabuild.schedule.crew import Crew
 from mediabuild.schedule.own import belonging
 from mediabuild.schedule.slots import Held, Slots
@@ -199,6 +208,8 @@ class PipelineRunner(Runner):  # type: ignore[misc]
             return False
         chosen = bool(super().select_task(node, tasks_dict))
         if task is None:
+            if node.run_status == "up-to-date":
+                self._own(node.task, "skipped")
             return chosen
         if node.run_status == "run" and not chosen:  # its setup tasks come first, unless it can do without
             if self._reads_nothing(node.task, task):
@@ -258,6 +269,8 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         self._held.pop(node.task.name, Held()).give_back()
         super().process_task_result(node, base_fail)
         task = pipeline_task(node.task)
+        if task is None and node.run_status == "successful":
+            self._own(node.task, "built")
         if task is None or base_fail is not None:
             return
         marks.clear(task, "failed")
@@ -279,6 +292,7 @@ class PipelineRunner(Runner):  # type: ignore[misc]
             return
         if task is None:
             super()._handle_task_error(node, base_fail)
+            self._own(node.task, "blocked" if isinstance(base_fail, UnmetDependency) else "failed")
             return
         node.run_status = "failure"
         busy = getattr(base_fail, "busy", False)
@@ -290,13 +304,18 @@ class PipelineRunner(Runner):  # type: ignore[misc]
             return
         if not busy:
             with contextlib.suppress(OSError, MediabuildError):
-                marks.put(task, "failed", base_fail.message.splitlines()[0])
+                marks.put(task, "failed", visible_line(base_fail.message))
         self.touched.add(task.job)
         log, hint = places.log(task), getattr(base_fail, "hint", "")
         said = str(log) if log.exists() else ""
         self.emit(StageFailed(task=task.name, message=base_fail.message, hint=hint, log=said))
         if not self.continue_:
             self._stop_running = True
+
+    def _own(self, task: DoitTask, state: OwnState) -> None:
+        """Tell of a task of the user's own; one without actions only stands for others."""
+        if task.actions:
+            self.emit(OwnTask(task=task.name, state=state))
 
     def _blocked(self, task: Task, bad: list[str]) -> None:
         """The task can't run, since something that it needs failed: what failed first is named."""

@@ -22,6 +22,7 @@ from mediabuild.execution.sweep import sweep
 from mediabuild.machine.processes import Processes
 from mediabuild.machine.signals import INTERRUPTED, heard_when_deaf
 from mediabuild.pipeline.model import Given
+from mediabuild.reporting.console import Steady
 from mediabuild.reporting.eventlog import EventLog
 from mediabuild.reporting.events import Event, JobsOrphaned, Listeners, RunStarted, StageSkipped, StageWarning
 from mediabuild.reporting.report import Report
@@ -153,11 +154,11 @@ class Session:
             message = f"withdrawn, the pipeline has it no more: {'; '.join(lines) or 'its copies were gone'}"
             emit(StageWarning(task=task.name, message=message, hint="doit clean --orphans"))
 
-    def _stream(self, opened: contextlib.ExitStack) -> IO[str]:
+    def _stream(self, opened: contextlib.ExitStack) -> Any:
         """Where the console's lines go."""
         if self.options.output is not None:
-            return opened.enter_context(open(self.options.output, "w", encoding="utf-8"))
-        return sys.stderr if self.options.events_to == "-" else sys.stdout
+            return Steady(opened.enter_context(open(self.options.output, "w", encoding="utf-8")))
+        return Steady(sys.stderr if self.options.events_to == "-" else sys.stdout)
 
     def _report(self, stream: IO[str], tally: Tally) -> Report:
         build = self.build

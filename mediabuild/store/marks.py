@@ -11,6 +11,7 @@ from typing import Literal
 
 from mediabuild.errors import StageError
 from mediabuild.machine import regular
+from mediabuild.machine.visible import visible_line
 from mediabuild.pipeline.model import Task
 from mediabuild.store import places
 
@@ -52,6 +53,6 @@ def clear(task: Task, *kinds: Kind) -> None:
 def failure_of(task: Task) -> str:
     """Why the task failed last time, or nothing."""
     try:
-        return regular.read_bytes(places.mark(task, "failed")).decode(errors="replace")
+        return visible_line(regular.read_bytes(places.mark(task, "failed")).decode(errors="replace"))
     except OSError:
         return ""

@@ -129,7 +129,7 @@ class Project:
 
 def read_events(file: Path) -> list[dict[str, Any]]:
     """The events of a file that was whole lines until its writer ended."""
-    lines = file.read_text().splitlines() if file.exists() else []
+    lines = file.read_text().split("\n") if file.exists() else []
     return [json.loads(line) for line in lines if line.endswith("}")]
 
 

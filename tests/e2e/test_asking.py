@@ -212,7 +212,7 @@ def test_explain_and_run_give_the_same_reason(chain: Project, kind: str) -> None
 def test_explain_wants_a_task(chain: Project) -> None:
     """Without one it says how to find one."""
     done = chain.command("explain")
-    assert (done.status, "doit list --all" in done.err) == (3, True)
+    assert (done.status, "list --all" in done.err) == (3, True)
 
 
 def test_status_is_a_table_of_jobs_and_stages(chain: Project) -> None:
