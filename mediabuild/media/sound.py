@@ -72,8 +72,11 @@ class Sound:
 
     def between(self, start_s: float, end_s: float) -> np.ndarray:
         """What the clip holds between two times, in seconds from its start: float32 [frames, channels], −1…1."""
+        return self.read(*self._between(start_s, end_s))
+
+    def _between(self, start_s: float, end_s: float) -> tuple[int, int]:
         first = min(self._frame(start_s), self.frames)
-        return self.read(first, min(max(first, self._frame(end_s)), self.frames))
+        return first, min(max(first, self._frame(end_s)), self.frames)
 
     def _frame(self, time_s: float) -> int:
         """The frame at a time; a little up, since a half would go either way when the clip moves."""
@@ -81,7 +84,15 @@ class Sound:
 
     def facts(self, frames: np.ndarray) -> list[Any]:
         """What tells a piece of this recording from all others: a unit's facts."""
-        return [hashlib.sha256(frames.tobytes()).hexdigest(), frames.shape[1], self.rate_hz]
+        return [hashlib.sha256(frames.tobytes()).hexdigest(), self.channels, self.rate_hz]
+
+    def facts_between(self, start_s: float, end_s: float) -> list[Any]:
+        """The facts of what the clip holds between two times, however long that is."""
+        first, last = self._between(start_s, end_s)
+        digest = hashlib.sha256()
+        for start in range(first, last, BLOCK_S * self.rate_hz):
+            digest.update(self.read(start, min(start + BLOCK_S * self.rate_hz, last)).tobytes())
+        return [digest.hexdigest(), self.channels, self.rate_hz]
 
     def as_speech(self, frames: np.ndarray) -> np.ndarray:
         """A piece as the models of speech hear it: `SPEECH_HZ`, mono, float32 [samples]."""

@@ -84,6 +84,7 @@ def test_stretches_are_those_of_faster_whisper(
         done = run_stage(
             "detect_speech",
             {"audio": reading.path},
+            min_speech_ms=250,
             min_silence_ms=silence_ms,
             speech_pad_ms=padding_ms,
             threshold=threshold,
@@ -91,6 +92,28 @@ def test_stretches_are_those_of_faster_whisper(
         )
         assert len(expected) > 1
         assert np.allclose(stretches(done), expected, atol=1e-3)
+
+
+def test_faint_speech_is_found(run_stage: Callable[..., Context], telephone: Any) -> None:
+    """Through a telephone's band Silero is hardly ever sure: most of each sentence is found, and no pause."""
+    found = stretches(run_stage("detect_speech", {"audio": telephone.path}))
+    for from_s, to_s, _ in telephone.sentences:
+        spoken_s = sum(max(0.0, min(to_s, b) - max(from_s, a)) for a, b in found)
+        assert spoken_s > 0.75 * (to_s - from_s)
+    assert sum(b - a for a, b in found) < sum(b - a for a, b, _ in telephone.sentences) + 0.4 * len(found)
+
+
+def test_a_silent_track_names_the_others(run_stage: Callable[..., Context], tmp_path: Path) -> None:
+    """Where nobody speaks, the warning says which tracks there are besides, and what to type; a lone one is no news."""
+    soundfile.write(tmp_path / "silence.wav", np.zeros(32_000), 16_000)
+    tracks = [formats.AudioTrack(i, "aac", 2, 48_000, 0.0, tag) for i, tag in enumerate((None, "en", "es"))]
+    for count, expected in ((3, "1 (en), 2 (es); to hear one: doit demux.audio_track=1"), (1, "")):
+        info = formats.Probe("mp4", 2.0, 0.0, 2.0, 0, None, tracks[:count], [])
+        formats.write(tmp_path / "probe.json", info)
+        done = run_stage("detect_speech", {"audio": tmp_path / "silence.wav", "probe": tmp_path / "probe.json"})
+        said = [fields["message"] for kind, fields in done.messages if kind == "warning"]  # type: ignore[attr-defined]
+        assert bool(said) == bool(expected)
+        assert all(message.endswith(expected) for message in said)
 
 
 @pytest.mark.parametrize("rate_hz", [16_000, 44_100])

