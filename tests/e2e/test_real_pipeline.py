@@ -209,8 +209,8 @@ def test_an_output_edited_by_hand(sample: Project) -> None:
     edited = sample.read("jobs/sample/translate/es/translation.json")
     run = sample.run()
     expect(run, ["translate:sample:es"])
-    assert "jobs/sample/translate/es.edited/translation.json" in run.out
-    assert sample.read("jobs/sample/translate/es.edited/translation.json") == edited
+    assert "jobs/sample/translate.edited/es/translation.json" in run.out
+    assert sample.read("jobs/sample/translate.edited/es/translation.json") == edited
 
 
 def test_a_correction_by_a_person(sample: Project) -> None:
