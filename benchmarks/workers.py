@@ -148,7 +148,7 @@ def run_bare(worker: str, folder: Path, recordings: list[Path]) -> None:
     import msgspec
 
     from mediabuild.machine.interpreter import site_packages
-    from mediabuild.pipeline.loading import load_stage
+    from mediabuild.pipeline.code_of_stages.loading import load_stage
     from mediabuild.stage import Context, Lookup
 
     sources = {

@@ -16,6 +16,7 @@ from mediabuild.freshness.look import Freshness
 from mediabuild.freshness.orphans import Orphan, Withdrawn, find_orphans, find_withdrawn
 from mediabuild.freshness.verdicts import Verdict, verdicts
 from mediabuild.machine.device import Devices
+from mediabuild.pipeline.code_of_stages.separator import separator_venv, with_separator
 from mediabuild.pipeline.config import load_pipeline
 from mediabuild.pipeline.deliveries import deliveries
 from mediabuild.pipeline.mistakes import Mistakes
@@ -23,7 +24,6 @@ from mediabuild.pipeline.model import Given, Task
 from mediabuild.pipeline.options import Options
 from mediabuild.pipeline.overrides import stage_overrides, with_matrix_overrides
 from mediabuild.pipeline.reserved import ALL_JOBS
-from mediabuild.pipeline.separator import separator_venv, with_separator
 from mediabuild.pipeline.sources import find_sources
 from mediabuild.pipeline.tasks import make_tasks
 from mediabuild.store import inventory, places

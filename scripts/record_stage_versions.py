@@ -14,8 +14,8 @@ import json
 import sys
 from pathlib import Path
 
-from mediabuild.pipeline.code import stage_code
-from mediabuild.pipeline.loading import builtin_stages_dir, load_stage
+from mediabuild.pipeline.code_of_stages.files import stage_code
+from mediabuild.pipeline.code_of_stages.loading import builtin_stages_dir, load_stage
 from mediabuild.store.digest import hash_bytes
 
 RECORD = Path(__file__).parents[1] / "tests/stages/versions.json"

@@ -7,7 +7,7 @@ share them. Both are marked: `aligned` is false, and such a segment's flags say 
 A person's corrections, when there are any, replace the segments' texts and times before that.
 
 Not here: what the right words are (`transcribe`, `glossary`), what a correction may look like
-(`mediabuild.media.corrections`), and cues (`subtitles`).
+(`mediabuild.media.subtitles.corrections`), and cues (`subtitles`).
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ import msgspec
 
 from mediabuild.errors import StageError
 from mediabuild.media import formats
-from mediabuild.media.corrections import corrected, read_correction
-from mediabuild.media.sound import Sound
-from mediabuild.media.words import split_words
+from mediabuild.media.recordings.sound import Sound
+from mediabuild.media.subtitles.corrections import corrected, read_correction
+from mediabuild.media.text.words import split_words
 from mediabuild.stage import Context, NoParams, stage
 
 if TYPE_CHECKING:

@@ -22,13 +22,13 @@ from typing import Annotated, Any
 import msgspec
 
 from mediabuild.errors import StageError
-from mediabuild.media.clock import BrokenClock, is_bare, zero_s
-from mediabuild.media.cutting import cut
-from mediabuild.media.extent import Extent, extent
 from mediabuild.media.formats import AudioTrack, Probe, VideoTrack, write
 from mediabuild.media.languages import same_language
-from mediabuild.media.recording import audio_track, is_cover, opened, video_track
-from mediabuild.media.voices import first_that_speaks
+from mediabuild.media.recordings.clock import BrokenClock, is_bare, zero_s
+from mediabuild.media.recordings.cutting import cut
+from mediabuild.media.recordings.extent import Extent, extent
+from mediabuild.media.recordings.recording import audio_track, is_cover, opened, video_track
+from mediabuild.media.speech.voices import first_that_speaks
 from mediabuild.stage import Context, stage
 
 # A clip may end this much after the recording does; containers round durations.

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from mediabuild.media import formats
-from mediabuild.media.sound import SPEECH_HZ, Sound
+from mediabuild.media.recordings.sound import SPEECH_HZ, Sound
 from mediabuild.stage import Context, stage
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """Correct the project's terms in the transcript, and list words that might become terms.
 
-Only what the recogniser can't have meant is corrected (`mediabuild.media.spelling` has the principle). Each
+Only what the recogniser can't have meant is corrected (`mediabuild.media.text.spelling` has the principle). Each
 correction is recorded, with what was there. A spelling under `alternatives` always counts. A second run over the
 result would change nothing.
 
@@ -14,12 +14,12 @@ from typing import Annotated
 import msgspec
 
 from mediabuild.media import formats
-from mediabuild.media.candidates import candidates
 from mediabuild.media.formats import Transcript
-from mediabuild.media.pronunciations import pronunciations
-from mediabuild.media.repairs import Corrections, repair
-from mediabuild.media.spelling import Speller
-from mediabuild.media.terms import read_terms, write_rows, write_terms
+from mediabuild.media.speech.pronunciations import pronunciations
+from mediabuild.media.text.candidates import candidates
+from mediabuild.media.text.repairs import Corrections, repair
+from mediabuild.media.text.spelling import Speller
+from mediabuild.media.text.terms import read_terms, write_rows, write_terms
 from mediabuild.stage import Context, stage
 
 

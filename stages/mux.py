@@ -22,20 +22,21 @@ from typing import Annotated, Literal
 import msgspec
 
 from mediabuild.errors import StageError
-from mediabuild.media import encoding, formats
-from mediabuild.media.canvas import Canvas
-from mediabuild.media.captions import Subtitles, captions
-from mediabuild.media.containers import MP4_COVERS, MP4_DATA, layout
+from mediabuild.media import formats
 from mediabuild.media.ffmpeg import BITEXACT, run_ffmpeg
 from mediabuild.media.formats import Probe, Transcript
 from mediabuild.media.languages import to_container
-from mediabuild.media.losses import Report, Told, heard
-from mediabuild.media.own_subtitles import add_own_subtitles
-from mediabuild.media.plan import Plan
-from mediabuild.media.recording import opened, video_track
-from mediabuild.media.soundtrack import soundtrack
-from mediabuild.media.tags import lost_tags
-from mediabuild.media.tracks import Recording, Track, pictures_in, recording
+from mediabuild.media.muxing import encoding
+from mediabuild.media.muxing.captions import Subtitles, captions
+from mediabuild.media.muxing.containers import MP4_COVERS, MP4_DATA, layout
+from mediabuild.media.muxing.losses import Report, Told, heard
+from mediabuild.media.muxing.own_subtitles import add_own_subtitles
+from mediabuild.media.muxing.plan import Plan
+from mediabuild.media.muxing.soundtrack import soundtrack
+from mediabuild.media.muxing.tags import lost_tags
+from mediabuild.media.recordings.recording import opened, video_track
+from mediabuild.media.recordings.tracks import Recording, Track, pictures_in, recording
+from mediabuild.media.subtitles.canvas import Canvas
 from mediabuild.stage import Context, stage
 
 # What libass says where it finds no font at all, and where no font has some character.

@@ -26,7 +26,7 @@ import msgspec
 
 from mediabuild.errors import StageError
 from mediabuild.media import formats
-from mediabuild.media.sound import Sound
+from mediabuild.media.recordings.sound import Sound
 from mediabuild.stage import Context, Lookup, ModelRef, stage
 
 if TYPE_CHECKING:

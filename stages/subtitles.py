@@ -15,15 +15,16 @@ from typing import Annotated, Literal
 import msgspec
 
 from mediabuild.errors import StageError
-from mediabuild.media import cue_rules, formats
-from mediabuild.media.canvas import Canvas
-from mediabuild.media.cues import build_cues
+from mediabuild.media import formats
 from mediabuild.media.formats import Probe, Transcript, Translation
-from mediabuild.media.quality import Quality, broken_rules, summary
-from mediabuild.media.sentences import spoken_words
-from mediabuild.media.spreading import spread
-from mediabuild.media.subtitle_files import rendered
-from mediabuild.media.tokens import Token, cut_wide, spoken
+from mediabuild.media.subtitles import cue_rules
+from mediabuild.media.subtitles.canvas import Canvas
+from mediabuild.media.subtitles.cues import build_cues
+from mediabuild.media.subtitles.quality import Quality, broken_rules, summary
+from mediabuild.media.subtitles.spreading import spread
+from mediabuild.media.subtitles.subtitle_files import rendered
+from mediabuild.media.subtitles.tokens import Token, cut_wide, spoken
+from mediabuild.media.text.sentences import spoken_words
 from mediabuild.stage import Context, stage
 
 

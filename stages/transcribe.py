@@ -10,7 +10,7 @@ flagged instead: `repetitive` and `unsure`. A passage is a unit: what was heard 
 same sound.
 
 Not here: when exactly each word is spoken (`align`), terms (`glossary`), and who decides what is heard at once
-(`mediabuild.media.passages`, `mediabuild.media.hearing`).
+(`mediabuild.media.speech.passages`, `mediabuild.media.speech.hearing`).
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ import msgspec
 
 from mediabuild.errors import StageError
 from mediabuild.media import formats
-from mediabuild.media.hearing import REPETITIVE, Heard, hear
-from mediabuild.media.passages import Passage, Stretch, passages
-from mediabuild.media.sound import Sound
+from mediabuild.media.recordings.sound import Sound
+from mediabuild.media.speech.hearing import REPETITIVE, Heard, hear
+from mediabuild.media.speech.passages import Passage, Stretch, passages
 from mediabuild.media.textfiles import read_text
 from mediabuild.stage import Context, Lookup, ModelRef, stage
 

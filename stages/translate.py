@@ -19,15 +19,15 @@ import msgspec
 
 from mediabuild.errors import StageError
 from mediabuild.media import formats
-from mediabuild.media.adherence import verified
-from mediabuild.media.apertium import Engine, apertium
 from mediabuild.media.formats import Sentence, Transcript, Translation
 from mediabuild.media.languages import same_language
-from mediabuild.media.marian import marian
-from mediabuild.media.pieces import Piece, Wordings
-from mediabuild.media.sentences import sentence_spans, spoken_words
-from mediabuild.media.terms import read_terms
-from mediabuild.media.words import text_of
+from mediabuild.media.text.sentences import sentence_spans, spoken_words
+from mediabuild.media.text.terms import read_terms
+from mediabuild.media.text.words import text_of
+from mediabuild.media.translation.adherence import verified
+from mediabuild.media.translation.apertium import Engine, apertium
+from mediabuild.media.translation.marian import marian
+from mediabuild.media.translation.pieces import Piece, Wordings
 from mediabuild.stage import Context, Lookup, ModelRef, stage
 
 APERTIUM = "apertium"

@@ -26,10 +26,10 @@ from mediabuild.machine.install import requirements
 from mediabuild.machine.interpreter import has_module, python_version, site_packages, versions
 from mediabuild.media.ffmpeg import ffmpeg_path
 from mediabuild.media.languages import to_container
-from mediabuild.pipeline.code import stage_code
+from mediabuild.pipeline.code_of_stages.files import stage_code
+from mediabuild.pipeline.code_of_stages.separator import install_hint, lacking_demucs, separator_venv, with_separator
 from mediabuild.pipeline.config import load_pipeline
 from mediabuild.pipeline.model import Pipeline, StageSpec
-from mediabuild.pipeline.separator import install_hint, lacking_demucs, separator_venv, with_separator
 from mediabuild.stage import Lookup
 from mediabuild.store import places
 from mediabuild.store.digest import Digests

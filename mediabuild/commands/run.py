@@ -142,7 +142,7 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
     def _provide_demucs(self, *, install: bool, whatever: bool) -> None:
         """Where a stage would run and lacks demucs: install it and load the pipeline anew, or refuse."""
         from mediabuild.machine.install import install_separator
-        from mediabuild.pipeline.separator import lacking_demucs, missing_demucs, separator_venv
+        from mediabuild.pipeline.code_of_stages.separator import lacking_demucs, missing_demucs, separator_venv
 
         lacking = lacking_demucs(self.build.pipeline)
         if not lacking:

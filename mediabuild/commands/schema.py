@@ -17,8 +17,12 @@ import msgspec
 
 from mediabuild.commands.findings import Findings
 from mediabuild.commands.status import TaskStatus
-from mediabuild.media import adherence, formats, losses, quality, repairs, subtitle_files
-from mediabuild.pipeline.loading import builtin_stages_dir, load_stage, stage_files
+from mediabuild.media import formats
+from mediabuild.media.muxing import losses
+from mediabuild.media.subtitles import quality, subtitle_files
+from mediabuild.media.text import repairs
+from mediabuild.media.translation import adherence
+from mediabuild.pipeline.code_of_stages.loading import builtin_stages_dir, load_stage, stage_files
 from mediabuild.pipeline.tables import CacheTable, JobTable, PipelineTable, StageTable
 from mediabuild.reporting.events import AnyEvent
 from mediabuild.store.manifest import Manifest

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mediabuild.execution.protocol import Request
-from mediabuild.pipeline.loading import ProjectCode
+from mediabuild.pipeline.code_of_stages.loading import ProjectCode
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 

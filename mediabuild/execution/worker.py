@@ -30,7 +30,7 @@ from mediabuild.execution.loaded import WorkerCode
 from mediabuild.execution.protocol import PROTOCOL, Reply, Request, names_of, number_of, text_of
 from mediabuild.execution.slate import Slate
 from mediabuild.machine.interpreter import site_packages
-from mediabuild.pipeline.loading import load_declaration, missing_hint
+from mediabuild.pipeline.code_of_stages.loading import load_declaration, missing_hint
 from mediabuild.stage import Context, Lookup, ModelRef, Stage
 from mediabuild.units import Units
 

@@ -23,7 +23,7 @@ import msgspec
 from mediabuild.errors import Interrupted, StageError
 from mediabuild.execution.protocol import REPLY_BYTES, Reply, Request
 from mediabuild.machine.processes import Child, Processes
-from mediabuild.pipeline.loading import builtin_stages_dir
+from mediabuild.pipeline.code_of_stages.loading import builtin_stages_dir
 from mediabuild.pipeline.model import StageSpec
 
 Key = tuple[str, str, int]  # interpreter, kind, threads

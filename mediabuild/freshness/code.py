@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from mediabuild.pipeline.code import command_code, command_places, name_of, stage_code
+from mediabuild.pipeline.code_of_stages.files import command_code, command_places, name_of, stage_code
 from mediabuild.pipeline.model import Pipeline, StageSpec, Task
 from mediabuild.pipeline.placeholders import names_in
 from mediabuild.store.digest import Digests

@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 
 from mediabuild.errors import PipelineError
+from mediabuild.pipeline.code_of_stages.loading import load_stage, misnamed_modules, stage_files
 from mediabuild.pipeline.document import check_values, read_document
-from mediabuild.pipeline.loading import load_stage, misnamed_modules, stage_files
 from mediabuild.pipeline.mistakes import Mistakes, nearest, toml_type
 from mediabuild.pipeline.model import Pipeline, Resources, StageSpec
 from mediabuild.pipeline.params import check_params, matrix_of, stage_params

@@ -117,7 +117,7 @@ def test_a_stages_declaration_imports_nothing_heavy() -> None:
     """Reading every built-in stage file, as the parent does to know the pipeline."""
     stages = Path(__file__).parents[2] / "stages"
     code = (
-        "import sys, pathlib; from mediabuild.pipeline.loading import load_stage\n"
+        "import sys, pathlib; from mediabuild.pipeline.code_of_stages.loading import load_stage\n"
         f"for file in pathlib.Path({str(stages)!r}).glob('*.py'): load_stage(file)\n"
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
     )

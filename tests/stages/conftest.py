@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from mediabuild.pipeline.loading import load_stage
+from mediabuild.pipeline.code_of_stages.loading import load_stage
 from mediabuild.stage import Context, Lookup
 from mediabuild.units import Units
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from mediabuild.media.clock import explained_s, packets
-from mediabuild.media.extent import extent
 from mediabuild.media.ffmpeg import ffmpeg_path
-from mediabuild.media.recording import frames_before, opened
+from mediabuild.media.recordings.clock import explained_s, packets
+from mediabuild.media.recordings.extent import extent
+from mediabuild.media.recordings.recording import frames_before, opened
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ import pytest
 import soundfile
 
 from mediabuild.errors import StageError
-from mediabuild.media.clock import zero_s
 from mediabuild.media.formats import Probe, read
-from mediabuild.media.recording import opened
+from mediabuild.media.recordings.clock import zero_s
+from mediabuild.media.recordings.recording import opened
 from mediabuild.stage import Context
 
 Run = Callable[..., Context]

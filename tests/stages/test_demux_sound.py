@@ -12,9 +12,9 @@ import pytest
 import soundfile
 
 from mediabuild.errors import StageError
-from mediabuild.media.clock import BrokenClock
 from mediabuild.media.formats import Probe, read
-from mediabuild.media.tape import Tape
+from mediabuild.media.recordings.clock import BrokenClock
+from mediabuild.media.recordings.tape import Tape
 from mediabuild.stage import Context
 
 Run = Callable[..., Context]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mediabuild.errors import StageError
-from mediabuild.media.extent import extent
+from mediabuild.media.recordings.extent import extent
 
 # File name → ffmpeg's options that make it. Bare sound, sound in containers, pipes that know no length, pictures.
 SOUNDS: dict[str, tuple[str, ...]] = {

@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from mediabuild.errors import StageError
 from mediabuild.media import formats
 from mediabuild.media.formats import Segment, Transcript, Word
-from mediabuild.media.pronunciations import pronunciations
-from mediabuild.media.repairs import repair
-from mediabuild.media.spelling import Speller
-from mediabuild.media.terms import Term, fold, read_terms
+from mediabuild.media.speech.pronunciations import pronunciations
+from mediabuild.media.text.repairs import repair
+from mediabuild.media.text.spelling import Speller
+from mediabuild.media.text.terms import Term, fold, read_terms
 
 ROOT = Path(__file__).parents[2]
 
@@ -480,7 +480,7 @@ def test_the_same_inputs_give_the_same_bytes(corrected: Any, tmp_path: Path) -> 
     script = f"""if True:
         from pathlib import Path
         from mediabuild.stage import Context
-        from mediabuild.pipeline.loading import load_stage
+        from mediabuild.pipeline.code_of_stages.loading import load_stage
         declared = load_stage(Path({str(ROOT / "stages" / "glossary.py")!r}))
         folder = Path({str(tmp_path)!r})
         sources = {{"transcript": {{"t": folder / "transcript.json"}}, "terms": {{"n": folder / "names.csv"}}}}

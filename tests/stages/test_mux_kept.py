@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mediabuild.media.tags import moved_timecode
+from mediabuild.media.muxing.tags import moved_timecode
 from mediabuild.stage import Context
 from tests.stages.looking import clip_probe, cues_of, new_file, payloads, pictures_of, titles_of, tracks_of, warnings_of
 

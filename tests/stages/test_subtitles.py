@@ -15,10 +15,10 @@ import pytest
 
 from mediabuild.errors import StageError
 from mediabuild.media import formats
-from mediabuild.media.corrections import read_correction
 from mediabuild.media.ffmpeg import ffmpeg_path
 from mediabuild.media.formats import Probe, Segment, Sentence, Transcript, Translation, VideoTrack, Word
-from mediabuild.media.words import split_words, text_of
+from mediabuild.media.subtitles.corrections import read_correction
+from mediabuild.media.text.words import split_words, text_of
 
 HARD = r"a <i>b</i> AT&T &lt; {x} {\an8}y \N \h 1 < n and m > 2 --> end <b"
 

@@ -13,7 +13,7 @@ import pytest
 from mediabuild.errors import StageError
 from mediabuild.media import formats
 from mediabuild.media.formats import Segment, Transcript, Translation, Word
-from mediabuild.pipeline.loading import load_stage
+from mediabuild.pipeline.code_of_stages.loading import load_stage
 from mediabuild.stage import Lookup
 
 STAGE = load_stage(Path(__file__).parents[2] / "stages" / "translate.py")

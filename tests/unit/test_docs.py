@@ -17,8 +17,8 @@ from doit.cmdparse import CmdParse
 from mediabuild.commands.main import PLUGINS, MediabuildMain
 from mediabuild.commands.status import TaskStatus
 from mediabuild.freshness.verdicts import State
+from mediabuild.pipeline.code_of_stages.loading import builtin_stages_dir, load_stage, stage_files
 from mediabuild.pipeline.config import load_pipeline
-from mediabuild.pipeline.loading import builtin_stages_dir, load_stage, stage_files
 from mediabuild.pipeline.model import ReasonKind
 from mediabuild.reporting.events import AnyEvent
 from mediabuild.store.manifest import Manifest

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from mediabuild.media.hearing import Heard, hear
-from mediabuild.media.passages import passages
-from mediabuild.media.sound import Sound
+from mediabuild.media.recordings.sound import Sound
+from mediabuild.media.speech.hearing import Heard, hear
+from mediabuild.media.speech.passages import passages
 
 SPEECH = [(1.0, 5.0), (6.0, 10.0), (11.0, 15.0)]
 SURE, UNSURE = -0.2, -0.6

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mediabuild.errors import StageError
-from mediabuild.media.losses import Told, heard
+from mediabuild.media.muxing.losses import Told, heard
 
 QUIET = [
     "",

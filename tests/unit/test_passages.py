@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediabuild.media.passages import LONE_S, MARK_S, pack, passages, spans
+from mediabuild.media.speech.passages import LONE_S, MARK_S, pack, passages, spans
 
 TIMES = st.lists(st.tuples(st.integers(112, 9_000), st.integers(1, 40_000)), max_size=40)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from mediabuild.media.sound import SPEECH_HZ, Sound
+from mediabuild.media.recordings.sound import SPEECH_HZ, Sound
 
 
 @pytest.fixture
