@@ -117,7 +117,7 @@ def test_one_recording_by_itself_uses_what_was_collected(shelf: Project) -> None
     (shelf.root / "jobs/.all/total/manifest.json").unlink()
     lone = shelf.run("--source", "else/e.txt", "--job-dir", "jobs-e")
     assert lone.status == 1
-    assert "hint: doit total:.all" in lone.out
+    assert "hint: mediabuild total:.all" in lone.out
 
 
 def test_asking_knows_it(shelf: Project) -> None:

@@ -39,7 +39,7 @@ def test_an_edited_output_is_made_again_and_the_edit_is_kept(chain: Project, sta
     assert edited(chain, stage) == {OUTPUTS[stage]: "mine\n"}
     assert f"jobs/one/{stage}.edited/{OUTPUTS[stage]}" in second.out
     assert "corrections/" in second.out
-    assert f"doit reset-dep {stage}:one" in second.out
+    assert f"mediabuild reset-dep {stage}:one" in second.out
     assert chain.run().ran == []
 
 
