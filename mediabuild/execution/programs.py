@@ -84,7 +84,10 @@ class Programs:
         for path in task.stage.outputs.values():
             (out / path).parent.mkdir(parents=True, exist_ok=True)
         with regular.open_file(log, "wb") as output:
-            child = self.processes.start(argv, cwd=self.root, output=output)
+            # A program in Python leaves no bytecode of the project's modules: an edit of equal length within the same
+            # second would run the old one, and be recorded as the new.
+            env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+            child = self.processes.start(argv, cwd=self.root, env=env, output=output)
         with self.processes.time_limit(child, task.stage.timeout_s):
             status = self.processes.finish(child)
         if self.processes.stopping.is_set():

@@ -12,7 +12,7 @@ from mediabuild.media.formats import Word
 from mediabuild.media.text.sentences import sentence_spans
 from mediabuild.media.text.words import split_words, text_of
 
-SPEECH = Path(__file__).parents[2] / "speech"
+SPEECH = Path(__file__).parents[3] / "speech"
 
 
 def sentences_of(*segments: str, pause_s: float = 0.5, language: str = "en") -> list[str]:
