@@ -2,8 +2,8 @@
 
 Whisper hears passages of some minutes, without the long silences between the detected speech: just what
 faster-whisper's own `vad_filter` would let it hear. What it isn't sure of, or has little text for, is heard a second
-time with other borders. So word errors are at most those of faster-whisper by hand (measured side by side by
-`benchmarks/accuracy.py`), memory doesn't grow with the recording's length, and no text is invented in silence.
+time with other borders. That is to make no more word errors than faster-whisper by hand; memory doesn't grow with the
+recording's length, and no text is invented in silence.
 
 The temperature is 0, so that the same sound gives the same text; what would have made Whisper try again at random is
 flagged instead: `repetitive` and `unsure`. A passage is a unit: what was heard in it is kept, and comes back with the

@@ -2,7 +2,7 @@
 
 What each mends is in its docstring; docs/DESIGN.md tells how doit behaves without.
 
-Not here: commands that doit doesn't have (`commands`, `inspection`).
+Not here: commands that doit doesn't have (`status`, `inspection`).
 """
 
 from __future__ import annotations

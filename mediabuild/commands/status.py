@@ -1,6 +1,6 @@
 """`status`, `explain` and `check`: what is stale, and why.
 
-Not here: what they look at (`build`), `run`, and what all share (`command`).
+Not here: what they look at (`build`), `run`, and what all share (`base`).
 """
 
 from __future__ import annotations

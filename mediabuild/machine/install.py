@@ -8,7 +8,7 @@ call; a finished one costs milliseconds. `scripts/bootstrap.sh separator` and `d
 Only the standard library is imported: on a fresh clone nothing else is there. mediabuild itself isn't
 installed into the venv: a worker brings it along.
 
-Not here: whether the separator is missing (`separator`).
+Not here: whether the separator is missing (`pipeline.code_of_stages.separator`).
 """
 
 from __future__ import annotations

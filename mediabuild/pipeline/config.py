@@ -1,6 +1,6 @@
 """Reading `pipeline.toml`: every mistake at once, each with its table and key and the nearest name.
 
-Not here: jobs and tasks (`graph`). The tables below are also where the editor's schema comes from.
+Not here: jobs and tasks (`sources`, `tasks`), and the tables' types (`tables`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Plain data: pipeline, stage, job, task, reason. (Not models that a stage loads.)
 
-Not here: anything that touches a file. `config` reads the pipeline, `graph` makes tasks of it,
+Not here: anything that touches a file. `config` reads the pipeline, `tasks` makes tasks of it,
 `rebuilder` finds reasons.
 """
 

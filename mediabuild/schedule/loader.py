@@ -2,7 +2,7 @@
 
 doit imports it first, so nothing heavy is imported until tasks are wanted.
 
-Not here: what the pipeline's tasks are for doit (`doit_plugin`).
+Not here: what the pipeline's tasks are for doit (`tasks`).
 """
 
 from __future__ import annotations

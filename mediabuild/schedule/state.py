@@ -2,7 +2,7 @@
 
 doit imports it whatever it does, so nothing heavy is imported.
 
-Not here: the pipeline's tasks (`doit_plugin`).
+Not here: the pipeline's tasks (`tasks`).
 """
 
 from __future__ import annotations
