@@ -14,6 +14,7 @@ usage() {
   cat <<'HELP'
 usage: scripts/bootstrap.sh run               install what is missing, build the sample, list what was made
        scripts/bootstrap.sh test              install what is missing, run all checks
+       scripts/bootstrap.sh tool NAME …       run one tool of the checks, as the hooks of pre-commit do
        scripts/bootstrap.sh separator [DIR]   a venv for the separate stage alone (venv/demucs, in the project)
 
 One venv/ holds everything: one torch and one numpy, 1.7 GB. A stage may still have an interpreter
@@ -165,14 +166,30 @@ run_checks() {
   check mypy
   check lint-imports
   check shellcheck scripts/bootstrap.sh scripts/quickstart.sh .ci/run
+  check taplo fmt --check
+  check zizmor --offline .
   check doit validate
   check pytest -n auto --dist worksteal
   [ -z "$failed" ] || fail "failed:$failed" "scripts/bootstrap.sh test"
   printf '\nall checks hold\n'
 }
 
+# tool NAME …: one of the checks' tools from the venv; `run` alone didn't install them.
+tool() {
+  local name=${1:-}
+  [ -n "$name" ] || fail "which tool?" "scripts/bootstrap.sh tool ruff check"
+  [ -x "venv/bin/$name" ] || install_project "$root/venv" media,separate,dev
+  [ -x "venv/bin/$name" ] || fail "$name is no tool of the checks" "ls venv/bin"
+  shift
+  exec "venv/bin/$name" "$@"
+}
+
 case "${1:-}" in
   run) run ;;
+  tool)
+    shift
+    tool "$@"
+    ;;
   test)
     install_programs
     install_project "$root/venv" media,separate,dev
