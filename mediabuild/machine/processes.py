@@ -3,7 +3,7 @@
 A run that is asked to stop sends TERM to all of them, waits a grace period, then KILLs. When the run itself is
 killed, a tiny process that holds the other end of a pipe (the reaper) notices and kills what is left.
 
-Not here: what the children are asked to do (`workers`, `executor`), where what they start is found (`kin`).
+Not here: one child (`child`), what they are asked (`workers`, `executor`), where what they start is found (`kin`).
 """
 
 from __future__ import annotations
@@ -16,81 +16,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
 from mediabuild.errors import Interrupted, StageError
 from mediabuild.machine import kin
+from mediabuild.machine.child import CAN_PEEK, Child, end, send
 
 GRACE_S = 5.0
 TICK_S = 0.1  # how often a time limit looks at the clock
-LONG_S = 60.0  # after this long, process numbers may have gone round
-CAN_PEEK = hasattr(os, "waitid")  # not on macOS before Python 3.13
-
-
-class Child:
-    """A running process group.
-
-    Args:
-        process: its leader. mark: what all that it starts has in its environment.
-    """
-
-    def __init__(self, process: subprocess.Popen[bytes], mark: str) -> None:
-        self.process = process
-        self.mark = mark
-        self.group = process.pid
-        self.timed_out = False
-        self.peak_memory_bytes: int | None = None
-        self._started_s = time.monotonic()
-        self._reaped = threading.Lock()
-
-    def wait(self) -> int:
-        """Wait for the leader, then end whatever it left behind; returns its exit status, negative for a signal."""
-        if CAN_PEEK:  # without reaping, so that the group's number can't go to somebody else before the kill
-            with contextlib.suppress(ChildProcessError):
-                os.waitid(os.P_PID, self.group, os.WEXITED | os.WNOWAIT)
-            self.end_rest()
-        self._reap(0)
-        if not CAN_PEEK:
-            with contextlib.suppress(OSError):
-                os.killpg(self.group, signal.SIGKILL)
-        assert self.process.returncode is not None
-        return self.process.returncode
-
-    def end_rest(self) -> None:
-        """End what an ended leader left behind, in its group and elsewhere."""
-        self._signal_group(signal.SIGKILL)
-        was_long = time.monotonic() - self._started_s > LONG_S
-        kin.end({self.mark}, {self.group}, None if was_long else kin.born_after(self.group))
-
-    def _reap(self, options: int) -> None:
-        """Collect the leader's exit status, if it has ended or `options` says to wait."""
-        with self._reaped:
-            if self.process.returncode is None:
-                pid, status, usage = os.wait4(self.group, options)
-                if pid:
-                    self.process.returncode = os.waitstatus_to_exitcode(status)
-                    self.peak_memory_bytes = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-    def signal(self, number: int) -> None:
-        """Send a signal to all that it started, if it is still there."""
-        send([self], number)
-
-    def _signal_group(self, number: int) -> None:
-        if self.process.returncode is None:
-            with contextlib.suppress(OSError):
-                os.killpg(self.group, number)
-
-    def ended(self) -> bool:
-        """Whether the leader has ended."""
-        if self.process.returncode is None and CAN_PEEK:
-            with contextlib.suppress(ChildProcessError):
-                return os.waitid(os.P_PID, self.group, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
-        elif self.process.returncode is None and self._reaped.acquire(blocking=False):
-            self._reaped.release()  # nobody is waiting for it, so nobody minds that it is collected here
-            self._reap(os.WNOHANG)
-        return self.process.returncode is not None
 
 
 class Processes:
@@ -190,7 +125,7 @@ class Processes:
         deadline = time.monotonic() + GRACE_S
         while time.monotonic() < deadline and not child.ended() and not (at_once and at_once.is_set()):
             time.sleep(0.01)
-        kin.end({child.mark}, {child.group})
+        end([child])
 
     def stop_all(self) -> None:
         """Stop every child at once; nothing new can be started. Safe to call again."""
@@ -201,7 +136,7 @@ class Processes:
         deadline = time.monotonic() + GRACE_S
         while time.monotonic() < deadline and not (all(c.ended() for c in children) and not kin.kin(others, ())):
             time.sleep(0.01)
-        kin.end({child.mark for child in children} | others, {child.group for child in children})
+        end(children, others)
         if others:
             threading.Thread(target=self._end_late, args=(others,), daemon=True).start()
 
@@ -276,19 +211,3 @@ class Processes:
                 self._reaper.stdin.close()
             self._reaper.wait()
             self._reaper = None
-
-
-def send(children: Collection[Child], number: int, marks: Collection[str] = ()) -> None:
-    """Send a signal to children and to all that they started, and to whoever bears one of these marks.
-
-    A group hears it as one, before those that left it: who waits for another is asked before that one has ended.
-    Who is stopped (Ctrl-Z) is woken up, so that it hears.
-    """
-    running = [child for child in children if child.process.returncode is None]
-    groups = {child.group for child in running}
-    found = kin.kin({*marks, *(child.mark for child in running)}, groups)
-    for signal_number in (number, signal.SIGCONT):
-        for group in groups:
-            with contextlib.suppress(OSError):
-                os.killpg(group, signal_number)
-        kin.send(found, signal_number, besides=groups)

@@ -16,7 +16,8 @@ import pytest
 
 from mediabuild.errors import Interrupted, StageError
 from mediabuild.machine import kin, processes
-from mediabuild.machine.processes import Child, Processes
+from mediabuild.machine.child import Child
+from mediabuild.machine.processes import Processes
 
 RUN = """
 import sys, time
@@ -197,6 +198,26 @@ def test_who_is_stopped_hears_that_it_is_to_end(run: Processes, tmp_path: Path) 
     run.stop(child)
     assert run.finish(child) == 0
     assert (tmp_path / "tidied").exists()
+
+
+@pytest.mark.parametrize("how", ["end_rest", "signal", "stop", "stop_all"])
+def test_a_number_that_was_given_anew_is_left_alone(run: Processes, tmp_path: Path, how: str) -> None:
+    """When a child was collected its number is free: a stranger that got it since is neither asked nor killed."""
+    child = shell(run, tmp_path, "true")
+    child.wait()
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as stranger:
+        child.group = stranger.pid
+        if how == "end_rest":
+            child.end_rest()
+        elif how == "signal":
+            child.signal(signal.SIGTERM)
+        elif how == "stop":
+            run.stop(child)
+        else:
+            run.stop_all()
+        left_alone = stranger.poll() is None
+        stranger.kill()
+    assert left_alone
 
 
 LEAVING = {
