@@ -72,6 +72,7 @@ class Delivery:
                 if actual and not self._is_ours(task, copy, target, made):
                     kept.append(_set_aside(target))
             elif copy not in made and not copy.endswith("/"):
+                self._is_ours(task, copy, target, made)
                 made[copy] = [(digest, target.stat().st_mtime_ns)]
         self._make(task, {copy: task.directory / wanted[copy] for copy in waiting}, waiting, made)
         if made != before:

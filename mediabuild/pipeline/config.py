@@ -16,6 +16,7 @@ import msgspec
 
 from mediabuild.errors import PipelineError
 from mediabuild.pipeline.code_of_stages.loading import load_stage, misnamed_modules, stage_files
+from mediabuild.pipeline.deliveries import check_deliver
 from mediabuild.pipeline.document import check_values, read_document
 from mediabuild.pipeline.mistakes import Mistakes, nearest, toml_type
 from mediabuild.pipeline.model import Pipeline, Resources, StageSpec
@@ -153,7 +154,7 @@ def _stage(
         declaration=declaration,
         python=_interpreter(where, root, table.get("python"), declaration, mistakes),
         resources=_resources(where, table.get("resources"), mistakes),
-        deliver=_deliver(where, table.get("deliver"), matrix, mistakes),
+        deliver=check_deliver(where, table.get("deliver"), outputs, matrix, mistakes),
         timeout_s=table.get("timeout_s"),
         collect=table.get("collect", False),
         temp=table.get("temp", False),
@@ -203,14 +204,6 @@ def _interpreter(
 
 def _resources(where: str, table: ResourcesTable | None, mistakes: Mistakes) -> Resources:
     return Resources(**_amounts(table))  # type: ignore[arg-type]
-
-
-def _deliver(where: str, prefix: str | None, matrix: Mapping[str, Any], mistakes: Mistakes) -> str | None:
-    if prefix is not None:
-        if prefix.startswith(("/", "~")) or ".." in prefix.split("/") or "\0" in prefix:
-            mistakes.add(f"{where}.deliver", f"{prefix!r} leads outside the project")
-        check_names(f"{where}.deliver", prefix, {"job", *matrix}, mistakes)
-    return prefix
 
 
 def _job_params(

@@ -1,8 +1,12 @@
 """Names the copies of outputs that go where people look, and sees to it that no two share a name.
 
-The name of a copy is the prefix `deliver`, and the output's name from its first dot on: `subtitles.es.srt` delivered
-to `out/{job}` is `out/ep01.es.srt`. An output that is a directory is delivered as a directory, with all it holds
-under its own names: `hls/0.ts` is `out/ep01.hls/0.ts`.
+`deliver` is one of three things:
+
+- A folder, with a `/` at its end: each output goes there under its own name. `site/{job}/`: `hls/0.ts` is
+  `site/ep01/hls/0.ts`.
+- A prefix: the name of a copy is the prefix, and the output's name from its first dot on. `subtitles.es.srt` delivered
+  to `out/{job}` is `out/ep01.es.srt`. A directory stays one: `hls/0.ts` is `out/ep01.hls/0.ts`.
+- A table, output → the copy's own name, or a folder as above. What it doesn't name isn't delivered.
 
 Not here: making the copies (`execution.delivery`).
 """
@@ -13,9 +17,34 @@ import fnmatch
 import os
 from collections.abc import Iterable, Iterator, Mapping
 
-from mediabuild.pipeline.mistakes import Mistakes
+from mediabuild.pipeline.mistakes import Mistakes, nearest
 from mediabuild.pipeline.model import Given, Pipeline, Task
-from mediabuild.pipeline.placeholders import fill, text_of
+from mediabuild.pipeline.placeholders import check_names, fill, text_of
+
+Deliver = str | Mapping[str, str] | None
+
+
+def check_deliver(
+    where: str, deliver: Deliver, outputs: Mapping[str, str], matrix: Iterable[str], mistakes: Mistakes
+) -> Deliver:
+    """Note what can't be in a stage's `deliver`, whatever its jobs are."""
+    where, known = f"{where}.deliver", {"job", *matrix}
+    if isinstance(deliver, Mapping):
+        for name, text in deliver.items():
+            if name not in outputs:
+                mistakes.add(f"{where}.{name}", "there is no such output", nearest(name, outputs))
+            elif "*" in outputs[name] and not text.endswith("/"):
+                mistakes.add(f"{where}.{name}", "any number of files need a folder", f'"{text}/"')
+            _check_place(f"{where}.{name}", text, known, mistakes)
+    elif deliver is not None:
+        _check_place(where, deliver, known, mistakes)
+    return deliver
+
+
+def _check_place(where: str, text: str, known: set[str], mistakes: Mistakes) -> None:
+    if text.startswith(("/", "~")) or ".." in text.split("/") or "\0" in text:
+        mistakes.add(where, f"{text!r} leads outside the project")
+    check_names(where, text, known, mistakes)
 
 
 def suffixes(path: str) -> str:
@@ -24,8 +53,18 @@ def suffixes(path: str) -> str:
     return name[name.index(".") :] if "." in name else f".{name}"
 
 
-def delivery_prefix(pipeline: Pipeline, task: Task) -> str:
-    """Where a task's copies go, relative to the pipeline: `deliver` with its placeholders filled in.
+def deliver_texts(deliver: Deliver) -> list[str]:
+    """All that a stage's `deliver` says, as it is written."""
+    return list(deliver.values()) if isinstance(deliver, Mapping) else [deliver] if deliver else []
+
+
+def _keeps_names(deliver: Deliver) -> bool:
+    """Whether a pattern's files go somewhere under their own names."""
+    return not isinstance(deliver, str) or deliver.endswith("/")
+
+
+def _filled(pipeline: Pipeline, task: Task, text: str) -> str:
+    """Where copies go, relative to the pipeline: a text of `deliver` with its placeholders filled in.
 
     A job in a directory of its own (`--job-dir`) delivers under that directory's name, so that two
     directories of one recording don't fight over one copy.
@@ -33,7 +72,7 @@ def delivery_prefix(pipeline: Pipeline, task: Task) -> str:
     usual = pipeline.jobs_dir / task.job == task.job_dir
     values = {key: text_of(task.params[key]) for key in task.stage.matrix}
     values["job"] = task.job if usual else task.job_dir.name
-    return os.path.normpath(fill(task.stage.deliver or "", values.get))
+    return fill(text, values.get)
 
 
 def deliveries(pipeline: Pipeline, task: Task, outputs: Iterable[str]) -> dict[str, str]:
@@ -59,21 +98,34 @@ def clash(pipeline: Pipeline, task: Task, outputs: Iterable[str]) -> tuple[str, 
 
 
 def _named(pipeline: Pipeline, task: Task, outputs: Iterable[str]) -> Iterator[tuple[str, str]]:
-    if task.stage.deliver is None:
+    """(copy, output) of each output that is delivered; several may share a copy."""
+    deliver = task.stage.deliver
+    if deliver is None:
         return
-    prefix = delivery_prefix(pipeline, task)
     for path in sorted(outputs):
-        depth = _declaration(path, task.stage.outputs.values()).count("/") + 1
-        top, rest = path.split("/")[:depth], path.split("/")[depth:]
-        yield prefix + suffixes("/".join(top)) + "".join(f"/{name}" for name in rest), path
+        name, declared = _declaration(path, task.stage.outputs)
+        text = deliver if isinstance(deliver, str) else deliver.get(name)
+        if text is not None:
+            yield _name(_filled(pipeline, task, text), path, declared, exact=not isinstance(deliver, str)), path
 
 
-def _declaration(path: str, declared: Iterable[str]) -> str:
-    """The declared output that a path belongs to, a file, a directory or a pattern; empty for none."""
-    for pattern in declared:
+def _name(place: str, path: str, declared: str, *, exact: bool) -> str:
+    """The copy's name; see above. `declared`: the output that a path belongs to. `exact`: the place is its own name."""
+    end = "/" if path.endswith("/") else ""
+    if place.endswith("/"):
+        return os.path.normpath(place + path) + end
+    depth = declared.count("/") + 1
+    top, rest = path.split("/")[:depth], path.split("/")[depth:]
+    own = "" if exact else suffixes("/".join(top))
+    return os.path.normpath(place) + own + "".join(f"/{name}" for name in rest)
+
+
+def _declaration(path: str, outputs: Mapping[str, str]) -> tuple[str, str]:
+    """Name and pattern of the declared output that a path belongs to; empty where nobody declared it."""
+    for name, pattern in outputs.items():
         if path == pattern or path.startswith(pattern + "/") or ("*" in pattern and fnmatch.fnmatchcase(path, pattern)):
-            return pattern
-    return ""
+            return name, pattern
+    return "", ""
 
 
 def _folders(path: str) -> Iterator[str]:
@@ -89,14 +141,14 @@ def check_deliveries(
     taken: dict[str, str] = {os.path.normpath(given.pattern): "the source" for given in jobs.values()}
     above: dict[str, str] = {}
     for task in tasks.values():
-        if task.stage.deliver is None:
-            continue
-        where, prefix = f"stages.{task.stage.name}.deliver", delivery_prefix(pipeline, task)
-        if not os.path.relpath(pipeline.root / prefix, pipeline.jobs_dir).startswith(".."):
-            mistakes.add(where, "copies can't go into the jobs directory", 'deliver = "out/{job}"')
-            return
-        for path in task.stage.outputs.values():
-            copy = prefix + suffixes(path)
+        where = f"stages.{task.stage.name}.deliver"
+        for text in deliver_texts(task.stage.deliver):
+            if not os.path.relpath(pipeline.root / _filled(pipeline, task, text), pipeline.jobs_dir).startswith(".."):
+                mistakes.add(where, "copies can't go into the jobs directory", 'deliver = "out/{job}"')
+                return
+        for copy, _ in _named(pipeline, task, task.stage.outputs.values()):
+            if "*" in copy.rpartition("/")[2] and _keeps_names(task.stage.deliver):
+                continue  # which names these are only the run shows
             folders = list(_folders(copy))
             other = taken.get(copy) or above.get(copy) or next((taken[f] for f in folders if f in taken), None)
             if other:

@@ -74,7 +74,8 @@ class StageSpec:
         own: the file lies in `stages/` beside the pipeline: judged by its digest, not its version.
         declaration: what the file declares; None for a command stage.
         python: the interpreter of its worker; None for mediabuild's own.
-        deliver: where copies of the outputs go, a prefix below the project; None for nowhere.
+        deliver: where copies of the outputs go (`deliveries`): a prefix or folder below the project, or one for each
+            output that is chosen; None for nowhere.
         timeout_s: seconds after which a run is stopped; None for never.
         collect: one task over all jobs, instead of one for each.
         temp: its outputs are deleted once all that read them are up to date.
@@ -91,7 +92,7 @@ class StageSpec:
     declaration: Stage | None = None
     python: Path | None = None
     resources: Resources = Resources()
-    deliver: str | None = None
+    deliver: str | Mapping[str, str] | None = None
     timeout_s: float | None = None
     collect: bool = False
     temp: bool = False

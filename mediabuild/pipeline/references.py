@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from mediabuild.pipeline.deliveries import deliver_texts
 from mediabuild.pipeline.mistakes import Mistakes, nearest
 from mediabuild.pipeline.model import StageSpec
 from mediabuild.pipeline.placeholders import check_names, names_in
@@ -54,8 +55,9 @@ def _check_collect(spec: StageSpec, mistakes: Mistakes) -> None:
     for name, reference in spec.inputs.items():
         if reference.removeprefix("?") == "source":
             mistakes.add(f"{where}.inputs.{name}", "a collect stage has no source of its own", "read STAGE.OUTPUT")
-    texts = {f"inputs.{name}": text for name, text in spec.inputs.items()} | {"deliver": spec.deliver or ""}
-    for key, text in {**texts, "command": " ".join(spec.command)}.items():
+    texts = {f"inputs.{name}": text for name, text in spec.inputs.items()}
+    texts |= {"deliver": " ".join(deliver_texts(spec.deliver)), "command": " ".join(spec.command)}
+    for key, text in texts.items():
         if "job" in names_in(text):
             mistakes.add(f"{where}.{key}", "a collect stage is of no single job: {job} can't stand here")
 

@@ -58,9 +58,10 @@ class StageTable(msgspec.Struct, forbid_unknown_fields=True):
     timeout_s: Annotated[
         Annotated[float, msgspec.Meta(gt=0, le=YEAR_S)] | None, described("Seconds after which it is stopped")
     ] = None
-    deliver: Annotated[Annotated[str, msgspec.Meta(min_length=1)] | None, described("Prefix for copies: out/{job}")] = (
-        None
-    )
+    deliver: Annotated[
+        Text | Annotated[dict[str, Text], msgspec.Meta(min_length=1)] | None,
+        described("Where copies go: a folder (site/{job}/), a prefix (out/{job}), or output → folder/ or name"),
+    ] = None
     collect: Annotated[bool, described("One task over all jobs that succeeded, instead of one for each")] = False
     temp: Annotated[bool, described("Delete its outputs once all that read them are up to date")] = False
 

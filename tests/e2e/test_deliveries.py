@@ -63,6 +63,112 @@ def test_a_directory_is_delivered_as_a_directory(project: Project, name: str, fo
     assert copies(project) == [f"{folder}/b.ts"]
 
 
+@pytest.mark.parametrize("name", ["hls", "s.hls", "d/hls"])
+def test_a_slash_delivers_outputs_under_their_own_names(project: Project, name: str) -> None:
+    """Files and directories; an edit stays, what is made no more goes, and copies by the old rule go."""
+    text = MANY.replace("NAME", name).replace("OUT", "all")
+    project.write("pipeline.toml", text)
+    project.write("media/it's [one].txt", "x")
+    assert project.run().status == 0
+    project.write("pipeline.toml", text.replace('"out/{job}"', '"out/{job}/"'))
+    run = project.run()
+    assert (run.status, run.ran, run.tasks("stage_delivered")) == (0, [], ["cut:it's [one]"])
+    folder = f"out/it's [one]/{name}"
+    assert copies(project) == [f"{folder}/{file}" for file in ("a.ts", "b.ts", "sub/a.ts")]
+    assert (project.run().ran, project.command("check").status) == ([], 0)
+    (project.root / folder / "a.ts").unlink()
+    assert project.command("check").status == 1
+    project.write(f"{folder}/b.ts", "mine\n")
+    assert project.run("cut.names=a.ts").status == 0
+    assert copies(project) == [f"{folder}/a.ts", f"{folder}/b.ts"]
+
+
+TABLE = """
+[pipeline]
+sources = ["media/*.txt"]
+
+[stages.cut]
+command = ["sh", "-ec", 'mkdir "$1"; for n in a b; do echo "$n $4" > "$1/$n.ts"; cp "$1/$n.ts" "$3.$n.log"; done; ls "$1" > "$2"',
+           "cut", "{outputs.segments}", "{outputs.list}", "{outputs.log}", "{params.rung}"]
+inputs  = { media = "source" }
+outputs = { segments = "seg", list = "l.m3u8", log = "log.txt", parts = "log.txt.*.log" }
+matrix  = { rung = ["lo", "hi"] }
+DELIVER
+"""  # noqa: E501
+
+
+@pytest.mark.parametrize(
+    ("deliver", "names"),
+    [
+        ('{ list = "out/{job}/{rung}.m3u8" }', ["hi.m3u8", "lo.m3u8"]),
+        ('{ segments = "out/{job}/{rung}" }', ["hi/a.ts", "hi/b.ts", "lo/a.ts", "lo/b.ts"]),
+        (
+            '{ segments = "out/{job}/{rung}/", list = "out/{job}/{rung}/" }',
+            ["hi/l.m3u8", "hi/seg/a.ts", "hi/seg/b.ts", "lo/l.m3u8", "lo/seg/a.ts", "lo/seg/b.ts"],
+        ),
+        ('{ parts = "./out//{job}/{rung}/" }', [f"{r}/log.txt.{n}.log" for r in ("hi", "lo") for n in "ab"]),
+    ],
+)
+def test_a_table_delivers_what_it_names(project: Project, deliver: str, names: list[str]) -> None:
+    """And nothing else; a copy's name is what the table says; what is taken out of it goes."""
+    text = TABLE.replace("DELIVER", f"deliver = {deliver}").replace("log.txt", "log.txt")
+    project.write("pipeline.toml", text.replace("echo", ': > "$3"; echo'))
+    project.write("media/one.txt", "x")
+    assert project.run().status == 0
+    assert copies(project) == [f"out/one/{name}" for name in names]
+    assert (project.run().ran, project.command("check").status) == ([], 0)
+    project.write(f"out/one/{names[0]}", "mine\n")
+    assert project.command("check").status == 1
+    first = project.root / "out/one" / names[-1]
+    first.unlink()
+    assert project.run().ran == []
+    assert first.exists()
+    assert "mine\n" in [(project.root / copy).read_text() for copy in copies(project)]
+
+
+@pytest.mark.parametrize(
+    ("deliver", "said"),
+    [
+        ('{ lst = "out/{job}/{rung}/" }', "stages.cut.deliver.lst: there is no such output (did you mean 'list'?)"),
+        ('{ parts = "out/{job}/{rung}" }', "deliver.parts: any number of files need a folder"),
+        ('{ list = "/out/{job}/{rung}/" }', "deliver.list: '/out/{job}/{rung}/' leads outside the project"),
+        ('{ list = "../{job}/{rung}/" }', "leads outside the project"),
+        ('{ list = "~/{job}/{rung}/" }', "leads outside the project"),
+        ('{ list = "out/{jobb}/{rung}/" }', "deliver.list: {jobb} is no placeholder (did you mean 'job'?"),
+        ('{ list = "out/{job}/l" }', "would deliver out/one/l, as cut:one:lo does"),
+        ('{ list = "out/{rung}/x", log = "out/{rung}/x" }', "would deliver out/lo/x, as cut:one:lo does"),
+        ('{ list = "out/{rung}/x", log = "out/{rung}/x/y" }', "would deliver out/lo/x/y, as cut:one:lo does"),
+        ('{ list = "jobs/{rung}/" }', "copies can't go into the jobs directory"),
+        ("{ list = 1 }", "stages.cut.deliver"),
+        ("{}", "stages.cut.deliver"),
+        ('"out/{rungs}/"', "{rungs} is no placeholder (did you mean 'rung'?"),
+        ('"out/"', "would deliver out/l.m3u8, as cut:one:lo does"),
+        ('{ list = "media/{rung}/", log = "media/one.txt" }', "would deliver media/one.txt, as the source does"),
+    ],
+)
+def test_mistakes_in_deliver(project: Project, deliver: str, said: str) -> None:
+    """Each by its place; nothing runs."""
+    project.write("pipeline.toml", TABLE.replace("DELIVER", f"deliver = {deliver}"))
+    project.write("media/one.txt", "x")
+    run = project.run()
+    assert (run.status, run.ran) == (3, [])
+    assert said in run.out + run.err
+
+
+def test_patterns_of_two_stages_in_one_folder(project: Project) -> None:
+    """Their names may differ, which only the run shows; where they don't, the second fails by name."""
+    text = STAR.replace("out/{job}", "out/")
+    other = text[text.index("[stages.cut]") :].replace("stages.cut", "stages.more").replace("list.csv", "more.csv")
+    project.write("pipeline.toml", text + other.replace("part1", "part2"))
+    project.write("media/one.txt", "x")
+    assert project.run().status == 0
+    assert copies(project) == ["out/list.csv", "out/more.csv", "out/part1.txt", "out/part2.txt"]
+    run = project.run("more.names=part1.txt")
+    assert (run.status, run.tasks("stage_failed")) == (1, ["more:one"])
+    assert "out/part1.txt" in run.out
+    assert project.read("out/part1.txt") == "media/one.txt part1.txt\n"
+
+
 def test_an_empty_directory_is_delivered_too(project: Project) -> None:
     """Alone, and inside another."""
     text = MANY.replace("NAME", "hls").replace("OUT", "all").replace("for n in", "mkdir none; for n in")
