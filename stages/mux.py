@@ -14,6 +14,7 @@ Not here: how cues are cut and timed (`subtitles`); their times count from the c
 from __future__ import annotations
 
 import re
+import shlex
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -95,7 +96,7 @@ def mux(ctx: Context, params: MuxParams) -> None:
     media = ctx.input("media").absolute()
     told = Told(media.name, ctx.warn)
     probe = formats.read_optional(ctx.inputs("probe"), Probe)
-    remedy = f"doit ignore 'mux:{ctx.job}'"
+    remedy = shlex.join(["doit", "ignore", f"mux:{ctx.job}"])
     with opened(media, remedy) as container:
         source = recording(container, media, _part(probe), probe.duration_s if probe else None)
     source = _known(source, told)

@@ -23,6 +23,7 @@ from mediabuild.machine.visible import last_lines
 from mediabuild.media.ffmpeg import ffmpeg_path
 from mediabuild.pipeline.model import Task
 from mediabuild.pipeline.placeholders import Values, filled_in
+from mediabuild.pipeline.reserved import own_name
 from mediabuild.reporting.events import Event, ModelLoading, StageProgress, StageWarning
 from mediabuild.store import places
 
@@ -78,7 +79,7 @@ class Programs:
             outputs={name: out / path for name, path in task.stage.outputs.items()},
             params=task.params,
             device=device,
-            job=task.job,
+            job=own_name(task.job),
         )
         argv = filled_in(task.stage.command, values, self.root)
         for path in task.stage.outputs.values():

@@ -18,6 +18,7 @@ import msgspec
 from mediabuild.pipeline.code_of_stages.files import command_code, command_places, name_of, stage_code
 from mediabuild.pipeline.model import Pipeline, StageSpec, Task
 from mediabuild.pipeline.placeholders import names_in
+from mediabuild.pipeline.reserved import own_name
 from mediabuild.store.digest import Digests
 
 
@@ -56,7 +57,7 @@ class CodeReader:
             found.facts["command"] = msgspec.json.encode(spec.command).decode()
             found.facts["outputs"] = msgspec.json.encode(spec.outputs, order="sorted").decode()
             if any("job" in names_in(item) for item in spec.command):
-                found.facts["job"] = task.job
+                found.facts["job"] = own_name(task.job)
             found.files = command_code(spec.command, self.pipeline.root)
         elif not spec.own:
             found.facts["version"] = str(spec.declaration.version)

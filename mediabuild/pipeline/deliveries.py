@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from mediabuild.pipeline.mistakes import Mistakes, nearest
 from mediabuild.pipeline.model import Given, Pipeline, Task
 from mediabuild.pipeline.placeholders import check_names, fill, text_of
+from mediabuild.pipeline.reserved import own_name
 
 Deliver = str | Mapping[str, str] | None
 
@@ -71,7 +72,7 @@ def _filled(pipeline: Pipeline, task: Task, text: str) -> str:
     """
     usual = pipeline.jobs_dir / task.job == task.job_dir
     values = {key: text_of(task.params[key]) for key in task.stage.matrix}
-    values["job"] = task.job if usual else task.job_dir.name
+    values["job"] = own_name(task.job) if usual else task.job_dir.name
     return fill(text, values.get)
 
 

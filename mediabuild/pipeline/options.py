@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from mediabuild.errors import PipelineError
 from mediabuild.pipeline.mistakes import Mistakes, nearest
 from mediabuild.pipeline.model import Pipeline, Task
-from mediabuild.pipeline.reserved import ALL_JOBS
+from mediabuild.pipeline.reserved import ALL_JOBS, encode_name
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,9 @@ class Selection:
         return not (self.is_range or self.job)
 
     def jobs(self, jobs: Iterable[str]) -> set[str]:
-        """Those of these jobs that `--job` fits."""
-        return {job for job in jobs if self.job is None or job == self.job or fnmatch.fnmatchcase(job, self.job)}
+        """Those of these jobs that `--job` fits: a job's name, the recording's own, or a pattern."""
+        same = self.job is not None and {self.job, encode_name(self.job)}
+        return {job for job in jobs if not same or job in same or fnmatch.fnmatchcase(job, self.job or "")}
 
     def chosen_stages(self, pipeline: Pipeline) -> list[str]:
         """The chosen stages, in canonical order; all of them where none were.

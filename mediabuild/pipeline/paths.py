@@ -17,17 +17,9 @@ from typing import Any
 from mediabuild.pipeline.mistakes import Mistakes
 from mediabuild.pipeline.model import Given, Pipeline
 from mediabuild.pipeline.placeholders import fill
+from mediabuild.pipeline.reserved import own_name
 
-RESERVED = re.compile(r"[%:=*\x00-\x1f\x7f]")
 WILDCARDS = re.compile(r"[*?\[{]")
-
-
-def encode_name(text: str) -> str:
-    """A job's or value's name for doit and for the disk: `% : = *` and control characters become `%XX`.
-
-    The mapping is one to one, since `%` itself is encoded.
-    """
-    return RESERVED.sub(lambda match: f"%{ord(match[0]):02X}", text)
 
 
 def jobs_dir_of(table: Mapping[str, Any]) -> str:
@@ -51,11 +43,12 @@ def fixed_part(pattern: str) -> str:
 
 def given_for(text: str, job: str, optional: bool, root: Path) -> Given:
     """What a path or glob of an input stands for in a job; its placeholders are filled in."""
-    path = os.path.normpath(fill(text, {"job": job}.get))
+    named = own_name(job)
+    path = os.path.normpath(fill(text, {"job": named}.get))
     if not WILDCARDS.search(fill(text, {"job": ""}.get)) or os.path.exists(root / path):
         return Given(pattern=path, optional=optional)
     # braces before the job's name goes in, which may hold braces of its own
-    choices = (os.path.normpath(fill(choice, {"job": glob.escape(job)}.get)) for choice in expand_braces(text))
+    choices = (os.path.normpath(fill(choice, {"job": glob.escape(named)}.get)) for choice in expand_braces(text))
     return Given(pattern=path, globs=tuple(choices), optional=optional)
 
 

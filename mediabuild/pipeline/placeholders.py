@@ -160,11 +160,11 @@ def _found(placeholder: str, values: Values, root: Path) -> list[str] | None:
 
 
 def _shown(path: Path, root: Path) -> str:
-    """A path as a program is given it: relative to the project where it lies below, never like an option."""
+    """A path as a program is given it: relative to the project where it lies below, never like an option or a URL."""
     relative = os.path.relpath(path, root)
-    if relative.startswith(".."):
+    if relative.startswith("../"):
         return str(path)
-    return f"./{relative}" if relative.startswith("-") else relative
+    return f"./{relative}" if relative.startswith("-") or ":" in relative.partition("/")[0] else relative
 
 
 def text_of(value: Any) -> str:

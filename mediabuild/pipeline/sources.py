@@ -13,9 +13,9 @@ from pathlib import Path
 from mediabuild.machine.files import counts
 from mediabuild.pipeline.mistakes import Mistakes, nearest
 from mediabuild.pipeline.model import Given, Pipeline
-from mediabuild.pipeline.paths import WILDCARDS, encode_name, expand_braces, fixed_part
+from mediabuild.pipeline.paths import WILDCARDS, expand_braces, fixed_part
 from mediabuild.pipeline.placeholders import fill
-from mediabuild.pipeline.reserved import ALL_JOBS, STATE_DIR
+from mediabuild.pipeline.reserved import ALL_JOBS, STATE_DIR, encode_name
 
 RESERVED_JOBS = (STATE_DIR, ALL_JOBS)
 
@@ -120,7 +120,9 @@ def _job_name(path: str, base: str, template: str) -> str:
     inside = base and path.startswith(base + "/")  # as nearly always; `relpath` takes its time
     relative = path[len(base) + 1 :] if inside else os.path.relpath(path, base) if base else path
     stem, suffix = os.path.splitext(relative)
-    return encode_name(fill(template, {"path": stem.replace("../", ""), "suffix": suffix}.get))
+    while stem.startswith("../"):
+        stem = stem.removeprefix("../")
+    return encode_name(fill(template, {"path": stem, "suffix": suffix}.get))
 
 
 def _check_nesting(jobs: Mapping[str, Given], pipeline: Pipeline, mistakes: Mistakes) -> None:

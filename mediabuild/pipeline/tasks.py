@@ -16,10 +16,10 @@ from mediabuild.pipeline.deliveries import check_deliveries
 from mediabuild.pipeline.mistakes import Mistakes
 from mediabuild.pipeline.model import Given, Pipeline, Produced, Reference, Scalar, StageSpec, Task
 from mediabuild.pipeline.params import effective_params
-from mediabuild.pipeline.paths import check_apart, encode_name, given_for, may_be_there
+from mediabuild.pipeline.paths import check_apart, given_for, may_be_there
 from mediabuild.pipeline.placeholders import names_in, text_of
 from mediabuild.pipeline.references import is_path, needed_stages, split_reference
-from mediabuild.pipeline.reserved import ALL_JOBS, LONGEST_NAME
+from mediabuild.pipeline.reserved import ALL_JOBS, LONGEST_NAME, encode_name
 
 Overrides = Mapping[str, Mapping[str, Any]]
 

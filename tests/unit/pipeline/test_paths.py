@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from mediabuild.pipeline.deliveries import suffixes
 from mediabuild.pipeline.mistakes import nearest
-from mediabuild.pipeline.paths import encode_name, expand_braces, fixed_part
+from mediabuild.pipeline.paths import expand_braces, fixed_part
+from mediabuild.pipeline.reserved import encode_name, own_name
 
 ANY = settings(derandomize=True, database=None, max_examples=200)
 CHOICES = st.lists(st.text("abc.*/", max_size=3), min_size=2, max_size=3)
@@ -27,6 +28,7 @@ def test_an_encoded_name_can_be_read_back(name: str) -> None:
     """So two names never become one; and what doit or a file system would misread is not in it."""
     encoded = encode_name(name)
     assert urllib.parse.unquote(encoded) == name
+    assert own_name(encoded) == name.replace("\0", "%00")  # which no file's name holds
     assert not re.search(r"[:=*\x00-\x1f\x7f]", encoded)
 
 
