@@ -59,15 +59,18 @@ class Lookup:
         stage_dir: the folder of the stage's own file (embedded models lie in `models/` there).
         project_dir: the folder of `pipeline.toml`; a model given as a relative path is below it.
         site_packages: the package folders of the stage's interpreter.
+        looked_at: where it was looked, whether something was there or not; for the no-op, which looks there again.
     """
 
     stage_dir: Path
     project_dir: Path
     site_packages: tuple[Path, ...] = ()
+    looked_at: list[Path] = field(default_factory=list, compare=False)
 
     def package(self, name: str) -> Path | None:
         """The folder of an installed package in the stage's interpreter, or None."""
         for folder in self.site_packages:
+            self.looked_at.append(folder / name)
             if (folder / name).is_dir():
                 return folder / name
         return None
@@ -81,10 +84,12 @@ class Lookup:
         home = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface"
         cache = Path(os.environ.get("HF_HUB_CACHE", Path(os.environ.get("HF_HOME", home)) / "hub")).expanduser()
         folder = cache / ("models--" + repository.replace("/", "--"))
+        self.looked_at.append(folder / "refs" / "main")
         try:
             snapshot = folder / "snapshots" / (folder / "refs" / "main").read_text().strip()
         except OSError:
             return None
+        self.looked_at.append(snapshot)
         return snapshot if snapshot.is_dir() else None
 
     def local(self, model: str) -> Path | None:
@@ -98,6 +103,7 @@ class Lookup:
         if "/" not in model:
             return None
         path = self.project_dir / Path(model).expanduser()
+        self.looked_at.append(path)
         if path.exists():
             return path
         if model.startswith((".", "/", "~")):

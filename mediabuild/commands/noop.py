@@ -1,7 +1,7 @@
 """The quick answer where nothing changed, from the index, before anything else is loaded.
 
 Every source, output and manifest is looked at. Whatever is not as plain as that (an option, a changed
-file, a stage with a model or a device, tasks of the user's own) goes the long way.
+file, a stage that finds its models by itself, tasks of the user's own) goes the long way.
 
 Not here: the index (`index`), the long way (`main`).
 """
@@ -15,6 +15,7 @@ import sys
 import time
 import tomllib
 
+from mediabuild.machine.driver import driver_facts
 from mediabuild.reporting.console import SKIPS_SHOWN, Steady, colour_wanted, ending, shown
 from mediabuild.reporting.eventlog import EventLog
 from mediabuild.store import index, places
@@ -37,6 +38,8 @@ def noop(events_to: str | None = None) -> bool:
         return False
     found = index.load(file) if jobs_dir else index.Index()
     if not found.alone or found.others or found.code != index.code_stamp() or found.listing.changed():
+        return False
+    if found.driver != driver_facts() or found.variables != index.variables():
         return False
     same = list(found.unchanged(time.time()))
     if len(same) < len(found.jobs):

@@ -10,6 +10,7 @@ Not here: the file (`index`), the decision for one task (`rebuilder`).
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -20,12 +21,16 @@ from mediabuild.freshness import code
 from mediabuild.freshness.look import Freshness
 from mediabuild.freshness.watch import Unsettled, Watch, folders_listed, models_text, name_in
 from mediabuild.machine.device import Devices
+from mediabuild.machine.driver import driver_facts
 from mediabuild.machine.files import write_atomically
-from mediabuild.pipeline.model import Given, Pipeline, Task
+from mediabuild.machine.interpreter import lacking_for_separator, site_packages
+from mediabuild.pipeline.code_of_stages.loading import builtin_stages_dir
+from mediabuild.pipeline.code_of_stages.separator import runs_demucs
+from mediabuild.pipeline.model import Given, Pipeline, StageSpec, Task
 from mediabuild.pipeline.paths import expand_braces
 from mediabuild.pipeline.reserved import ALL_JOBS, MANIFEST_NAME
 from mediabuild.store import index, places
-from mediabuild.store.index import Entry, Index, Watched
+from mediabuild.store.index import Entry, Index, Watched, variables
 from mediabuild.store.stats import ABSENT, Stats, is_still, stats_or_absent
 
 DODO = "dodo.py"
@@ -145,32 +150,53 @@ class Bulk:
                 entries[job] = Entry(
                     source.pattern, watch.names, numbers, watch.due_ts, watch.spared_s, Watched.of(own)
                 )
-            plain = alone and not orphans and not models and not any(spec.devices for spec in pipeline.stages.values())
+            plain = alone and not orphans and all(map(_is_plain, pipeline.stages.values()))
             new = Index(
                 code=index.code_stamp(),
                 version=__version__,
                 alone=plain,
                 devices=self.devices,
+                driver=driver_facts(),
+                variables=variables(),
                 models=models,
                 shared=Watched.of(common),
-                listing=self._listing(pipeline),
+                listing=self._listing(pipeline, models),
                 others=[job for job in jobs if job not in entries],
                 orphans=orphans,
                 jobs={job: entries[job] for job in jobs if job in entries},
             )
             write_atomically(self.file, new.encode())
 
-    def _listing(self, pipeline: Pipeline) -> Watched:
-        """The folders that the sources' globs list."""
-        found: dict[str, Stats] = {}
+    def _listing(self, pipeline: Pipeline, models: Iterable[tuple[str, str, str]]) -> Watched:
+        """The folders that the sources' globs list, and the places where packages and models were looked for."""
+        looked: list[str | Path] = []
         for pattern in pipeline.sources:
             for choice in expand_braces(pattern.removeprefix("!")):
-                for folder in folders_listed(self.root, choice):
-                    stats = stats_or_absent(self.root / folder)
-                    if stats != ABSENT and not is_still(stats, self.since):
-                        raise Unsettled(folder)
-                    found[folder] = stats
+                looked += folders_listed(self.root, choice)
+        for stage, params, _ in models:
+            found_at: list[Path] = []
+            models_text(pipeline, stage, params, found_at)
+            looked += found_at
+        for spec in pipeline.stages.values():
+            if spec.devices:
+                looked += [spec.python or sys.executable, *site_packages(spec.python)]
+        found: dict[str, Stats] = {}
+        for place in looked:
+            stats = stats_or_absent(self.root / place)
+            if stats != ABSENT and not is_still(stats, self.since):
+                raise Unsettled(str(place))
+            found[name_in(self.root, self.root / place) if isinstance(place, Path) else place] = stats
         return Watched.of(found)
+
+
+def _is_plain(spec: StageSpec) -> bool:
+    """Whether stats and the circumstances that the index holds tell all about a stage's models and its interpreter.
+
+    A function of somebody else's may look for models anywhere; a missing demucs may turn up anywhere.
+    """
+    finds_models = spec.declaration is not None and spec.declaration.models is not None
+    ours = spec.file is not None and spec.file.parent == builtin_stages_dir()
+    return (ours or not finds_models) and not (runs_demucs(spec) and lacking_for_separator(spec.python))
 
 
 def _youngest(tasks: list[Task]) -> list[Path]:

@@ -228,12 +228,18 @@ class Observer:
             now.troubles.append(Reason("model", now=f"{type(error).__name__}: {error}"))
 
 
-def models_of(pipeline: Pipeline, spec: StageSpec, params: Mapping[str, Any]) -> dict[str, ModelRef]:
-    """What a stage would load with these params; raises whatever its own function raises."""
+def models_of(
+    pipeline: Pipeline, spec: StageSpec, params: Mapping[str, Any], looked_at: list[Path] | None = None
+) -> dict[str, ModelRef]:
+    """What a stage would load with these params; raises whatever its own function raises.
+
+    Args:
+        looked_at: gets the places where models were looked for, whether one was there or not.
+    """
     declaration = spec.declaration
     if declaration is None or declaration.models is None or spec.file is None:
         return {}
-    lookup = Lookup(spec.file.parent, pipeline.root, site_packages(spec.python))
+    lookup = Lookup(spec.file.parent, pipeline.root, site_packages(spec.python), [] if looked_at is None else looked_at)
     return declaration.models(msgspec.convert(params, declaration.params), lookup)
 
 

@@ -132,11 +132,11 @@ def name_in(root: Path, path: Path) -> str:
     return os.fspath(path).removeprefix(os.path.join(root, ""))
 
 
-def models_text(pipeline: Pipeline, stage: str, params: str) -> str:
-    """What a stage would load with these params (JSON), as text; why not, if it can't be told."""
+def models_text(pipeline: Pipeline, stage: str, params: str, looked_at: list[Path] | None = None) -> str:
+    """What a stage would load with these params (JSON), as text; why not, if it can't be told. As `models_of`."""
     spec = pipeline.stages[stage]
     try:
-        found = models_of(pipeline, spec, msgspec.json.decode(params))
+        found = models_of(pipeline, spec, msgspec.json.decode(params), looked_at)
     except Exception as error:  # a stage's own function may raise anything
         return f"{type(error).__name__}: {error}"
     return _text({name: [model.name, os.fspath(model.path) if model.path else None] for name, model in found.items()})

@@ -15,14 +15,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-import os
-import platform
 import subprocess
 import sys
 from pathlib import Path
 
 from mediabuild.errors import PipelineError
 from mediabuild.machine import regular
+from mediabuild.machine.driver import driver_facts
 from mediabuild.machine.files import write_atomically
 
 PROBE_TIMEOUT_S = 120
@@ -45,10 +44,6 @@ except ImportError:
     pass
 print(json.dumps(sorted(set(found))))
 """
-
-NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
-DEVICE_FILES = (Path("/dev/nvidiactl"), Path("/dev/dxg"))  # /dev/dxg: NVIDIA under Windows' WSL 2
-DRIVER_VARIABLE = "MEDIABUILD_DRIVER"
 
 
 class Devices:
@@ -89,21 +84,9 @@ class Devices:
 
     def available(self, python: Path | None) -> tuple[str, ...]:
         """The accelerators that work in an interpreter: `cuda:0`, `mps`; the CPU isn't listed."""
-        if not _driver_facts():
+        if not driver_facts():
             return ()
-        return _probe(str(python or sys.executable), _driver_facts(), str(self.cache_file))
-
-
-def _driver_facts() -> str:
-    """What suggests an accelerator, as text that changes when the driver does; empty without one."""
-    said = os.environ.get(DRIVER_VARIABLE)
-    if said is not None:
-        return said
-    if sys.platform == "darwin" and platform.machine() == "arm64":
-        return f"macos {platform.mac_ver()[0]}"
-    with contextlib.suppress(OSError):
-        return NVIDIA_DRIVER.read_text().splitlines()[0] + os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    return "cuda without a driver file" if any(file.exists() for file in DEVICE_FILES) else ""
+        return _probe(str(python or sys.executable), driver_facts(), str(self.cache_file))
 
 
 @functools.cache

@@ -30,10 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
-VERSION = f"3 {sys.byteorder}"
+VERSION = f"4 {sys.byteorder}"
 SEAL_BYTES, LENGTH_BYTES = 32, 8
 FIELDS = 4
 RECENT_S = 1.0
+VARIABLES = ("HOME", "PATH", "XDG_CACHE_HOME", "HF_HOME", "HF_HUB_CACHE")
 
 
 class Watched:
@@ -108,11 +109,13 @@ class Index:
 
     Args:
         code: of the mediabuild that wrote it. version: for its events.
-        alone: nothing but stats need be looked at: no device, no model, no tasks of the user's own.
-        devices: stage → device, of the stages that use one.
+        alone: nothing but stats and the circumstances below need be looked at: no tasks of the user's own, no models
+            that a stage of theirs finds.
+        devices: stage → device, of the stages that use one. driver: what suggested a device.
+        variables: those of the environment that say where models and programs are looked for.
         models: (stage, params as JSON, what it would load as JSON), each once.
         shared: what more than one job depends on, and what the tasks themselves were made of.
-        listing: the folders in which sources were looked for.
+        listing: the folders in which sources, packages and models were looked for.
         others: the jobs that were not fresh. orphans: those whose recording was gone.
     """
 
@@ -123,6 +126,8 @@ class Index:
         version: str = "",
         alone: bool = False,
         devices: Mapping[str, str] = {},
+        driver: str = "",
+        variables: Mapping[str, str] = {},
         models: Sequence[tuple[str, str, str]] = (),
         shared: Watched | None = None,
         listing: Watched | None = None,
@@ -134,6 +139,8 @@ class Index:
         self.version = version
         self.alone = alone
         self.devices = dict(devices)
+        self.driver = driver
+        self.variables = dict(variables)
         self.models = list(models)
         self.shared = shared or Watched()
         self.listing = listing or Watched()
@@ -159,6 +166,8 @@ class Index:
             "version": self.version,
             "alone": self.alone,
             "devices": self.devices,
+            "driver": self.driver,
+            "variables": self.variables,
             "models": self.models,
             "shared": len(self.shared.paths),
             "listing": len(self.listing.paths),
@@ -203,6 +212,11 @@ def _decoded(header: dict[str, Any], stats: array[int]) -> Index:
     for name, source, tasks, models, due_ts, spared_s, count in entries:
         index.jobs[name] = Entry(source, tasks, models, due_ts, spared_s, take(count))
     return index
+
+
+def variables() -> dict[str, str]:
+    """The variables of the environment that say where models and programs are looked for, as they are now."""
+    return {name: os.environ[name] for name in VARIABLES if name in os.environ}
 
 
 def code_stamp() -> str:

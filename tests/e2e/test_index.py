@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -15,8 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mediabuild.media.ffmpeg import ffmpeg_path
 from mediabuild.store import index
-from tests.e2e.conftest import Project, Ran
+from tests.e2e.conftest import PROGRAM, Project, Ran
 from tests.e2e.crash import Launcher
 
 INDEX = "jobs/.mediabuild/fresh.index"
@@ -54,6 +56,20 @@ inputs  = { text = "join.text" }
 outputs = { all = "all/" }
 """
 ALL = ["upper", "join", "parts"]
+HEARING = """
+[pipeline]
+sources = ["*.wav"]
+
+[stages.demux]
+inputs = { media = "source" }
+
+[stages.detect_speech]
+inputs = { audio = "demux.audio" }
+
+[stages.transcribe]
+inputs = { audio = "demux.audio", speech = "detect_speech.segments" }
+params = { model = "some/model" }
+"""
 
 
 def tasks(*jobs: str, stages: list[str] = ALL) -> list[str]:
@@ -127,6 +143,39 @@ def test_a_noop_loads_nothing_that_it_does_not_need(shelf: Project) -> None:
     shelf.write("media/a.txt", "changed")
     loaded = [line.rpartition("|")[2].strip() for line in shelf.command().err.splitlines()]
     assert set(heavy) <= set(loaded)
+
+
+def loaded(project: Project) -> set[str]:
+    """The modules that a run without arguments imports."""
+    project.program = [sys.executable, "-X", "importtime", "-m", "mediabuild"]
+    return {line.rpartition("|")[2].strip() for line in project.command().err.splitlines()}
+
+
+def test_stages_with_models_and_devices_are_vouched_for(project: Project) -> None:
+    """No stage is loaded to find the models anew; whatever could make another one turn up is noticed."""
+
+    def snapshot(name: str) -> None:
+        project.write(f"hub/hub/models--some--model/snapshots/{name}/model.bin", name)
+        project.write("hub/hub/models--some--model/refs/main", name)
+
+    snapshot("old")
+    project.env |= {"HF_HOME": str(project.root / "hub"), "MEDIABUILD_DRIVER": ""}
+    project.write("pipeline.toml", HEARING)
+    silence = ["-f", "lavfi", "-i", "anullsrc=r=16000", "-t", "1", str(project.root / "one.wav")]
+    subprocess.run([ffmpeg_path(), "-loglevel", "error", *silence], check=True)
+    assert project.run().status == 0
+    assert project.run().ran == []
+    assert "doit" not in loaded(project)
+    project.env["MEDIABUILD_DRIVER"] = "another"
+    assert "doit" in loaded(project), "it asks what the driver means"
+    project.env["MEDIABUILD_DRIVER"] = ""
+    assert "doit" in loaded(project), "and once more"
+    assert "doit" not in loaded(project)
+    snapshot("newer")
+    project.program = PROGRAM
+    found = project.command("check")
+    assert found.status == 1
+    assert "RUN     transcribe:one  model.whisper: " in found.out
 
 
 @pytest.mark.parametrize("args", [(), ("-n", "2"), ("upper",), ("--job", "a")])
