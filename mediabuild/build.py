@@ -120,7 +120,7 @@ class Build:
         found: set[str] = set()
         for task in self.tasks.values() if any(s.deliver for s in self.pipeline.stages.values()) else ():
             manifest = find_manifest(task.directory) if task.stage.deliver is not None else None
-            found |= deliveries(self.pipeline, task, manifest.output_files()).keys() if manifest else set()
+            found |= deliveries(self.pipeline, task, manifest.copied_files()).keys() if manifest else set()
         return found
 
     def orphaned(self) -> list[str]:

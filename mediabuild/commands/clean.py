@@ -96,7 +96,7 @@ class Clean(PipelineCommand, DoitClean):  # type: ignore[misc]
             return
         removal = Removal(self.build.pipeline, self.build.digests, (), self._say, dry=dryrun)
         with contextlib.nullcontext() if dryrun else executor.holding(task):
-            outputs = manifest.output_files()
+            outputs = manifest.copied_files()
             wanted = deliveries(self.build.pipeline, task, outputs).items()
             removal.remove_copies(task.name, places.delivered(task), {copy: outputs[path] for copy, path in wanted})
             removal.remove_outputs(task.name, task.directory, manifest)

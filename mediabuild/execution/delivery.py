@@ -55,7 +55,7 @@ class Delivery:
             StageError: a copy would leave the project, take a source's place or another copy's.
             OSError: the disk is full.
         """
-        record, files = places.delivered(task), manifest.output_files()
+        record, files = places.delivered(task), manifest.copied_files()
         made, wanted = read_record(record), deliveries(self.pipeline, task, files)
         if not (made or wanted):
             return [], []
@@ -147,7 +147,7 @@ class Delivery:
         if owner is None:  # its job is all fresh, or there is no such task any more
             return key in task_keys(self.pipeline)
         manifest = find_manifest(owner.directory)
-        return manifest is not None and copy in deliveries(self.pipeline, owner, manifest.output_files())
+        return manifest is not None and copy in deliveries(self.pipeline, owner, manifest.copied_files())
 
     @functools.cached_property
     def _taken(self) -> set[str]:

@@ -61,10 +61,11 @@ class Recorder:
         files = [path for path in _files(out) if path != MANIFEST_NAME]
         self.digests.settle(out / path for path in files)
         algorithm = self.pipeline.checksum
-        digests = {label: d for path in files for label, d in self.digests.tree(out / path, path, algorithm).items()}
+        digests = {label: d for path in files for label, d in self.digests.outputs(out / path, path, algorithm).items()}
         outputs: dict[str, dict[str, str]] = {name: {} for name in declared}
+        said = {path: name for name, paths in (returned or {}).items() for path in paths}
         for path, digest in digests.items():
-            name = _name_of(path, declared, returned)
+            name = _name_of(path, declared, said)
             outputs.setdefault(name, {})[path] = digest
         missing = [p for n, p in declared.items() if "*" not in p and not outputs[n]]
         if missing:
@@ -117,11 +118,17 @@ def _files(out: Path) -> list[str]:
     return sorted(entry.name for entry in out.iterdir())
 
 
-def _name_of(path: str, declared: Mapping[str, str], returned: Mapping[str, list[str]] | None) -> str:
-    """The output that a file belongs to; `other` for one that nobody declared."""
-    for name, paths in (returned or {}).items():
-        if path in paths:
-            return name
+def _name_of(path: str, declared: Mapping[str, str], returned: Mapping[str, str]) -> str:
+    """The output that a file belongs to; `other` for one that nobody declared.
+
+    Args:
+        returned: file or directory → name, as the stage says.
+    """
+    above = path
+    while above:
+        if above in returned:
+            return returned[above]
+        above = above.rpartition("/")[0]
     for name, pattern in declared.items():
         if path == pattern or path.startswith(pattern + "/") or ("*" in pattern and fnmatch.fnmatchcase(path, pattern)):
             return name

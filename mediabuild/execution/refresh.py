@@ -63,7 +63,7 @@ def _rehashed(freshness: Freshness, task: Task, manifest: Manifest) -> Manifest:
             return recorded
         if path.endswith("/"):
             return hash_bytes(b"", algorithm)
-        return freshness.digests.file(task.directory / path, algorithm)
+        return freshness.digests.output(task.directory / path, algorithm + recorded[len(recorded.partition(":")[0]) :])
 
     facts = freshness.observer.observe(task).facts
     outputs = {

@@ -19,7 +19,7 @@ from mediabuild.machine.reflink import copy
 from mediabuild.pipeline.deliveries import deliveries
 from mediabuild.pipeline.model import Pipeline, Task
 from mediabuild.store import generations
-from mediabuild.store.digest import Digests, compute_inputs_checksum
+from mediabuild.store.digest import Digests, compute_inputs_checksum, link_text
 from mediabuild.store.facts import Facts
 from mediabuild.store.manifest import Manifest, find_manifest, read_manifest, write_manifest
 from mediabuild.store.traces import Traces
@@ -62,12 +62,12 @@ class Restorer:
             return None
         copies = {
             output: self.pipeline.root / copy
-            for copy, output in deliveries(self.pipeline, task, current.output_files()).items()
+            for copy, output in deliveries(self.pipeline, task, current.copied_files()).items()
         }
         files: dict[str, Path] = {}
         for path, digest in current.output_files().items():
             good = (f for f in (task.directory / path, copies.get(path)) if f and self.digests.holds(f, digest))
-            file = task.directory / path if path.endswith("/") else next(good, None)
+            file = task.directory / path if path.endswith("/") or link_text(digest) is not None else next(good, None)
             if file is None:
                 return None
             files[path] = file
@@ -91,6 +91,7 @@ class Restorer:
 
     def _assemble(self, task: Task, manifest: Manifest, files: Mapping[str, Path], source: str) -> Restored | None:
         """Publish copies of files as a task's outputs, if they are what the manifest records."""
+        recorded = manifest.output_files()
         with self.recorder.temporary(task) as out:
             try:
                 for path, file in files.items():
@@ -98,7 +99,11 @@ class Restorer:
                         (out / path).mkdir(parents=True, exist_ok=True)
                         continue
                     (out / path).parent.mkdir(parents=True, exist_ok=True)
-                    copy(file, out / path)
+                    text = link_text(recorded[path])
+                    if text is None:
+                        copy(file, out / path)
+                    else:
+                        (out / path).symlink_to(text)
             except OSError:  # its owner runs at this moment, or the disk is full: no reason to fail
                 return None
             self.digests.settle(out / path for path in files)

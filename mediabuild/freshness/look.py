@@ -149,7 +149,7 @@ class Freshness:
     def _copy_reasons(self, task: Task, manifest: Manifest) -> list[Reason]:
         if task.stage.deliver is None:
             return []
-        outputs = manifest.output_files()
+        outputs = manifest.copied_files()
         wanted = {copy: outputs[output] for copy, output in deliveries(self.pipeline, task, outputs).items()}
         shared = clash(self.pipeline, task, outputs)
         found = [Reason("outputs", shared[0], now=rebuilder.SHARED)] if shared else []

@@ -124,7 +124,7 @@ class Observer:
 
     def copies(self, task: Task, manifest: Manifest) -> dict[str, str | None]:
         """Delivered copy → its digest, None where it isn't there or can't be read."""
-        outputs = manifest.output_files()
+        outputs = manifest.copied_files()
         found: dict[str, str | None] = {}
         for copy, output in deliveries(self.pipeline, task, outputs).items():
             file, digest = self.pipeline.root / copy, outputs[output]
@@ -136,7 +136,7 @@ class Observer:
 
     def _digest(self, file: Path, like: str) -> str:
         """The digest by the algorithm of a recorded one."""
-        return self.digests.file(file, like.partition(":")[0] or self.pipeline.checksum)
+        return self.digests.output(file, like or self.pipeline.checksum)
 
     def _observe_input(self, task: Task, name: str, recorded: Files, now: Observation) -> None:
         usual = next(iter(recorded.values()), self.pipeline.checksum)
@@ -152,7 +152,12 @@ class Observer:
                     algorithm = recorded.get(label, usual).partition(":")[0]
                     vouched = self._vouched_for(reference, label, path)
                     now.vouched = now.vouched or bool(vouched)
-                    files |= vouched or self.digests.tree(path, label, algorithm)
+                    made = isinstance(reference, Produced)
+                    files |= vouched or (
+                        self.digests.outputs(path, label, algorithm, recorded if algorithm in usual else None)
+                        if made
+                        else self.digests.tree(path, label, algorithm)
+                    )
                 except OSError as error:
                     now.troubles.append(Reason("inputs", f"{name}: {label}", now=why(error)))
         if task.stage.collect and not handed and any(isinstance(r, Produced) for r in task.inputs[name]):
@@ -272,7 +277,7 @@ def _added(directory: Path, pattern: str, recorded: Mapping[str, str]) -> Iterat
     if not any(path.startswith(pattern + "/") for path in recorded):
         return
     try:
-        for path, _ in files_below(directory / pattern):
+        for path, _ in files_below(directory / pattern, follow=False):
             if f"{pattern}/{path}" not in recorded:
                 yield f"{pattern}/{path}"
     except OSError:

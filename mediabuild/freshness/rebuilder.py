@@ -138,4 +138,4 @@ def short(digest: str) -> str:
     algorithm, colon, hexadecimal = digest.partition(":")
     if not colon or algorithm not in ("blake3", "sha256"):
         return digest
-    return f"{algorithm}:{hexadecimal[:SHORT_HEX]}…"
+    return f"{algorithm}:{hexadecimal[:SHORT_HEX]}…{''.join(hexadecimal.partition('+')[1:])}"

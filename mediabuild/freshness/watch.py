@@ -64,7 +64,7 @@ class Watch:
         for name in manifest.code:  # what a run loaded, also what no line of its code tells
             if "/" in name and task.stage.declaration is not None:
                 self._add(self.root / name)
-        for copy in deliveries(self.pipeline, task, manifest.output_files()):
+        for copy in deliveries(self.pipeline, task, manifest.copied_files()):
             self._add(self.root / copy)
         for reference in (reference for references in task.inputs.values() for reference in references):
             if isinstance(reference, Given):

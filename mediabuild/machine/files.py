@@ -42,8 +42,11 @@ def counts(name: str) -> bool:
     return _never.match(name) is None
 
 
-def files_below(directory: Path) -> Iterator[tuple[str, Path]]:
+def files_below(directory: Path, *, follow: bool = True) -> Iterator[tuple[str, Path]]:
     """Relative name and path of every file below a directory, sorted; links are followed, loops cut.
+
+    Args:
+        follow: False for links as files of their own.
 
     Raises:
         OSError: a folder can't be listed, or a name isn't UTF-8, which nothing could record.
@@ -56,7 +59,7 @@ def files_below(directory: Path) -> Iterator[tuple[str, Path]]:
         entries = sorted((e for e in os.scandir(folder) if counts(e.name)), key=lambda entry: entry.name)
         for entry in entries:
             refuse_unprintable(entry.name)
-            if entry.is_dir():
+            if entry.is_dir(follow_symlinks=follow):
                 yield from walk(Path(entry.path), f"{prefix}{entry.name}/", above | {real})
             else:
                 yield prefix + entry.name, Path(entry.path)
@@ -64,6 +67,15 @@ def files_below(directory: Path) -> Iterator[tuple[str, Path]]:
             yield prefix, folder  # an empty directory is content too
 
     yield from walk(directory, "", frozenset())
+
+
+def leaves(directory: Path) -> Iterator[str]:
+    """Relative path of every file and link below a directory that counts; no link is followed, none left out."""
+    for folder, folders, files in os.walk(directory):
+        folders.sort()
+        links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
+        for name in filter(counts, sorted(files + links)):
+            yield os.path.relpath(os.path.join(folder, name), directory)
 
 
 def refuse_unprintable(name: str) -> None:

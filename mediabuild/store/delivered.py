@@ -65,7 +65,7 @@ class Copies:
     def digest(self, file: Path, like: str) -> str | None:
         """A file's digest by the algorithm of another; None where there is no file."""
         try:
-            return self.digests.file(file, like.partition(":")[0])
+            return self.digests.output(file, like)
         except OSError:
             return None
 

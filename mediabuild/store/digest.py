@@ -1,8 +1,10 @@
 """Content digests of files and directories, and the stat cache that saves hashing them again.
 
-A digest is `blake3:HEX` or `sha256:HEX`. The cache is derived: it may be deleted, and a damaged one
-counts as empty. A record is made only of a file that has been still for longer than the clock of its
-file system ticks, with equal stats before and after hashing: a change within the same tick would
+A digest is `blake3:HEX` or `sha256:HEX`. That of what a stage made has more: `+x` for an executable, `+link:TEXT`
+for a link, which is one thing in its directory, and whose hash is of what lies behind it.
+
+The cache is derived: it may be deleted, and a damaged one counts as empty. A record is made only of a file that has
+been still for longer than the clock of its file system ticks, with equal stats before and after hashing: a change within the same tick would
 otherwise hide behind the old stats ("racy clean", as git calls it). Where the file system gives each change
 that follows a look a time of its own, there is nothing to wait for.
 
@@ -18,6 +20,7 @@ import os
 import stat
 import threading
 import time
+import urllib.parse
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -26,13 +29,15 @@ import msgspec
 
 from mediabuild.errors import Interrupted
 from mediabuild.machine import regular
-from mediabuild.machine.files import files_below, refuse_unprintable, write_atomically
+from mediabuild.machine.files import counts, files_below, refuse_unprintable, write_atomically
+from mediabuild.machine.mounts import keeps_modes
 from mediabuild.machine.signals import STOP
 from mediabuild.store.stats import COARSE_TICK_S, Stats, fine_device, is_still, stats_of, tick_s
 
 READ_BYTES = 1 << 20  # by reads, never mapped: a file truncated while mapped kills the process
 CACHE_VERSION = 1
 SEAL_BYTES = 32
+EXECUTABLE, LINK = "+x", "+link:"  # what a digest ends with
 
 
 def hash_bytes(content: bytes, algorithm: str) -> str:
@@ -78,6 +83,17 @@ def compute_inputs_checksum(inputs: Mapping[str, Mapping[str, str]]) -> str:
     return "sha256:" + hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
+def link_text(digest: str) -> str | None:
+    """What the link says that a digest is of; None for a file's."""
+    _, is_link, text = digest.partition(LINK)
+    return os.fsdecode(urllib.parse.unquote_to_bytes(text.removesuffix("/"))) if is_link else None
+
+
+def behind(digest: str) -> str:
+    """The digest of a copy of what a stage made: a copy of a link is a file."""
+    return digest.partition(LINK)[0]
+
+
 class Digests:
     """Digests of files, hashed when their stats are new and remembered when that is safe.
 
@@ -118,12 +134,51 @@ class Digests:
             self._remember(key, before, algorithm, digest)
         return digest
 
+    def output(self, path: Path, like: str) -> str:
+        """The digest of a file that a stage made: its content, and whether it is an executable or a link.
+
+        Args:
+            like: a recorded digest, whose algorithm it has; or just an algorithm. Where the file system has no modes,
+                the recorded one tells whether the file is an executable.
+
+        Raises:
+            OSError: as `file`.
+        """
+        algorithm = like.partition(":")[0]
+        if path.is_symlink():
+            text = urllib.parse.quote(os.fsencode(os.readlink(path)))
+            if path.is_dir():
+                return f"{self.whole(path, algorithm)}{LINK}{text}/"
+            return f"{self._executable(path, algorithm, like)}{LINK}{text}"
+        return self._executable(path, algorithm, like)
+
+    def _executable(self, path: Path, algorithm: str, like: str) -> str:
+        digest, stats = self.file(path, algorithm), path.stat()
+        executable = bool(stats.st_mode & stat.S_IXUSR) if keeps_modes(stats.st_dev) else EXECUTABLE in like
+        return digest + EXECUTABLE * executable
+
     def holds(self, path: Path, digest: str) -> bool:
-        """Whether a file is there and has this digest."""
+        """Whether what a stage made is there, and has this digest."""
         try:
-            return self.file(path, digest.partition(":")[0]) == digest
+            return self.output(path, digest) == digest
         except OSError:
             return False
+
+    def outputs(
+        self, path: Path, label: str, algorithm: str, recorded: Mapping[str, str] | None = None
+    ) -> dict[str, str]:
+        """Label → digest of what a stage made: of a file, or of all in a directory. A link is one thing there.
+
+        Args:
+            recorded: label → digest, as it was; see `output`.
+        """
+        refuse_unprintable(label)
+        if path.is_symlink() or not path.is_dir():
+            return {label: self.output(path, (recorded or {}).get(label, algorithm))}
+        found: dict[str, str] = {}
+        for entry in sorted((e for e in os.scandir(path) if counts(e.name)), key=lambda entry: entry.name):
+            found |= self.outputs(Path(entry.path), f"{label}/{entry.name}", algorithm, recorded)
+        return found or {label + "/": hash_bytes(b"", algorithm)}
 
     def tree(self, path: Path, label: str, algorithm: str = "blake3") -> dict[str, str]:
         """Label → digest of a file, or of every file of a directory below its label."""

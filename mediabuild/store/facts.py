@@ -14,9 +14,16 @@ from typing import Annotated, Any
 
 import msgspec
 
-DIGEST = r"^(blake3|sha256):[0-9a-f]{64}$"
+DIGEST = r"^(blake3|sha256):[0-9a-f]{64}(\+x)?(\+link:[!-~]+)?$"
 
-Digest = Annotated[str, msgspec.Meta(pattern=DIGEST, description="algorithm-tagged content hash")]
+Digest = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=DIGEST,
+        description="algorithm-tagged content hash; +x: an executable; +link:TEXT: a link, and the hash is of what it"
+        " leads to (a directory, where the text ends with /)",
+    ),
+]
 Files = dict[str, Digest]  # path → digest
 
 

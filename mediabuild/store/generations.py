@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mediabuild.machine.files import counts, remove_tree
+from mediabuild.machine.files import leaves, remove_tree
 from mediabuild.pipeline.model import Task
 from mediabuild.pipeline.reserved import MANIFEST_NAME
 from mediabuild.store import inventory, places
@@ -87,9 +87,7 @@ def is_whole(directory: Path, manifest: Manifest, digests: Digests) -> bool:
         (directory / path).is_dir() if path.endswith("/") else digests.holds(directory / path, digest)
         for path, digest in recorded.items()
     )
-    walked = ((folder, name) for folder, _, names in os.walk(directory) for name in names if counts(name))
-    files = {os.path.relpath(os.path.join(folder, name), directory) for folder, name in walked}
-    return sound and files - {MANIFEST_NAME} == {path for path in recorded if not path.endswith("/")}
+    return sound and set(leaves(directory)) - {MANIFEST_NAME} == {path for path in recorded if not path.endswith("/")}
 
 
 def forget(task: Task) -> None:

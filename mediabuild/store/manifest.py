@@ -18,7 +18,7 @@ import msgspec
 from mediabuild.machine import regular
 from mediabuild.machine.files import write_atomically
 from mediabuild.pipeline.reserved import MANIFEST_NAME
-from mediabuild.store.digest import compute_inputs_checksum
+from mediabuild.store.digest import behind, compute_inputs_checksum, link_text
 from mediabuild.store.facts import Facts, Files
 from mediabuild.store.stats import Stats, is_still, stats_of
 
@@ -61,6 +61,11 @@ class Manifest(Facts, kw_only=True, forbid_unknown_fields=True):
     def output_files(self) -> dict[str, str]:
         """Path relative to the stage's directory → digest, of all outputs."""
         return {path: digest for files in self.outputs.values() for path, digest in files.items()}
+
+    def copied_files(self) -> dict[str, str]:
+        """The same, of what is delivered: a copy of a link is a file, and there is none of a link to a directory."""
+        outputs = self.output_files().items()
+        return {path: behind(digest) for path, digest in outputs if not (link_text(digest) and digest.endswith("/"))}
 
 
 _decoder = msgspec.json.Decoder(Manifest)

@@ -14,12 +14,13 @@ import errno
 import functools
 import hashlib
 import os
+import stat
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mediabuild.errors import StageError
-from mediabuild.machine.files import PART, counts, is_straight, move, remove_tree, unused_name
+from mediabuild.machine.files import PART, is_straight, leaves, move, remove_tree, unused_name
 from mediabuild.machine.reflink import copy
 from mediabuild.pipeline.reserved import MANIFEST_NAME
 from mediabuild.store.digest import Digests
@@ -125,18 +126,15 @@ def keep_edits(current: Path, coming: Mapping[str, str], aside: Path, digests: D
     """
     kept = []
     vouched = _vouched_for(current)
-    for folder, folders, files in os.walk(current):
-        folders.sort()
-        for name in filter(counts, sorted(files)):
-            file = Path(folder, name)
-            known = (vouched.get(file), coming.get(str(file.relative_to(current))))
-            if known[0] == "" or any(digest and digests.holds(file, digest) for digest in known):
-                continue
-            inside = str(file.relative_to(current))
-            if not is_straight(aside, inside):
-                raise StageError(f"{(aside / inside).parent}: leads through a link or a file", f"less {aside}")
-            kept.append(unused_name(aside / inside))
-            move(file, kept[-1])
+    for inside in list(leaves(current)):
+        file = current / inside
+        known = (vouched.get(file), coming.get(inside))
+        if known[0] == "" or any(digest and digests.holds(file, digest) for digest in known):
+            continue
+        if not is_straight(aside, inside):
+            raise StageError(f"{(aside / inside).parent}: leads through a link or a file", f"less {aside}")
+        kept.append(unused_name(aside / inside))
+        move(file, kept[-1])
     return kept
 
 
@@ -154,19 +152,37 @@ def _vouched_for(directory: Path) -> dict[Path, str]:
 
 
 def check_inside(directory: Path) -> None:
-    """Refuse links that lead out of a finished output directory, and files that are no files.
+    """Refuse links that lead out of a finished output directory or nowhere, and files that are no files.
+
+    The directory is about to be renamed: a link stays what it is only where its text stays inside at every step.
 
     Raises:
         StageError: names the first one.
     """
-    root = os.path.realpath(directory)
-    for folder, folders, files in os.walk(directory):
-        for name in [*folders, *files]:
-            path = Path(folder, name)
-            if path.is_symlink() and not os.path.realpath(path).startswith(root + os.sep):
-                raise StageError(f"output {path.relative_to(directory)}: is a link that leads outside the directory")
-            if not path.is_symlink() and name in files and not path.is_file():
-                raise StageError(f"output {path.relative_to(directory)}: is no regular file")
+    if not stat.S_ISDIR(os.lstat(directory).st_mode):
+        raise StageError("its output directory was replaced by something else")
+    for inside in leaves(directory):
+        path = directory / inside
+        if path.is_symlink():
+            _check_link(path, inside, directory)
+        elif not path.is_file():
+            raise StageError(f"output {inside}: is no regular file")
+
+
+def _check_link(path: Path, inside: str, directory: Path) -> None:
+    text = os.readlink(path)
+    depth = inside.count("/")
+    for part in text.split("/"):
+        depth += {"..": -1, ".": 0, "": 0}.get(part, 1)
+        if depth < 0 or text.startswith("/"):
+            raise StageError(f"output {inside}: is a link that leads outside the directory: {text}")
+    if not path.exists():
+        raise StageError(f"output {inside}: is a link that leads nowhere: {text}")
+    real, root = os.path.realpath(path), os.path.realpath(directory)
+    if not real.startswith(root + os.sep) or (real + os.sep).startswith(os.path.join(root, MANIFEST_NAME, "")):
+        raise StageError(f"output {inside}: is a link that leads outside the directory: {text}")
+    if (os.path.realpath(path.parent) + os.sep).startswith(real + os.sep):
+        raise StageError(f"output {inside}: is a link that leads to a folder that it lies in: {text}")
 
 
 def deliver(source: Path, target: Path, *, mtime_ns: int) -> None:
