@@ -4,9 +4,9 @@ A digest is `blake3:HEX` or `sha256:HEX`. That of what a stage made has more: `+
 for a link, which is one thing in its directory, and whose hash is of what lies behind it.
 
 The cache is derived: it may be deleted, and a damaged one counts as empty. A record is made only of a file that has
-been still for longer than the clock of its file system ticks, with equal stats before and after hashing: a change within the same tick would
-otherwise hide behind the old stats ("racy clean", as git calls it). Where the file system gives each change
-that follows a look a time of its own, there is nothing to wait for.
+been still for longer than the clock of its file system ticks, with equal stats before and after hashing: a change
+within the same tick would otherwise hide behind the old stats ("racy clean", as git calls it). Where the file system
+gives each change that follows a look a time of its own, there is nothing to wait for.
 
 Not here: what digests are compared with (`rebuilder`) and where they are recorded (`manifest`).
 """
