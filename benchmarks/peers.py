@@ -272,7 +272,7 @@ def hashed(scratch: Path, gib: float, rounds: int) -> dict[str, Cost]:
         for _ in range(int(gib * 64)):
             stream.write(block)
     code = (
-        "import sys; from pathlib import Path; from mediabuild.store.digest import hash_file; "
+        "import sys; from pathlib import Path; from mediabuild.machine.hashing import hash_file; "
         "hash_file(Path(sys.argv[1]), sys.argv[2])"
     )
     ways = {

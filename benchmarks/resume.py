@@ -31,7 +31,7 @@ from typing import Any
 from peers import table
 from workers import ONE_THREAD, PIPELINE, ROOT, make_recordings
 
-from mediabuild.store.digest import hash_file
+from mediabuild.machine.hashing import hash_file
 
 PAGE = ROOT / "docs/BENCHMARKS_RESUME.md"
 STAGES = ("separate", "transcribe")

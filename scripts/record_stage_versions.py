@@ -14,9 +14,9 @@ import json
 import sys
 from pathlib import Path
 
+from mediabuild.machine.hashing import hash_bytes
 from mediabuild.pipeline.code_of_stages.files import stage_code
 from mediabuild.pipeline.code_of_stages.loading import builtin_stages_dir, load_stage
-from mediabuild.store.digest import hash_bytes
 
 RECORD = Path(__file__).parents[1] / "tests/stages/versions.json"
 

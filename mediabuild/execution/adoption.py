@@ -33,7 +33,7 @@ def adopt(executor: Executor, task: Task) -> list[str]:
         if earlier is not None and deleted_outputs(task):
             outputs = earlier.outputs
         else:
-            outputs = recorder.digest_outputs(task, task.directory, None)
+            outputs = recorder.digest_outputs(task, task.directory, None, earlier)
         manifest = recorder.manifest(task, now.facts, outputs, Ran(), 0.0)
         manifest.adopted = _written_by_hand(earlier, manifest)
         write_manifest(task.directory, manifest, places.part(task))

@@ -9,18 +9,20 @@ import functools
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mediabuild.errors import StageError
 from mediabuild.freshness.look import Freshness
+from mediabuild.freshness.presence import copies_there
 from mediabuild.freshness.rebuilder import COPY_TROUBLES
 from mediabuild.machine.files import fitting, move, unused_name
 from mediabuild.pipeline.deliveries import clash, deliveries
 from mediabuild.pipeline.model import Given, Reason, Task
 from mediabuild.pipeline.tasks import task_keys
 from mediabuild.store import inventory, places
-from mediabuild.store.delivered import Copies, Made, read_record, write_record
+from mediabuild.store.delivered import Copies, Made, Version, read_record, write_record
+from mediabuild.store.facts import is_executable
 from mediabuild.store.manifest import Manifest, find_manifest
 from mediabuild.store.publish import deliver
 
@@ -37,6 +39,7 @@ class Delivery:
 
     def __init__(self, freshness: Freshness, job_dirs: Sequence[Path]) -> None:
         self.pipeline = freshness.pipeline
+        self.digests = freshness.digests
         self.tasks = freshness.tasks
         self.sources = freshness.sources
         self.copies = Copies(self.pipeline, freshness.digests)
@@ -62,14 +65,15 @@ class Delivery:
         before = dict(made)
         targets = self._targets(task, files, wanted)
         self._remove_old(made, wanted)
+        actual = copies_there(self.pipeline, self.digests, task, manifest)
         waiting: dict[str, str] = {}
         kept: list[Path] = []
         for copy, target in targets.items():
             digest = files[wanted[copy]]
-            actual = self.copies.digest(target, digest) if not copy.endswith("/") else digest * target.is_dir()
-            if actual != digest:
+            if actual[copy] != digest:
                 waiting[copy] = digest
-                if actual and not self._is_ours(task, copy, target, made):
+                same = [(digest, 0)]  # but for its mode
+                if actual[copy] and not self._is_ours(task, copy, target, [*made.get(copy, ()), *same]):
                     kept.append(_set_aside(target))
             elif copy not in made and not copy.endswith("/"):
                 self._is_ours(task, copy, target, made)
@@ -92,7 +96,7 @@ class Delivery:
             if copy.endswith("/"):
                 target.mkdir(parents=True, exist_ok=True)
                 continue
-            deliver(source, target, mtime_ns=now)
+            deliver(source, target, executable=is_executable(digests[copy]), mtime_ns=now)
             made[copy] = [(digests[copy], target.stat().st_mtime_ns)]  # as exactly as the file system has it
 
     def _targets(self, task: Task, files: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, Path]:
@@ -123,13 +127,13 @@ class Delivery:
                 self.copies.remove(copy)
             del made[copy]
 
-    def _is_ours(self, task: Task, copy: str, target: Path, made: Made) -> bool:
+    def _is_ours(self, task: Task, copy: str, target: Path, made: Iterable[Version]) -> bool:
         """Whether what lies in a copy's place was delivered there: for this task, or for one that is no more.
 
         Raises:
             StageError: another task delivers it.
         """
-        if self.copies.is_ours(target, made.get(copy, ())):
+        if self.copies.is_ours(target, made):
             return True
         for job_dir in self.job_dirs:
             for key, record in inventory.delivered_files(job_dir).items():

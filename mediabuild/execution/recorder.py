@@ -20,8 +20,8 @@ from mediabuild.machine.files import remove_tree
 from mediabuild.pipeline.model import Pipeline, Task
 from mediabuild.pipeline.reserved import MANIFEST_NAME
 from mediabuild.store import generations, marks, places
-from mediabuild.store.digest import Digests, compute_inputs_checksum
-from mediabuild.store.facts import Facts
+from mediabuild.store.digest import Digests
+from mediabuild.store.facts import Facts, by, compute_inputs_checksum
 from mediabuild.store.manifest import Manifest, find_manifest
 from mediabuild.store.publish import check_inside, keep_edits, publish
 
@@ -49,9 +49,12 @@ class Recorder:
                 remove_tree(out)
 
     def digest_outputs(
-        self, task: Task, out: Path, returned: Mapping[str, list[str]] | None
+        self, task: Task, out: Path, returned: Mapping[str, list[str]] | None, like: Manifest | None = None
     ) -> dict[str, dict[str, str]]:
         """Output name → path → digest, of all that a stage left in its directory.
+
+        Args:
+            like: what was recorded of this directory; it counts where modes say nothing.
 
         Raises:
             StageError: a declared output is missing, or a link leads out of the directory.
@@ -61,7 +64,10 @@ class Recorder:
         files = [path for path in _files(out) if path != MANIFEST_NAME]
         self.digests.settle(out / path for path in files)
         algorithm = self.pipeline.checksum
-        digests = {label: d for path in files for label, d in self.digests.outputs(out / path, path, algorithm).items()}
+        recorded = {path: by(algorithm, digest) for path, digest in like.output_files().items()} if like else None
+        digests: dict[str, str] = {}
+        for path in files:
+            digests |= self.digests.outputs(out / path, path, algorithm, recorded)
         outputs: dict[str, dict[str, str]] = {name: {} for name in declared}
         said = {path: name for name, paths in (returned or {}).items() for path in paths}
         for path, digest in digests.items():

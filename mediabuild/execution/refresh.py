@@ -15,9 +15,10 @@ import msgspec
 from mediabuild.errors import MediabuildError
 from mediabuild.freshness.look import Freshness
 from mediabuild.freshness.producers import deleted_outputs
+from mediabuild.machine.hashing import hash_bytes
 from mediabuild.pipeline.model import Task
 from mediabuild.store import places
-from mediabuild.store.digest import compute_inputs_checksum, hash_bytes
+from mediabuild.store.facts import by, compute_inputs_checksum
 from mediabuild.store.holding import holding
 from mediabuild.store.manifest import DAY_S, Manifest, find_manifest, write_manifest
 
@@ -63,7 +64,7 @@ def _rehashed(freshness: Freshness, task: Task, manifest: Manifest) -> Manifest:
             return recorded
         if path.endswith("/"):
             return hash_bytes(b"", algorithm)
-        return freshness.digests.output(task.directory / path, algorithm + recorded[len(recorded.partition(":")[0]) :])
+        return freshness.digests.output(task.directory / path, by(algorithm, recorded))
 
     facts = freshness.observer.observe(task).facts
     outputs = {

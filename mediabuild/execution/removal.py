@@ -123,7 +123,7 @@ class Removal:
             file = self.copies.place(copy)
             if file is None or copy in self.taken or not os.path.lexists(file) or copy.endswith("/"):
                 continue
-            ours = copy in known and self.copies.digest(file, known[copy]) == known[copy]
+            ours = copy in known and self.copies.is_ours(file, [(known[copy], 0)])
             if not ours and not self.copies.is_exactly_ours(file, made.get(copy, ())):
                 self.say(f"{what} - keeping '{copy}': it was edited")
                 continue
@@ -137,7 +137,7 @@ class Removal:
             file, shown = directory / path, os.path.relpath(directory / path, self.pipeline.root)
             if path.endswith("/") or not is_straight(directory, path) or not os.path.lexists(file):
                 continue
-            if path in manifest.adopted or self.copies.digest(file, digest) != digest:
+            if path in manifest.adopted or not self.copies.is_ours(file, [(digest, 0)]):
                 why = "adopted" if path in manifest.adopted else "edited"
                 self.say(f"{what} - keeping '{shown}': it was {why}")
                 continue

@@ -15,12 +15,13 @@ import msgspec
 
 from mediabuild.execution.outcome import Restored
 from mediabuild.execution.recorder import Recorder
+from mediabuild.machine.files import set_executable
 from mediabuild.machine.reflink import copy
 from mediabuild.pipeline.deliveries import deliveries
 from mediabuild.pipeline.model import Pipeline, Task
 from mediabuild.store import generations
-from mediabuild.store.digest import Digests, compute_inputs_checksum, link_text
-from mediabuild.store.facts import Facts
+from mediabuild.store.digest import Digests
+from mediabuild.store.facts import Facts, compute_inputs_checksum, is_executable, link_text
 from mediabuild.store.manifest import Manifest, find_manifest, read_manifest, write_manifest
 from mediabuild.store.traces import Traces
 
@@ -102,6 +103,7 @@ class Restorer:
                     text = link_text(recorded[path])
                     if text is None:
                         copy(file, out / path)
+                        set_executable(out / path, is_executable(recorded[path]))
                     else:
                         (out / path).symlink_to(text)
             except OSError:  # its owner runs at this moment, or the disk is full: no reason to fail

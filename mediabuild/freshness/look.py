@@ -19,6 +19,7 @@ import msgspec
 from mediabuild.errors import StageError
 from mediabuild.freshness import rebuilder
 from mediabuild.freshness.observation import Observation, Observer
+from mediabuild.freshness.presence import copies_there, outputs_there
 from mediabuild.freshness.producers import Producers, deleted_outputs
 from mediabuild.machine.device import Devices
 from mediabuild.pipeline.deliveries import clash, deliveries
@@ -143,7 +144,7 @@ class Freshness:
             places.check(task)
         except StageError as error:
             return [Reason("outputs", now=error.message)]
-        now = self.observer.outputs(task, manifest)
+        now = outputs_there(self.digests, task, manifest)
         return list(rebuilder.output_reasons(task.stage.outputs, task.stage.temp, manifest, now))
 
     def _copy_reasons(self, task: Task, manifest: Manifest) -> list[Reason]:
@@ -153,7 +154,7 @@ class Freshness:
         wanted = {copy: outputs[output] for copy, output in deliveries(self.pipeline, task, outputs).items()}
         shared = clash(self.pipeline, task, outputs)
         found = [Reason("outputs", shared[0], now=rebuilder.SHARED)] if shared else []
-        return found + list(rebuilder.copy_reasons(wanted, self.observer.copies(task, manifest)))
+        return found + list(rebuilder.copy_reasons(wanted, copies_there(self.pipeline, self.digests, task, manifest)))
 
     def no_longer_known(self, task: Task) -> None:
         """What the index vouches for is to be looked at again where this task's run may matter."""

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from mediabuild.freshness.code import file_name
 from mediabuild.freshness.look import Freshness
-from mediabuild.freshness.observation import Observation, why
+from mediabuild.freshness.observation import Observation
+from mediabuild.freshness.presence import why
 from mediabuild.freshness.rebuilder import code_differences, input_differences, model_differences
 from mediabuild.pipeline.model import Reason, ReasonKind, Task
 from mediabuild.store import places

@@ -1,13 +1,12 @@
-"""Takes the present facts of a task: inputs, code, params, device, models; and what is there of its outputs.
+"""Takes the present facts of a task: inputs, code, params, device, models.
 
 Trouble is no exception here: what can't be looked at becomes a reason.
 
-Not here: comparing the facts with what is recorded (`rebuilder`).
+Not here: comparing the facts with what is recorded (`rebuilder`), what is there of the outputs (`presence`).
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +16,10 @@ import msgspec
 
 from mediabuild.errors import MediabuildError
 from mediabuild.freshness.code import CodeReader
+from mediabuild.freshness.presence import why
 from mediabuild.freshness.producers import Producers, deleted_outputs
 from mediabuild.machine.device import Devices
-from mediabuild.machine.files import files_below
 from mediabuild.machine.interpreter import site_packages
-from mediabuild.pipeline.deliveries import deliveries
 from mediabuild.pipeline.model import Given, Pipeline, Produced, Reason, Reference, StageSpec, Task
 from mediabuild.pipeline.paths import paths_of
 from mediabuild.stage import Lookup, ModelRef
@@ -49,25 +47,6 @@ class Observation:
     code_files: dict[str, Path] = field(default_factory=dict)
     troubles: list[Reason] = field(default_factory=list)
     vouched: bool = False
-
-
-@dataclass
-class Outputs:
-    """What is there of a task's outputs, and of the copies that were made of them.
-
-    Args:
-        digests: path → digest of what is there, of the outputs that the manifest records.
-        troubles: path → why it can't be read.
-        missing: recorded outputs that aren't there.
-        added: files that somebody put into an output that is a directory.
-        copies: delivered copy → digest, None where it isn't there.
-    """
-
-    digests: dict[str, str] = field(default_factory=dict)
-    troubles: dict[str, str] = field(default_factory=dict)
-    missing: list[str] = field(default_factory=list)
-    added: list[str] = field(default_factory=list)
-    copies: dict[str, str | None] = field(default_factory=dict)
 
 
 class Observer:
@@ -105,38 +84,6 @@ class Observer:
         self._observe_code(task, like, now)
         self._observe_models(task, like, now)
         return now
-
-    def outputs(self, task: Task, manifest: Manifest) -> Outputs:
-        """What is there of the outputs that a manifest records."""
-        found = Outputs()
-        for path, digest in manifest.output_files().items():
-            file = task.directory / path
-            try:
-                found.digests[path] = digest if path.endswith("/") and file.is_dir() else self._digest(file, digest)
-            except OSError as error:
-                if os.path.lexists(file):
-                    found.troubles[path] = why(error)
-                else:
-                    found.missing.append(path)
-        for name, pattern in task.stage.outputs.items():
-            found.added += _added(task.directory, pattern, manifest.outputs.get(name, {}))
-        return found
-
-    def copies(self, task: Task, manifest: Manifest) -> dict[str, str | None]:
-        """Delivered copy → its digest, None where it isn't there or can't be read."""
-        outputs = manifest.copied_files()
-        found: dict[str, str | None] = {}
-        for copy, output in deliveries(self.pipeline, task, outputs).items():
-            file, digest = self.pipeline.root / copy, outputs[output]
-            try:
-                found[copy] = digest if copy.endswith("/") and file.is_dir() else self._digest(file, digest)
-            except OSError:
-                found[copy] = None
-        return found
-
-    def _digest(self, file: Path, like: str) -> str:
-        """The digest by the algorithm of a recorded one."""
-        return self.digests.output(file, like or self.pipeline.checksum)
 
     def _observe_input(self, task: Task, name: str, recorded: Files, now: Observation) -> None:
         usual = next(iter(recorded.values()), self.pipeline.checksum)
@@ -248,13 +195,6 @@ def models_of(
     return declaration.models(msgspec.convert(params, declaration.params), lookup)
 
 
-def why(error: OSError) -> str:
-    """Why a file can't be read, in a reason's words."""
-    if isinstance(error, FileNotFoundError):
-        return "missing"
-    return f"can't be read: {error.strerror or error}"
-
-
 def _plain(params: Mapping[str, Any]) -> dict[str, Any]:
     """Params as a manifest holds them."""
     plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(params))
@@ -270,15 +210,3 @@ def _outputs_of(producer: Task, manifest: Manifest, output: str | None) -> Itera
             yield directory
         else:
             yield from sorted(recorded)
-
-
-def _added(directory: Path, pattern: str, recorded: Mapping[str, str]) -> Iterator[str]:
-    """Files that somebody put into an output that is a directory, and is handed on with all it holds."""
-    if not any(path.startswith(pattern + "/") for path in recorded):
-        return
-    try:
-        for path, _ in files_below(directory / pattern, follow=False):
-            if f"{pattern}/{path}" not in recorded:
-                yield f"{pattern}/{path}"
-    except OSError:
-        return  # what is missing is reported file by file

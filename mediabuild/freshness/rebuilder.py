@@ -14,7 +14,8 @@ from typing import Any
 
 import msgspec
 
-from mediabuild.freshness.observation import Observation, Outputs
+from mediabuild.freshness.observation import Observation
+from mediabuild.freshness.presence import Outputs
 from mediabuild.pipeline.model import Reason, ReasonKind
 from mediabuild.store.facts import Files
 from mediabuild.store.manifest import Manifest

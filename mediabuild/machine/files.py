@@ -1,22 +1,22 @@
-"""Files and folders: made with the user's modes, written whole or not at all, walked, removed.
+"""Files and folders: made with the user's modes, written whole or not at all, moved, removed.
 
-What is made here has the modes that the user's umask and the folder's group give it: nothing is ever set.
+What is made here has the modes that the user's umask and the folder's group give it.
 
-Not here: digests (`store.digest`), copies (`reflink`), which paths they are (`store.places`).
+Not here: what lies in a folder (`listing`), digests (`store.digest`), copies (`reflink`), which paths they are
+(`store.places`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import fnmatch
 import os
 import re
 import secrets
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,77 +26,12 @@ TRIES = 100
 NAME_BYTES = 255  # the longest name of nearly all file systems
 ENDING_BYTES = 100  # what is kept of an ending when a name is cut
 OWN = stat.S_IRWXU
+READABLE, RUNNABLE = 0o444, 0o111
 Made = TypeVar("Made")
-
-# What file managers, network disks and office programs leave in any folder; such files are never content.
-NEVER_COUNT = (
-    ".DS_Store", "._*", ".localized", "Icon\r", ".Spotlight-V100", ".Trashes", ".fseventsd", ".TemporaryItems",
-    "Thumbs.db", "ehthumbs.db", "[Dd]esktop.ini", "$RECYCLE.BIN", "System Volume Information", ".directory", "@eaDir",
-    ".nfs*", ".~lock.*#",
-)  # fmt: skip
-_never = re.compile("|".join(map(fnmatch.translate, NEVER_COUNT)))
-
-
-def counts(name: str) -> bool:
-    """Whether a file or folder of this name is content: what file managers leave behind never is."""
-    return _never.match(name) is None
-
-
-def files_below(directory: Path, *, follow: bool = True) -> Iterator[tuple[str, Path]]:
-    """Relative name and path of every file below a directory, sorted; links are followed, loops cut.
-
-    Args:
-        follow: False for links as files of their own.
-
-    Raises:
-        OSError: a folder can't be listed, or a name isn't UTF-8, which nothing could record.
-    """
-
-    def walk(folder: Path, prefix: str, above: frozenset[str]) -> Iterator[tuple[str, Path]]:
-        real = os.path.realpath(folder)
-        if real in above:
-            return
-        entries = sorted((e for e in os.scandir(folder) if counts(e.name)), key=lambda entry: entry.name)
-        for entry in entries:
-            refuse_unprintable(entry.name)
-            if entry.is_dir(follow_symlinks=follow):
-                yield from walk(Path(entry.path), f"{prefix}{entry.name}/", above | {real})
-            else:
-                yield prefix + entry.name, Path(entry.path)
-        if not entries and prefix:
-            yield prefix, folder  # an empty directory is content too
-
-    yield from walk(directory, "", frozenset())
-
-
-def leaves(directory: Path) -> Iterator[str]:
-    """Relative path of every file and link below a directory that counts; no link is followed, none left out."""
-    for folder, folders, files in os.walk(directory):
-        folders.sort()
-        links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
-        for name in filter(counts, sorted(files + links)):
-            yield os.path.relpath(os.path.join(folder, name), directory)
-
-
-def refuse_unprintable(name: str) -> None:
-    """Refuse a name that isn't UTF-8, since nothing could record it.
-
-    Raises:
-        OSError: says so; the text can be printed.
-    """
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        raise OSError(errno.EILSEQ, f"the name of {printable(name)} is not UTF-8; rename it") from None
-
-
-def printable(name: str) -> str:
-    """A name for people: what isn't UTF-8 becomes `\\xff`."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def write_atomically(path: Path, content: bytes, part: Path | None = None) -> None:
-    """Write a file so that readers see the old content or the new, never a part.
+    """Write a file so that readers see the old content or the new, never a part. An executable stays one.
 
     Args:
         part: the temporary file's path, up to its random ending; left out, a hidden one beside the file.
@@ -111,10 +46,21 @@ def write_atomically(path: Path, content: bytes, part: Path | None = None) -> No
     try:
         with open(number, "wb") as file:
             file.write(content)
+        if os.access(path, os.X_OK):
+            set_executable(temporary, True)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def set_executable(file: Path, executable: bool) -> None:
+    """Make a file an executable, for all who may read it, or none; where there are no modes, nothing happens."""
+    mode = stat.S_IMODE(os.stat(file).st_mode)
+    wanted = mode | (mode & READABLE) >> 2 if executable else mode & ~RUNNABLE
+    if wanted != mode:
+        with contextlib.suppress(PermissionError):
+            os.chmod(file, wanted)
 
 
 def new_file(part: Path) -> tuple[int, Path]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import os
-import stat
 import sys
 from pathlib import Path
 
@@ -22,7 +21,7 @@ FICLONE = 0x40049409  # linux/fs.h
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy a regular file's content to a path where nothing is, and that it is an executable.
+    """Copy a regular file's content to a path where nothing is.
 
     Raises:
         OSError: it can't be read or written. Interrupted: the program was asked to stop. A part of the target may be
@@ -33,9 +32,6 @@ def copy(source: Path, target: Path) -> None:
             while block := reading.read(BLOCK_BYTES):
                 STOP.check()
                 writing.write(block)
-    if os.stat(source).st_mode & stat.S_IXUSR:
-        mode = stat.S_IMODE(os.stat(target).st_mode)
-        os.chmod(target, mode | (mode & 0o444) >> 2)  # whoever may read it may run it: the umask has been heard
 
 
 def _clone(source: Path, target: Path) -> bool:

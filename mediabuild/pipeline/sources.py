@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from mediabuild.machine.files import counts
+from mediabuild.machine.listing import counts
 from mediabuild.pipeline.mistakes import Mistakes, nearest
 from mediabuild.pipeline.model import Given, Pipeline
 from mediabuild.pipeline.paths import WILDCARDS, expand_braces, fixed_part

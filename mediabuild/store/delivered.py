@@ -62,16 +62,9 @@ class Copies:
         inside = folder.startswith(os.path.join(self._real_root, ""))
         return path if inside and not folder.startswith(os.path.join(self._real_jobs, "")) else None
 
-    def digest(self, file: Path, like: str) -> str | None:
-        """A file's digest by the algorithm of another; None where there is no file."""
-        try:
-            return self.digests.output(file, like)
-        except OSError:
-            return None
-
     def is_ours(self, file: Path, versions: Iterable[Version]) -> bool:
         """Whether a file still holds what was delivered there, or announced."""
-        return any(self.digest(file, digest) == digest for digest, _ in versions)
+        return any(self.digests.holds(file, digest, modes=False) for digest, _ in versions)
 
     def is_exactly_ours(self, file: Path, versions: Iterable[Version]) -> bool:
         """The same, and nobody has written it since."""
@@ -79,7 +72,7 @@ class Copies:
             now = os.lstat(file).st_mtime_ns
         except OSError:
             return False
-        return any(mtime == now and self.digest(file, digest) == digest for digest, mtime in versions)
+        return any(mtime == now and self.is_ours(file, [(digest, mtime)]) for digest, mtime in versions)
 
     def remove(self, copy: str) -> None:
         """Remove a copy, and the folders that this leaves empty, but for the topmost.

@@ -1,8 +1,5 @@
 """Content digests of files and directories, and the stat cache that saves hashing them again.
 
-A digest is `blake3:HEX` or `sha256:HEX`. That of what a stage made has more: `+x` for an executable, `+link:TEXT`
-for a link, which is one thing in its directory, and whose hash is of what lies behind it.
-
 The cache is derived: it may be deleted, and a damaged one counts as empty. A record is made only of a file that has
 been still for longer than the clock of its file system ticks, with equal stats before and after hashing: a change
 within the same tick would otherwise hide behind the old stats ("racy clean", as git calls it). Where the file system
@@ -14,8 +11,6 @@ Not here: what digests are compared with (`rebuilder`) and where they are record
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import mmap
 import os
 import stat
 import threading
@@ -29,69 +24,16 @@ import msgspec
 
 from mediabuild.errors import Interrupted
 from mediabuild.machine import regular
-from mediabuild.machine.files import counts, files_below, refuse_unprintable, write_atomically
+from mediabuild.machine.files import write_atomically
+from mediabuild.machine.hashing import hash_bytes, hash_file
+from mediabuild.machine.listing import counts, files_below, refuse_unprintable
 from mediabuild.machine.mounts import keeps_modes
-from mediabuild.machine.signals import STOP
+from mediabuild.pipeline.reserved import MANIFEST_NAME
+from mediabuild.store.facts import EXECUTABLE, LINK, is_executable
 from mediabuild.store.stats import COARSE_TICK_S, Stats, fine_device, is_still, stats_of, tick_s
 
-READ_BYTES = 1 << 20  # by reads, never mapped: a file truncated while mapped kills the process
 CACHE_VERSION = 1
 SEAL_BYTES = 32
-EXECUTABLE, LINK = "+x", "+link:"  # what a digest ends with
-
-
-def hash_bytes(content: bytes, algorithm: str) -> str:
-    """The digest of bytes in memory."""
-    digest = blake3.blake3(content) if algorithm == "blake3" else hashlib.sha256(content)
-    return f"{algorithm}:{digest.hexdigest()}"
-
-
-def hash_file(path: Path, algorithm: str) -> str:
-    """The digest of a regular file, read once.
-
-    Raises:
-        OSError: it can't be read; also for a pipe, a socket or a device, which would never end.
-        Interrupted: the program was asked to stop.
-    """
-    digest = blake3.blake3() if algorithm == "blake3" else hashlib.sha256()
-    # O_NONBLOCK: opening a pipe that nobody writes to would hang
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0) as file:
-        stats = os.fstat(file.fileno())
-        if not stat.S_ISREG(stats.st_mode):
-            raise OSError(f"not a regular file: {path}")
-        # whole pages of its own, for what is large: a buffer that begins off a cache line halves the speed
-        buffer = memoryview(mmap.mmap(-1, READ_BYTES) if stats.st_size >= READ_BYTES else bytearray(stats.st_size + 1))
-        while count := file.readinto(buffer):
-            digest.update(buffer[:count])
-            STOP.check()
-    return f"{algorithm}:{digest.hexdigest()}"
-
-
-def compute_inputs_checksum(inputs: Mapping[str, Mapping[str, str]]) -> str:
-    """sha256 over the sorted lines of name and file digest, as the manifest's `inputs_checksum`.
-
-    Args:
-        inputs: input name → (path → digest).
-
-    Each line is `NAME PATH DIGEST`, the path as a JSON string, so that no name can forge a line.
-    """
-    lines = sorted(
-        f"{name} {msgspec.json.encode(path).decode()} {digest}\n"
-        for name, files in inputs.items()
-        for path, digest in files.items()
-    )
-    return "sha256:" + hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def link_text(digest: str) -> str | None:
-    """What the link says that a digest is of; None for a file's."""
-    _, is_link, text = digest.partition(LINK)
-    return os.fsdecode(urllib.parse.unquote_to_bytes(text.removesuffix("/"))) if is_link else None
-
-
-def behind(digest: str) -> str:
-    """The digest of a copy of what a stage made: a copy of a link is a file."""
-    return digest.partition(LINK)[0]
 
 
 class Digests:
@@ -134,12 +76,14 @@ class Digests:
             self._remember(key, before, algorithm, digest)
         return digest
 
-    def output(self, path: Path, like: str) -> str:
+    def output(self, path: Path, like: str, witness: Path | None = None) -> str:
         """The digest of a file that a stage made: its content, and whether it is an executable or a link.
 
         Args:
-            like: a recorded digest, whose algorithm it has; or just an algorithm. Where the file system has no modes,
-                the recorded one tells whether the file is an executable.
+            like: a recorded digest, whose algorithm it has; or just an algorithm. Where modes say nothing, the recorded
+                one tells whether the file is an executable.
+            witness: the manifest that came here with the file; left out, the one above it. None is ever made an
+                executable. If it is one, a file system without modes has made executables of all files on their way.
 
         Raises:
             OSError: as `file`.
@@ -149,20 +93,29 @@ class Digests:
             text = urllib.parse.quote(os.fsencode(os.readlink(path)))
             if path.is_dir():
                 return f"{self.whole(path, algorithm)}{LINK}{text}/"
-            return f"{self._executable(path, algorithm, like)}{LINK}{text}"
-        return self._executable(path, algorithm, like)
+            return f"{self._with_mode(path, algorithm, like, witness)}{LINK}{text}"
+        return self._with_mode(path, algorithm, like, witness)
 
-    def _executable(self, path: Path, algorithm: str, like: str) -> str:
+    def _with_mode(self, path: Path, algorithm: str, like: str, witness: Path | None) -> str:
         digest, stats = self.file(path, algorithm), path.stat()
-        executable = bool(stats.st_mode & stat.S_IXUSR) if keeps_modes(stats.st_dev) else EXECUTABLE in like
+        executable, recorded = bool(stats.st_mode & stat.S_IXUSR), is_executable(like)
+        if executable != recorded:
+            carried = executable and ":" in like and os.access(witness or _manifest_above(path), os.X_OK)
+            if carried or not keeps_modes(stats.st_dev):
+                executable = recorded
         return digest + EXECUTABLE * executable
 
-    def holds(self, path: Path, digest: str) -> bool:
-        """Whether what a stage made is there, and has this digest."""
+    def holds(self, path: Path, digest: str, *, modes: bool = True) -> bool:
+        """Whether what a stage made is there, and has this digest.
+
+        Args:
+            modes: False where it doesn't matter whether it is an executable.
+        """
         try:
-            return self.output(path, digest) == digest
+            now = self.output(path, digest)
         except OSError:
             return False
+        return now == digest or (not modes and now.replace(EXECUTABLE, "") == digest.replace(EXECUTABLE, ""))
 
     def outputs(
         self, path: Path, label: str, algorithm: str, recorded: Mapping[str, str] | None = None
@@ -274,6 +227,12 @@ class Digests:
 
     def _key(self, path: Path) -> str:
         return os.fspath(path).removeprefix(self.root)
+
+
+def _manifest_above(path: Path) -> Path:
+    """The manifest that a file belongs to; where there is none, a path where nothing is."""
+    above = (folder / MANIFEST_NAME for folder in path.parents)
+    return next((manifest for manifest in above if manifest.is_file()), path.parent / MANIFEST_NAME)
 
 
 def _load_cache(file: Path) -> dict[str, tuple[Stats, dict[str, str]]]:

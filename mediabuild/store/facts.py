@@ -1,4 +1,4 @@
-"""The list of facts that a result follows from, and their digest, the trace.
+"""The list of facts that a result follows from, and their digest, the trace; what a digest says of a file.
 
 This is the one list of them. A manifest records them, an observation takes them now, a worker is handed them,
 and equal traces mean equal results.
@@ -10,6 +10,9 @@ imports this module: it needs nothing but msgspec.
 from __future__ import annotations
 
 import hashlib
+import os
+import urllib.parse
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -25,6 +28,7 @@ Digest = Annotated[
     ),
 ]
 Files = dict[str, Digest]  # path → digest
+EXECUTABLE, LINK = "+x", "+link:"  # what a digest ends with
 
 
 class Facts(msgspec.Struct, kw_only=True):
@@ -65,3 +69,40 @@ class Facts(msgspec.Struct, kw_only=True):
 
 
 FIELDS = tuple(field.name for field in msgspec.structs.fields(Facts))
+
+
+def compute_inputs_checksum(inputs: Mapping[str, Mapping[str, str]]) -> str:
+    """sha256 over the sorted lines of name and file digest, as the manifest's `inputs_checksum`.
+
+    Args:
+        inputs: input name → (path → digest).
+
+    Each line is `NAME PATH DIGEST`, the path as a JSON string, so that no name can forge a line.
+    """
+    lines = sorted(
+        f"{name} {msgspec.json.encode(path).decode()} {digest}\n"
+        for name, files in inputs.items()
+        for path, digest in files.items()
+    )
+    return "sha256:" + hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def link_text(digest: str) -> str | None:
+    """What the link says that a digest is of; None for a file's."""
+    _, is_link, text = digest.partition(LINK)
+    return os.fsdecode(urllib.parse.unquote_to_bytes(text.removesuffix("/"))) if is_link else None
+
+
+def is_executable(digest: str) -> bool:
+    """Whether a digest is of an executable, or of a link to one."""
+    return EXECUTABLE in digest
+
+
+def by(algorithm: str, digest: str) -> str:
+    """What `Digests.output` needs to know of a recorded digest to make one by another algorithm."""
+    return f"{algorithm}:{digest.partition(':')[2]}"
+
+
+def behind(digest: str) -> str:
+    """The digest of a copy of what a stage made: a copy of a link is a file."""
+    return digest.partition(LINK)[0]

@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mediabuild.machine.files import leaves, remove_tree
+from mediabuild.machine.files import remove_tree
+from mediabuild.machine.listing import leaves
 from mediabuild.pipeline.model import Task
 from mediabuild.pipeline.reserved import MANIFEST_NAME
 from mediabuild.store import inventory, places

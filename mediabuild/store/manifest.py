@@ -18,8 +18,7 @@ import msgspec
 from mediabuild.machine import regular
 from mediabuild.machine.files import write_atomically
 from mediabuild.pipeline.reserved import MANIFEST_NAME
-from mediabuild.store.digest import behind, compute_inputs_checksum, link_text
-from mediabuild.store.facts import Facts, Files
+from mediabuild.store.facts import Facts, Files, behind, compute_inputs_checksum, link_text
 from mediabuild.store.stats import Stats, is_still, stats_of
 
 SCHEMA_VERSION = 1

@@ -20,7 +20,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mediabuild.errors import StageError
-from mediabuild.machine.files import PART, is_straight, leaves, move, remove_tree, unused_name
+from mediabuild.machine.files import PART, is_straight, move, remove_tree, set_executable, unused_name
+from mediabuild.machine.listing import leaves
 from mediabuild.machine.reflink import copy
 from mediabuild.pipeline.reserved import MANIFEST_NAME
 from mediabuild.store.digest import Digests
@@ -129,7 +130,7 @@ def keep_edits(current: Path, coming: Mapping[str, str], aside: Path, digests: D
     for inside in list(leaves(current)):
         file = current / inside
         known = (vouched.get(file), coming.get(inside))
-        if known[0] == "" or any(digest and digests.holds(file, digest) for digest in known):
+        if known[0] == "" or any(digest and digests.holds(file, digest, modes=False) for digest in known):
             continue
         if not is_straight(aside, inside):
             raise StageError(f"{(aside / inside).parent}: leads through a link or a file", f"less {aside}")
@@ -185,10 +186,11 @@ def _check_link(path: Path, inside: str, directory: Path) -> None:
         raise StageError(f"output {inside}: is a link that leads to a folder that it lies in: {text}")
 
 
-def deliver(source: Path, target: Path, *, mtime_ns: int) -> None:
+def deliver(source: Path, target: Path, *, executable: bool, mtime_ns: int) -> None:
     """Copy an output to where people look, whole or not at all.
 
     Args:
+        executable: whether the copy is to be one.
         mtime_ns: the time that the copy gets, as well as its file system can keep it.
 
     Raises:
@@ -199,6 +201,7 @@ def deliver(source: Path, target: Path, *, mtime_ns: int) -> None:
     temporary.unlink(missing_ok=True)
     try:
         copy(source, temporary)
+        set_executable(temporary, executable)
         os.utime(temporary, ns=(mtime_ns, mtime_ns), follow_symlinks=False)
         temporary.replace(target)
     except BaseException:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from mediabuild.store.digest import hash_file
+from mediabuild.machine.hashing import hash_file
 from mediabuild.store.manifest import find_manifest
 from tests.e2e.conftest import CHAIN, Project, Ran, read_events
 

@@ -359,7 +359,8 @@ def test_edits_within_the_clocks_granularity(chain: Project) -> None:
 
 def test_a_racy_edit_is_never_taken_for_clean(tmp_path: Path) -> None:
     """In one process: write, digest, write the same size again at once; the digest is always the present one's."""
-    from mediabuild.store.digest import Digests, hash_bytes
+    from mediabuild.machine.hashing import hash_bytes
+    from mediabuild.store.digest import Digests
 
     digests = Digests(tmp_path)
     file = tmp_path / "racy"

@@ -148,11 +148,15 @@ def test_a_change_of_mode_or_link_alone_is_a_change_for_readers(tree: Project) -
 
 PYTHON = '''"""Make a tree."""
 import os
-from mediabuild.stage import Context, NoParams, stage
+import msgspec
+from mediabuild.stage import Context, stage
+
+class Words(msgspec.Struct):
+    word: str = "one"
 
 @stage(version=1, inputs={"text": "a text"}, outputs={"tree": "tree", "tool": "tool"})
-def own(ctx: Context, params: NoParams) -> None:
-    os.system(f"sh make.sh {ctx.input('text')} {ctx.output('tree')} {ctx.output('tool')} one")
+def own(ctx: Context, params: Words) -> None:
+    os.system(f"sh make.sh {ctx.input('text')} {ctx.output('tree')} {ctx.output('tool')} {params.word}")
 '''
 
 
@@ -211,6 +215,65 @@ def test_a_mode_follows_the_umask(delivering: Project) -> None:
         os.umask(before)
         delivering.launcher = launcher
     assert (delivering.root / "jobs/b/own/tool").stat().st_mode & 0o777 == 0o700
+
+
+def carry(root: Path) -> None:
+    """What a file system without modes makes of a project that goes there and back: all files are executables."""
+    for file in root.rglob("*"):
+        if file.is_file() and not file.is_symlink():
+            file.chmod(0o755)
+
+
+def test_a_project_that_was_carried_over_a_file_system_without_modes_is_fresh(delivering: Project) -> None:
+    """Nothing counts as changed, today or tomorrow, and nothing as an edit; what is made from it has true modes."""
+    root = delivering.root
+    assert delivering.run("own.word=two").status == 0
+    carry(root)
+    assert delivering.command("check").status == 1  # the override is gone
+    back = delivering.run()
+    assert (back.status, back.ran, back.tasks("stage_restored")) == (0, [], ["own:a"]), back.out
+    carry(root)
+    for _ in range(2):  # the first notes the time of the check in the manifest
+        assert delivering.command("check").status == 0
+        assert (delivering.run().ran, delivering.command("check").status) == ([], 0)
+        (root / "jobs/.mediabuild/fresh.index").unlink()
+        (root / "jobs/.mediabuild/stats.cache").unlink()
+    delivering.write("media/b.txt", "a\n")
+    copied = delivering.run()
+    assert (copied.ran, copied.tasks("stage_restored")) == ([], ["own:b"]), copied.out
+    assert entries(root / "jobs/b/own") == MADE
+    (root / "jobs/a/own/tool").unlink()
+    assert delivering.run().ran == []
+    assert entries(root / "jobs/a/own") == MADE
+    assert delivering.command("check").status == 0
+    assert not list(root.rglob("*edited*"))
+
+
+def test_a_carried_change_is_a_change_all_the_same(tree: Project) -> None:
+    """Content decides, also where modes say nothing; adopted outputs keep what was recorded of their modes."""
+    carry(tree.root)
+    assert tree.run().ran == []
+    tree.write("jobs/a/A/tree/file", "edited\n")
+    assert tree.command("reset-dep", "A:a").status == 0
+    recorded = json.loads(tree.read("jobs/a/A/manifest.json"))["outputs"]["tree"]
+    assert {path for path, digest in recorded.items() if digest.endswith("+x")} == {"tree/script"}
+    assert tree.run().ran == ["B:a"]
+    tree.write("jobs/a/A/tree/file", "edited again\n")
+    assert tree.run().ran == ["A:a"]
+    assert made(tree) == MADE
+    assert len(list(tree.root.rglob("*.edited/tree/file"))) == 1
+
+
+def test_a_mode_alone_is_no_edit(delivering: Project) -> None:
+    """A copy and an output whose mode somebody changed are made right; nothing is set aside."""
+    copy = next((delivering.root / "out").rglob("*tool"))
+    copy.chmod(0o644)
+    (delivering.root / "jobs/a/own/tree/file").chmod(0o755)
+    assert delivering.command("check").status == 1
+    mended = delivering.run()
+    assert (mended.status, mended.ran) == (0, ["own:a"]), mended.out
+    assert (os.access(copy, os.X_OK), entries(delivering.root / "jobs/a/own")) == (True, MADE)
+    assert not list(delivering.root.rglob("*edited*"))
 
 
 OUTSIDE = {

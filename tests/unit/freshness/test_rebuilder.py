@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mediabuild.freshness.observation import Observation, Outputs
+from mediabuild.freshness.observation import Observation
+from mediabuild.freshness.presence import Outputs
 from mediabuild.freshness.rebuilder import copy_reasons, fact_reasons, output_reasons
 from mediabuild.pipeline.model import Reason
 from mediabuild.store.facts import FIELDS, Facts

@@ -18,8 +18,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mediabuild.machine.files import PART_AGE_S, files_below, write_atomically
-from mediabuild.store.digest import Digests, hash_bytes, hash_file
+from mediabuild.machine.files import PART_AGE_S, write_atomically
+from mediabuild.machine.hashing import hash_bytes, hash_file
+from mediabuild.machine.listing import files_below
+from mediabuild.store.digest import Digests
 from mediabuild.store.stats import fine_device
 
 watches: list[list[str]] = []

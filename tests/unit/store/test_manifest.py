@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mediabuild.machine.hashing import hash_bytes
 from mediabuild.pipeline.reserved import MANIFEST_NAME
-from mediabuild.store.digest import compute_inputs_checksum, hash_bytes
+from mediabuild.store.facts import compute_inputs_checksum
 from mediabuild.store.manifest import Manifest, encode, find_manifest, problems, read_manifest, write_manifest
 
 ANY = settings(derandomize=True, database=None, max_examples=150, deadline=None)

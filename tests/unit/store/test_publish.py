@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from mediabuild.errors import StageError
+from mediabuild.machine.hashing import hash_bytes
 from mediabuild.pipeline.reserved import MANIFEST_NAME
-from mediabuild.store.digest import Digests, hash_bytes
+from mediabuild.store.digest import Digests
 from mediabuild.store.manifest import Manifest, write_manifest
 from mediabuild.store.publish import check_inside, deliver, exchange, keep_edits, part_of, publish, recover
 
