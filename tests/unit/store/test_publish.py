@@ -218,9 +218,9 @@ def test_a_copy_is_delivered_whole_or_not_at_all(tmp_path: Path) -> None:
     (tmp_path / "out/.one.txt.draft.part").write_bytes(b"a person's")
     part_of(target).write_bytes(b"ne")
     with pytest.raises(OSError):
-        deliver(tmp_path / "missing", target, mtime_ns=5_000_000_000)
+        deliver(tmp_path / "missing", target, executable=False, mtime_ns=5_000_000_000)
     assert content(tmp_path / "out") == {"one.txt": b"old", ".one.txt.draft.part": b"a person's"}
-    deliver(tmp_path / "source", target, mtime_ns=5_000_000_000)
+    deliver(tmp_path / "source", target, executable=False, mtime_ns=5_000_000_000)
     assert content(tmp_path / "out") == {"one.txt": b"new", ".one.txt.draft.part": b"a person's"}
     assert target.stat().st_mtime == 5
     deliver(tmp_path / "source", tmp_path / "out/new folder/two.txt", mtime_ns=0)
