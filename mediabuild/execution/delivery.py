@@ -72,11 +72,11 @@ class Delivery:
             digest = files[wanted[copy]]
             if actual[copy] != digest:
                 waiting[copy] = digest
-                same = [(digest, 0)]  # but for its mode
-                if actual[copy] and not self._is_ours(task, copy, target, [*made.get(copy, ()), *same]):
+                ours = not actual[copy] or self._is_ours(task, copy, target, made.get(copy, ()))
+                if not ours and not self.copies.is_ours(target, [(digest, 0)]):  # the same but for its mode
                     kept.append(_set_aside(target))
             elif copy not in made and not copy.endswith("/"):
-                self._is_ours(task, copy, target, made)
+                self._is_ours(task, copy, target, ())
                 made[copy] = [(digest, target.stat().st_mtime_ns)]
         self._make(task, {copy: task.directory / wanted[copy] for copy in waiting}, waiting, made)
         if made != before:

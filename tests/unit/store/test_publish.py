@@ -223,5 +223,5 @@ def test_a_copy_is_delivered_whole_or_not_at_all(tmp_path: Path) -> None:
     deliver(tmp_path / "source", target, executable=False, mtime_ns=5_000_000_000)
     assert content(tmp_path / "out") == {"one.txt": b"new", ".one.txt.draft.part": b"a person's"}
     assert target.stat().st_mtime == 5
-    deliver(tmp_path / "source", tmp_path / "out/new folder/two.txt", mtime_ns=0)
+    deliver(tmp_path / "source", tmp_path / "out/new folder/two.txt", executable=True, mtime_ns=0)
     assert (tmp_path / "out/new folder/two.txt").read_bytes() == b"new"
