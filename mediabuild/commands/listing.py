@@ -19,6 +19,7 @@ from doit.task import Task as DoitTask
 
 from mediabuild.commands.base import PipelineCommand, expand_names
 from mediabuild.commands.help import of_command
+from mediabuild.machine.natural import in_order
 from mediabuild.schedule.state import is_group
 
 
@@ -27,6 +28,7 @@ class List(PipelineCommand, DoitList):  # type: ignore[misc]
 
     name = "list"
     doc_purpose = "list the tasks; with -s, whether they are up to date"
+    task_list: list[DoitTask]
 
     def _execute(
         self,
@@ -41,6 +43,9 @@ class List(PipelineCommand, DoitList):  # type: ignore[misc]
     ) -> int:
         tasks = {task.name: task for task in self.task_list}
         names = expand_names(pos_args, tasks, self.build.pipeline.root) if pos_args else []
+        if sort == "name":  # as people count; doit would sort letter by letter
+            self.task_list = in_order(self.task_list, lambda task: task.name)
+            names, sort = in_order(names), "definition"
         result = super()._execute(subtasks, quiet, status, private, list_deps, template, sort, names)
         self.build.digests.save()
         return int(result)

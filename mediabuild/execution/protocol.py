@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from mediabuild.errors import StageError
-from mediabuild.store.facts import Facts
+from mediabuild.store.facts import ORDER, Facts
 from mediabuild.store.sight import ON_THE_WAY, Sight, moved, sight
 
 PROTOCOL = 4
@@ -63,8 +63,9 @@ class Request(msgspec.Struct):
 
     @property
     def code_text(self) -> str:
-        """The facts of the stage's code, as text that equal code shares."""
-        return msgspec.json.encode(self.facts.code, order="sorted").decode()
+        """The facts of the stage's code, as text that equal code shares; the order of files is no code."""
+        facts = {name: fact for name, fact in self.facts.code.items() if name != ORDER}
+        return msgspec.json.encode(facts, order="sorted").decode()
 
     def inputs_are_still(self) -> bool:
         """Whether the inputs are as the run saw them before the stage began."""

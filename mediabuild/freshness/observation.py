@@ -7,7 +7,7 @@ Not here: comparing the facts with what is recorded (`rebuilder`), what is there
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,15 @@ import msgspec
 
 from mediabuild.errors import MediabuildError
 from mediabuild.freshness.code import CodeReader
+from mediabuild.freshness.inputs import InputReader
 from mediabuild.freshness.presence import why
-from mediabuild.freshness.producers import Producers, deleted_outputs
+from mediabuild.freshness.producers import Producers
 from mediabuild.machine.device import Devices
 from mediabuild.machine.interpreter import site_packages
-from mediabuild.pipeline.model import Given, Pipeline, Produced, Reason, Reference, StageSpec, Task
-from mediabuild.pipeline.paths import paths_of
+from mediabuild.pipeline.model import Pipeline, Reason, StageSpec, Task
 from mediabuild.stage import Lookup, ModelRef
 from mediabuild.store.digest import Digests
-from mediabuild.store.facts import Facts, Files
-from mediabuild.store.manifest import Manifest, find_manifest
+from mediabuild.store.facts import ORDER, Facts, Files
 
 
 @dataclass
@@ -65,6 +64,7 @@ class Observer:
         self.producers = producers
         self.media_present = media_present
         self.code = CodeReader(pipeline, digests)
+        self.inputs = InputReader(pipeline, digests, producers, media_present=media_present)
 
     def observe(self, task: Task, like: Facts | None = None) -> Observation:
         """Take the facts; trouble becomes a reason.
@@ -75,90 +75,26 @@ class Observer:
         """
         facts = Facts(stage=task.stage.name, code={}, params=_plain(task.params), device="cpu", inputs={}, models={})
         now = Observation(facts)
-        for name in task.inputs:
-            self._observe_input(task, name, like.inputs.get(name, {}) if like else {}, now)
+        recorded = like.inputs if like else {}
+        reordered = [self._observe_input(task, name, recorded.get(name, {}), now) for name in task.inputs]
         try:
             facts.device = self.devices.resolve(task.device, task.stage.devices, task.stage.python)
         except MediabuildError as error:
             now.troubles.append(Reason("device", now=error.message))
         self._observe_code(task, like, now)
+        if any(reordered):
+            facts.code[ORDER] = "natural"
         self._observe_models(task, like, now)
         return now
 
-    def _observe_input(self, task: Task, name: str, recorded: Files, now: Observation) -> None:
-        usual = next(iter(recorded.values()), self.pipeline.checksum)
-        files: Files = {}
-        handed: dict[str, Path] = {}
-        for reference in task.inputs[name]:
-            for label, key, path in self._resolve(task, name, reference, recorded, now):
-                handed[key] = path
-                if not self.media_present:
-                    files |= {file: digest for file, digest in recorded.items() if (file + "/").startswith(label + "/")}
-                    continue
-                try:
-                    algorithm = recorded.get(label, usual).partition(":")[0]
-                    vouched = self._vouched_for(reference, label, path)
-                    now.vouched = now.vouched or bool(vouched)
-                    made = isinstance(reference, Produced)
-                    files |= vouched or (
-                        self.digests.outputs(path, label, algorithm, recorded if algorithm in usual else None)
-                        if made
-                        else self.digests.tree(path, label, algorithm)
-                    )
-                except OSError as error:
-                    now.troubles.append(Reason("inputs", f"{name}: {label}", now=why(error)))
-        if task.stage.collect and not handed and any(isinstance(r, Produced) for r in task.inputs[name]):
-            now.troubles.append(Reason("inputs", f"{name}: {task.stage.inputs[name]}", now="no job has it yet"))
-        now.facts.inputs[name] = files
-        now.handed[name] = handed
-
-    def _vouched_for(self, reference: Reference, label: str, path: Path) -> Files:
-        """What the manifest of a temp stage says of outputs that were deleted; nothing where they are there."""
-        if not isinstance(reference, Produced):
-            return {}
-        producer = self.producers.tasks[reference.task]
-        manifest = find_manifest(producer.directory) if deleted_outputs(producer) else None
-        if manifest is None:
-            return {}
-        inside, label = path.relative_to(producer.directory).as_posix(), label.rstrip("/")
-        recorded = manifest.output_files().items()
-        return {label + p[len(inside) :]: d for p, d in recorded if (p + "/").startswith(inside + "/")}
-
-    def _resolve(
-        self, task: Task, name: str, reference: Reference, recorded: Files, now: Observation
-    ) -> Iterator[tuple[str, str, Path]]:
-        """(label in the manifest, key for the stage, path) of each file or directory behind a reference."""
-        if isinstance(reference, Given):
-            yield from self._resolve_given(name, reference, recorded, now)
-            return
-        producer = self.producers.tasks[reference.task]
-        if not self.producers.takes(task, producer):
-            return
-        manifest = find_manifest(producer.directory)
-        folder = self.producers.label(task, producer)
-        if manifest is None:
-            now.troubles.append(Reason("inputs", f"{name}: {folder}", now="not built yet"))
-            return
-        paths = list(_outputs_of(producer, manifest, reference.output))
-        for path in paths:
-            alone = reference.key and reference.output and len(paths) == 1
-            key = reference.key if alone else "/".join(filter(None, (reference.key, path)))
-            yield f"{folder}/{path}", key, producer.directory / path
-
-    def _resolve_given(
-        self, name: str, given: Given, recorded: Files, now: Observation
-    ) -> Iterator[tuple[str, str, Path]]:
-        try:
-            present = paths_of(given, self.pipeline.root)
-        except OSError as error:
-            now.troubles.append(Reason("inputs", f"{name}: {given.pattern}", now=why(error)))
-            return
-        if not self.media_present and not present:
-            present = [given.pattern] if given.label else sorted(recorded)
-        if not present and not given.optional:
-            now.troubles.append(Reason("inputs", f"{name}: {given.label or given.pattern}", now="missing"))
-        for path in present:
-            yield given.label or path, path, self.pipeline.root / path
+    def _observe_input(self, task: Task, name: str, recorded: Files, now: Observation) -> bool:
+        """Take the facts of an input; returns whether its files would stand in another order letter by letter."""
+        found = self.inputs.read(task, name, recorded)
+        now.facts.inputs[name] = found.files
+        now.handed[name] = found.handed
+        now.troubles += found.troubles
+        now.vouched = now.vouched or found.vouched
+        return found.reordered
 
     def _observe_code(self, task: Task, like: Facts | None, now: Observation) -> None:
         code = self.code.read(task, like.code if like else {})
@@ -199,14 +135,3 @@ def _plain(params: Mapping[str, Any]) -> dict[str, Any]:
     """Params as a manifest holds them."""
     plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(params))
     return plain
-
-
-def _outputs_of(producer: Task, manifest: Manifest, output: str | None) -> Iterator[str]:
-    """The path of a producer's output, a file or a directory; of all of them without a name."""
-    for name in [output] if output else sorted(manifest.outputs):
-        directory, recorded = producer.stage.outputs.get(name, ""), manifest.outputs.get(name, {})
-        below = any(path.startswith(f"{directory}/") for path in recorded)  # it may be temporary, and deleted now
-        if directory and (below or (producer.directory / directory).is_dir()):
-            yield directory
-        else:
-            yield from sorted(recorded)

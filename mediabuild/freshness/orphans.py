@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mediabuild.machine.natural import in_order
 from mediabuild.pipeline.model import Pipeline
 from mediabuild.pipeline.paths import expand_braces, fixed_part
 from mediabuild.pipeline.reserved import ALL_JOBS, MANIFEST_NAME, STATE_DIR
@@ -54,7 +55,7 @@ class Withdrawn:
 
 
 def find_orphans(pipeline: Pipeline, jobs: Collection[str]) -> list[Orphan]:
-    """The jobs of this pipeline that have a directory and no recording any more, sorted by name.
+    """The jobs of this pipeline that have a directory and no recording any more, in natural order.
 
     Args:
         jobs: those that have one.
@@ -64,13 +65,13 @@ def find_orphans(pipeline: Pipeline, jobs: Collection[str]) -> list[Orphan]:
         return []
     named = [(job, folder, recorded_source(folder, job)) for job, folder in left if owners.is_ours(pipeline, folder)]
     found = [Orphan(job, folder, source.pattern) for job, folder, source in named if source]
-    return sorted((orphan for orphan in found if _is_gone(pipeline, orphan.source)), key=lambda orphan: orphan.job)
+    return in_order((orphan for orphan in found if _is_gone(pipeline, orphan.source)), lambda orphan: orphan.job)
 
 
 def foreign_jobs(pipeline: Pipeline, jobs: Collection[str]) -> list[tuple[str, str]]:
     """The jobs that are none of this pipeline's, and what their state says of whose they are; empty for nothing."""
     left = [(job, folder) for job, folder in _job_dirs(pipeline) if job not in jobs]
-    named = sorted((job, owners.owner_of(folder) or "") for job, folder in left)
+    named = [(job, owners.owner_of(folder) or "") for job, folder in in_order(left, lambda one: one[0])]
     return [(job, owner) for job, owner in named if owner != owners.name_of(pipeline)]
 
 
@@ -101,7 +102,7 @@ def find_withdrawn(pipeline: Pipeline, job_dirs: Mapping[str, Path], *, copies_o
             left |= {key: directory for key, directory in _made(job, job_dir) if key not in present}
         if left and not owners.may_touch(pipeline, job_dir):
             continue
-        found += [Withdrawn(job, job_dir, key, directory) for key, directory in sorted(left.items())]
+        found += [Withdrawn(job, job_dir, key, left[key]) for key in in_order(left)]
     return found
 
 
@@ -117,10 +118,10 @@ def _made(job: str, job_dir: Path) -> Iterator[tuple[str, Path | None]]:
 
 
 def _folders(folder: Path) -> list[str]:
-    """The folders in a folder, sorted; links are none."""
+    """The folders in a folder; links are none."""
     try:
         with os.scandir(folder) as entries:
-            return sorted(e.name for e in entries if e.name != STATE_DIR and e.is_dir(follow_symlinks=False))
+            return [e.name for e in entries if e.name != STATE_DIR and e.is_dir(follow_symlinks=False)]
     except OSError:
         return []
 

@@ -17,7 +17,7 @@ import msgspec
 from mediabuild.freshness.observation import Observation
 from mediabuild.freshness.presence import Outputs
 from mediabuild.pipeline.model import Reason, ReasonKind
-from mediabuild.store.facts import Files
+from mediabuild.store.facts import ORDER, Files
 from mediabuild.store.manifest import Manifest
 
 SHORT_HEX = 12
@@ -32,11 +32,14 @@ def fact_reasons(recorded: Manifest, now: Observation, *, by_device: bool) -> It
         by_device: whether the stage's result depends on the device.
     """
     facts, troubled = now.facts, {trouble.name for trouble in now.troubles}
-    yield from code_differences(recorded.code, facts.code)
+    inputs = list(input_differences(recorded.inputs, facts.inputs))
+    for reason in code_differences(recorded.code, facts.code):
+        if reason.name != ORDER or not inputs:  # another order of other files says nothing of its own
+            yield reason
     yield from param_differences(recorded.params, facts.params, recorded.overrides)
     if by_device and recorded.device != facts.device:
         yield Reason("device", was=recorded.device, now=facts.device)
-    for reason in input_differences(recorded.inputs, facts.inputs):
+    for reason in inputs:
         if reason.name not in troubled:
             yield reason
     yield from now.troubles

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mediabuild.machine.natural import in_order
 from mediabuild.pipeline.mistakes import Mistakes
 from mediabuild.pipeline.model import Given, Pipeline
 from mediabuild.pipeline.placeholders import fill
@@ -73,7 +74,7 @@ def may_be_there(given: Given, root: Path) -> bool:
 
 
 def paths_of(given: Given, root: Path) -> list[str]:
-    """What a path or glob matches now, sorted; relative to `root` unless it is absolute.
+    """What a path or glob matches now, in natural order; relative to `root` unless it is absolute.
 
     Raises:
         OSError: the glob's folder can't be listed, which isn't the same as empty.
@@ -81,7 +82,7 @@ def paths_of(given: Given, root: Path) -> list[str]:
     if not given.globs:
         return [given.pattern] if os.path.lexists(root / given.pattern) else []
     found = (glob.glob(choice, root_dir=root, recursive=True) for choice in given.globs)
-    paths = sorted({os.path.normpath(path) for paths in found for path in paths})
+    paths = in_order({os.path.normpath(path) for paths in found for path in paths})
     for choice in given.globs if not paths else ():
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             os.listdir(root / fixed_part(choice))

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from mediabuild.machine.listing import counts
+from mediabuild.machine.natural import in_order
 from mediabuild.pipeline.mistakes import Mistakes, nearest
 from mediabuild.pipeline.model import Given, Pipeline
 from mediabuild.pipeline.paths import WILDCARDS, expand_braces, fixed_part
@@ -23,7 +24,7 @@ RESERVED_JOBS = (STATE_DIR, ALL_JOBS)
 def find_sources(
     pipeline: Pipeline, given: Iterable[str] = (), known: Mapping[str, Given] | None = None
 ) -> dict[str, Given]:
-    """Job name → its source, sorted by name.
+    """Job name → its source, in natural order of names.
 
     Args:
         given: files named on the command line, instead of the pipeline's globs.
@@ -57,7 +58,7 @@ def find_sources(
         if not tuple(given):
             mistakes.add(f'jobs."{job}"', "no source has this name", nearest(job, jobs))
     mistakes.raise_if_any()
-    return dict(sorted(jobs.items()))
+    return {job: jobs[job] for job in in_order(jobs)}
 
 
 def _matches(pipeline: Pipeline, given: tuple[str, ...], mistakes: Mistakes) -> dict[str, str]:

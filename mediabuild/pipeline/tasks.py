@@ -6,12 +6,14 @@ Not here: whether a task is up to date (`rebuilder`) and which ones were asked f
 from __future__ import annotations
 
 import itertools
+import math
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mediabuild.machine.natural import natural
 from mediabuild.pipeline.deliveries import check_deliveries
 from mediabuild.pipeline.mistakes import Mistakes
 from mediabuild.pipeline.model import Given, Pipeline, Produced, Reference, Scalar, StageSpec, Task
@@ -173,7 +175,7 @@ def _references(
         over_all = spec.collect and not producer.collect
         for of_job in shelf.jobs if over_all else [ALL_JOBS if producer.collect else job]:
             # sorted: a list in another order is the same matrix
-            for value in sorted(_value_of(values) for values in itertools.product(*choices)):
+            for value in map(_value_of, sorted(itertools.product(*choices), key=_place)):
                 keys = [of_job] * over_all + [value] * fan_in
                 yield Produced(task_name(stage, of_job, value), output, of_job, ":".join(keys))
 
@@ -181,6 +183,11 @@ def _references(
 def _value_of(values: Iterable[Scalar]) -> str:
     """The name of a combination of matrix values."""
     return encode_name("-".join(map(text_of, values)))
+
+
+def _place(values: Iterable[Scalar]) -> list[tuple[float, object]]:
+    """A key that sorts combinations of matrix values: numbers by what they are, texts in natural order."""
+    return [(math.inf, natural(text_of(v))) if isinstance(v, str | bool) else (v, "") for v in values]
 
 
 def _choices(

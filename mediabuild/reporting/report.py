@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from typing import IO
 
+from mediabuild.machine.natural import in_order
 from mediabuild.machine.signals import INTERRUPTED
 from mediabuild.pipeline.model import Reason
 from mediabuild.reporting.console import LEVELS, SKIPS_SHOWN, colour_wanted, duration, ending, program, shown, typed
@@ -165,7 +166,7 @@ class Report:
             causes.setdefault(message, []).append(name)
         self._line("FAILED", f"{len(self._failures)} tasks:", "error")
         for cause, names in causes.items():
-            self._line("", f"  {cause}: {', '.join(sorted(names))}", "error")
+            self._line("", f"  {cause}: {', '.join(in_order(names))}", "error")
 
 
 def warn(message: str) -> None:

@@ -28,6 +28,7 @@ Digest = Annotated[
     ),
 ]
 Files = dict[str, Digest]  # path → digest
+ORDER = "order"  # among the facts of the code: `natural` where files aren't handed over in the order of letters
 EXECUTABLE, LINK = "+x", "+link:"  # what a digest ends with
 
 
@@ -37,7 +38,7 @@ class Facts(msgspec.Struct, kw_only=True):
     Args:
         stage: the stage's name.
         code: what the stage was: `version`, or `file` and the modules that it uses; for a command, its `command` and
-            `outputs`.
+            `outputs`; `order` where the files of an input aren't handed over in the order of letters.
         params: the effective params, as plain values.
         device: the resolved device.
         inputs: input name → (path relative to the job or the pipeline → digest).
