@@ -65,6 +65,7 @@ def pipeline_schema() -> dict[str, Any]:
             "stages": {"type": "object", "properties": stages, "additionalProperties": stage_table},
             "cache": cache_table,
             "jobs": {"type": "object", "additionalProperties": job_table},
+            "params": {"type": "object", "description": "Values for several stages' params: {params.NAME}"},
         },
         "$defs": components,
     }

@@ -1,6 +1,6 @@
 """Running a stage's program: a command as a plain child, a Python stage in a worker. Both write to a log.
 
-Not here: when to run it and what becomes of its outputs (`executor`).
+Not here: commands in detail (`command_stages`), when to run it and what becomes of its outputs (`executor`).
 """
 
 from __future__ import annotations
@@ -11,19 +11,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mediabuild.errors import DiskFull, Interrupted, StageError
+from mediabuild.errors import DiskFull, StageError
+from mediabuild.execution.command_stages.command import Commands
 from mediabuild.execution.outcome import Keeping, Ran
 from mediabuild.execution.protocol import Request
 from mediabuild.execution.workers import Workers, worker_key
 from mediabuild.freshness.meanwhile import Meanwhile
-from mediabuild.freshness.observation import Observation
 from mediabuild.machine import regular
 from mediabuild.machine.processes import Processes
 from mediabuild.machine.visible import last_lines
-from mediabuild.media.ffmpeg import ffmpeg_path
 from mediabuild.pipeline.model import Task
-from mediabuild.pipeline.placeholders import Values, filled_in
-from mediabuild.pipeline.reserved import own_name
 from mediabuild.reporting.events import Event, ModelLoading, StageProgress, StageWarning
 from mediabuild.store import places
 
@@ -36,12 +33,13 @@ class Programs:
 
     Args:
         processes: what is started ends with the run.
-        root: the pipeline's folder, where commands run. checksum: the pipeline's.
+        root: the pipeline's folder. checksum: the pipeline's.
         emit: receives what Python stages report.
     """
 
     def __init__(self, processes: Processes, root: Path, checksum: str, emit: Callable[[Event], None]) -> None:
         self.processes = processes
+        self.commands = Commands(processes, root, emit)
         self.checksum = checksum
         self.root = root
         self.workers = Workers(processes, root)
@@ -65,40 +63,13 @@ class Programs:
         log.parent.mkdir(parents=True, exist_ok=True)
         try:
             if task.stage.declaration is None:
-                return self._run_command(task, observation, out, log, device)
+                return self.commands.run(task, observation, out, log, device)
             return self._run_python(task, meanwhile, out, log, device, keeping)
         except StageError as error:
             tail = _tail(log)
             if _is_full(log):  # then the log may not even say so
                 raise DiskFull(f"{error.message}: No space left on device\n{tail}".rstrip(), "df -h .") from None
             raise StageError(error.message + (f"\n{tail}" if tail else ""), error.hint or f"less {log}") from None
-
-    def _run_command(self, task: Task, observation: Observation, out: Path, log: Path, device: str) -> Ran:
-        values = Values(
-            inputs={name: list(files.values()) for name, files in observation.handed.items()},
-            outputs={name: out / path for name, path in task.stage.outputs.items()},
-            params=task.params,
-            device=device,
-            job=own_name(task.job),
-        )
-        argv = filled_in(task.stage.command, values, self.root)
-        for path in task.stage.outputs.values():
-            (out / path).parent.mkdir(parents=True, exist_ok=True)
-        with regular.open_file(log, "wb") as output:
-            # A program in Python leaves no bytecode of the project's modules: an edit of equal length within the same
-            # second would run the old one, and be recorded as the new.
-            env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-            child = self.processes.start(argv, cwd=self.root, env=env, output=output)
-        with self.processes.time_limit(child, task.stage.timeout_s):
-            status = self.processes.finish(child)
-        if self.processes.stopping.is_set():
-            raise Interrupted("interrupted")
-        if status != 0:
-            ending = f"was killed by signal {-status}" if status < 0 else f"failed with exit {status}"
-            raise StageError(f"{Path(argv[0]).name} {ending}")
-        uses_ffmpeg = any("{ffmpeg}" in item for item in task.stage.command)
-        tools = {"ffmpeg": Path(ffmpeg_path()).name} if uses_ffmpeg else {}
-        return Ran(tools=tools, peak_memory_bytes=child.peak_memory_bytes)
 
     def _run_python(self, task: Task, meanwhile: Meanwhile, out: Path, log: Path, device: str, keeping: Keeping) -> Ran:
         spec, observation = task.stage, meanwhile.before

@@ -56,7 +56,8 @@ class CodeReader:
         if spec.declaration is None:
             found.facts["command"] = msgspec.json.encode(spec.command).decode()
             found.facts["outputs"] = msgspec.json.encode(spec.outputs, order="sorted").decode()
-            if any("job" in names_in(item) for item in spec.command):
+            found.facts |= spec.running.facts()
+            if any("job" in names_in(item) for item in (*spec.command, *spec.running.env.values())):
                 found.facts["job"] = own_name(task.job)
             found.files = command_code(spec.command, self.pipeline.root)
         elif not spec.own:

@@ -48,9 +48,13 @@ class Processes:
         cwd: Path,
         env: Mapping[str, str] | None = None,
         output: IO[bytes] | int = subprocess.DEVNULL,
+        errors: IO[bytes] | None = None,
         pass_fds: tuple[int, ...] = (),
     ) -> Child:
         """Start a program in a group of its own, its stdout and stderr to `output`, nothing on stdin.
+
+        Args:
+            errors: where stderr goes instead.
 
         Raises:
             StageError: there is no such program. Interrupted: the run is stopping.
@@ -64,7 +68,7 @@ class Processes:
                     env={**(os.environ if env is None else env), kin.MARK: self._outer + mark},
                     stdin=subprocess.DEVNULL,
                     stdout=output,
-                    stderr=output,
+                    stderr=output if errors is None else errors,
                     start_new_session=True,
                     pass_fds=pass_fds,
                 )

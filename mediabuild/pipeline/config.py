@@ -16,13 +16,14 @@ import msgspec
 
 from mediabuild.errors import PipelineError
 from mediabuild.pipeline.code_of_stages.loading import load_stage, misnamed_modules, stage_files
+from mediabuild.pipeline.command_stages.checks import check_command, running_of
 from mediabuild.pipeline.deliveries import check_deliver
 from mediabuild.pipeline.document import check_values, read_document
 from mediabuild.pipeline.mistakes import Mistakes, nearest, toml_type
 from mediabuild.pipeline.model import Pipeline, Resources, StageSpec
-from mediabuild.pipeline.params import check_params, matrix_of, stage_params
+from mediabuild.pipeline.params import check_params, fill_shared, matrix_of, shared_uses, stage_params
 from mediabuild.pipeline.paths import jobs_dir_of
-from mediabuild.pipeline.placeholders import check_command, check_names, names_in
+from mediabuild.pipeline.placeholders import check_names, names_in
 from mediabuild.pipeline.references import canonical_order, check_references
 from mediabuild.pipeline.reserved import LONGEST_NAME, MANIFEST_NAME
 from mediabuild.pipeline.tables import TABLES, CacheTable, JobTable, PipelineTable, ResourcesTable, StageTable
@@ -45,6 +46,8 @@ def load_pipeline(file: Path, *, commands: tuple[str, ...] = ()) -> Pipeline:
     mistakes = Mistakes(file.name)
     check_values(document, mistakes)
     mistakes.raise_if_any()  # nothing else is looked at: such values would come up anywhere
+    shared = shared_uses(document)
+    fill_shared(document, mistakes)
     for key in document.keys() - set(TABLES):
         mistakes.add(key, "unknown table", nearest(key, TABLES))
     table = document.get("pipeline", {})
@@ -76,6 +79,7 @@ def load_pipeline(file: Path, *, commands: tuple[str, ...] = ()) -> Pipeline:
         resources=_amounts(values.get("resources")),
         cache_bytes=CacheTable(**cache).max_gb * 1e9,
         job=values.get("job", "{path}"),
+        shared=shared,
     )
 
 
@@ -135,13 +139,14 @@ def _stage(
         mistakes.add(f"{where}.uses", "a stage has either a command or a file")
     outputs = dict(declaration.outputs) if declaration else table.get("outputs", {})
     _check_outputs(where, outputs, mistakes)
+    running = running_of(where, table, mistakes)
     outputs = {name: os.path.normpath(path) for name, path in outputs.items()}
     matrix = matrix_of(where, table.get("matrix", {}), declaration, mistakes)
     params = stage_params(where, table.get("params", {}), matrix, declaration, mistakes)
     if table.get("temp") and table.get("deliver"):
         mistakes.add(f"{where}.temp", "what is delivered must stay", "remove temp or deliver")
     if command is not None:
-        check_command(where, command, table.get("inputs", {}), outputs, {**params, **matrix}, mistakes)
+        check_command(where, command, running, table.get("inputs", {}), outputs, {**params, **matrix}, mistakes)
     return StageSpec(
         name=name,
         inputs=table.get("inputs", {}),
@@ -149,6 +154,7 @@ def _stage(
         params=params,
         matrix=matrix,
         command=tuple(command or ()),
+        running=running,
         file=file,
         own=file is not None and file.parent == root / "stages",
         declaration=declaration,

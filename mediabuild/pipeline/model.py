@@ -14,6 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from mediabuild.machine.visible import one_line
+from mediabuild.pipeline.command_stages.running import Running
 from mediabuild.pipeline.reserved import STATE_DIR
 from mediabuild.stage import Stage
 
@@ -69,7 +70,7 @@ class StageSpec:
         outputs: output name → file name, `*` for any number of files.
         params: effective params for every job, before the job's table and the command line.
         matrix: key → values; one task for each combination.
-        command: argv with placeholders, for a command stage; empty for a Python stage.
+        command: argv with placeholders, for a command stage; empty for a Python stage. running: how it runs.
         file: the stage's Python file; None for a command stage.
         own: the file lies in `stages/` beside the pipeline: judged by its digest, not its version.
         declaration: what the file declares; None for a command stage.
@@ -87,6 +88,7 @@ class StageSpec:
     params: Mapping[str, Any]
     matrix: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)
     command: tuple[str, ...] = ()
+    running: Running = field(default_factory=Running)
     file: Path | None = None
     own: bool = False
     declaration: Stage | None = None
@@ -118,6 +120,7 @@ class Pipeline:
         job_params: job → stage → params of that job's table.
         cache_bytes: how much the kept generations may take.
         job: what a job is called, with `{path}` and `{suffix}`.
+        shared: a value of `[params]` → the stages' params that are this value: (stage, param).
     """
 
     root: Path
@@ -131,6 +134,7 @@ class Pipeline:
     resources: Mapping[str, float]
     cache_bytes: float
     job: str = "{path}"
+    shared: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

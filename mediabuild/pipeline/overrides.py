@@ -58,10 +58,16 @@ def stage_overrides(
     for variable, text in variables.items():
         stage, dot, name = variable.rpartition(".")
         owners = [stage] if dot and name in params.get(stage, ()) else []
+        for shared in pipeline.shared.get(name, ()) if not owners and stage == "params" else ():
+            spec = pipeline.stages[shared[0]]
+            found.setdefault(shared[0], {})[shared[1]] = _value(variable, text, _type_of(spec, shared[1]), mistakes)
+        if stage == "params" and not owners and name in pipeline.shared:
+            continue
         if not dot:
             owners = [owner for owner, names in params.items() if name in names]
         if len(owners) > 1:
-            mistakes.add(variable, "several stages have it", ", ".join(f"{owner}.{name}" for owner in owners))
+            names = [f"params.{name}"] * (name in pipeline.shared) + [f"{owner}.{name}" for owner in owners]
+            mistakes.add(variable, "several stages have it", ", ".join(names))
         elif owners:
             spec = pipeline.stages[owners[0]]
             found.setdefault(spec.name, {})[name] = _value(variable, text, _type_of(spec, name), mistakes)

@@ -1,11 +1,14 @@
-"""Params: checked against a stage's declaration, and put together from defaults, the file, the job and the line.
+"""Params: checked against a stage's declaration, put together from defaults, the file, the job and the line.
+
+A value of the table `[params]` may stand in several stages' params, as `{params.NAME}`.
 
 Not here: NAME=VALUE on the command line (`overrides`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -15,6 +18,65 @@ from mediabuild.pipeline.mistakes import Mistakes, nearest, sentence, toml_type
 from mediabuild.pipeline.model import Scalar, StageSpec
 from mediabuild.pipeline.placeholders import text_of
 from mediabuild.stage import Stage
+
+SHARED = re.compile(r"(?<!\{)\{params\.([A-Za-z_][A-Za-z0-9_-]*)\}(?!\})")
+
+
+def shared_uses(document: Mapping[str, Any]) -> dict[str, tuple[tuple[str, str], ...]]:
+    """A value of `[params]` → the params of stages that are this value, as the file says: (stage, param)."""
+    found: dict[str, tuple[tuple[str, str], ...]] = {}
+    for _, table in _param_tables({"stages": document.get("stages")}):
+        for param, value in table.items():
+            match = SHARED.fullmatch(value) if isinstance(value, str) else None
+            if match:
+                stage = next(
+                    n for n, t in document["stages"].items() if isinstance(t, dict) and t.get("params") is table
+                )
+                found[match[1]] = (*found.get(match[1], ()), (stage, param))
+    return found
+
+
+def fill_shared(document: Mapping[str, Any], mistakes: Mistakes) -> None:
+    """Put the values of `[params]` in the place of `{params.NAME}` in the stages' and jobs' params, in the document.
+
+    A text that is nothing else becomes the value itself, of whatever type it is.
+    """
+    shared = document.get("params", {})
+    if not isinstance(shared, dict):
+        mistakes.add("params", f"expected a table, got {toml_type(shared)}")
+        return
+    for where, table in _param_tables(document):
+        for key, value in table.items():
+            table[key] = _filled(f"{where}.{key}", value, shared, mistakes)
+
+
+def _param_tables(document: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Where each table of params is, and the table; what is no table is somebody else's to say."""
+    for name, stage in _tables(document.get("stages")):
+        yield from ((f"stages.{name}.params", t) for key, t in _tables(stage) if key == "params")
+    for name, job in _tables(document.get("jobs")):
+        for key, stages in _tables(job):
+            yield from ((f'jobs."{name}".params.{n}', t) for n, t in _tables(stages) if key == "params")
+
+
+def _tables(value: Any) -> list[tuple[str, dict[str, Any]]]:
+    return [(k, v) for k, v in value.items() if isinstance(v, dict)] if isinstance(value, dict) else []
+
+
+def _filled(where: str, value: Any, shared: Mapping[str, Any], mistakes: Mistakes) -> Any:
+    if isinstance(value, list):
+        return [_filled(where, item, shared, mistakes) for item in value]
+    if isinstance(value, dict):
+        return {key: _filled(f"{where}.{key}", item, shared, mistakes) for key, item in value.items()}
+    if not isinstance(value, str):
+        return value
+    for name in SHARED.findall(value):
+        if name not in shared:
+            hint = nearest(name, shared) or f"[params] {name} = …"
+            mistakes.add(where, f"{{params.{name}}} is not in [params]", hint)
+            return value
+    whole = SHARED.fullmatch(value)
+    return shared[whole[1]] if whole else SHARED.sub(lambda match: text_of(shared[match[1]]), value)
 
 
 def plain(where: str, value: Any, mistakes: Mistakes) -> Any:

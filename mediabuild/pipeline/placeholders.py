@@ -1,9 +1,10 @@
 """Placeholders: in a command `{inputs.NAME}`, `{outputs.NAME}`, `{params.NAME}`, `{device}`, `{job}`, `{ffmpeg}`.
 
+There, too, `{out}` is the directory of the outputs, `{inputs.NAME.KEY}` a value of an input that is JSON.
 In a path of an input `{job}`; in `deliver` `{job}` and the keys of the matrix. What looks like a placeholder and is
 none is a mistake. `{{` and `}}` stand for the braces themselves: `{{job}}` is `{job}`. A shell's own `${name}` stays.
 
-Not here: running the command (`execution.programs`).
+Not here: checks of a command as a whole (`command_stages.checks`), running it (`execution.command_stages`).
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from typing import Any
 import msgspec
 
 from mediabuild.media.ffmpeg import ffmpeg_path
+from mediabuild.pipeline.command_stages.json_text import value_in
 from mediabuild.pipeline.mistakes import Mistakes, nearest
 
 NAME = r"[A-Za-z_][A-Za-z0-9_-]*"
-TOKEN = re.compile(rf"\{{\{{|\}}\}}|\{{(?P<name>{NAME}(\.{NAME})*)\}}")
+TOKEN = re.compile(rf"\{{\{{|\}}\}}|\{{(?P<name>inputs(\.{NAME})(\.{NAME}|\.[0-9]+)*|{NAME}(\.{NAME})*)\}}")
 GROUPS = ("inputs", "outputs", "params")
-PLAIN = ("device", "job", "ffmpeg")
+PLAIN = ("device", "job", "ffmpeg", "out")
+SHELLS = ("out",)  # with a $ before it, it is the shell's, always
 ESCAPED = "a brace of its own is written twice: {{{{{}}}}}"
 
 
@@ -36,7 +39,9 @@ def pieces(text: str) -> Iterator[tuple[str, bool]]:
     for match in TOKEN.finditer(text):
         yield text[place : match.start()], False
         place = match.end()
-        if match["name"]:
+        if match["name"] in SHELLS and text[: match.start()].endswith("$"):
+            yield match[0], False
+        elif match["name"]:
             yield match["name"], True
         elif match[0] == "{{":
             opened += 1
@@ -61,10 +66,19 @@ def fill(text: str, value_of: Callable[[str], str | None]) -> str:
     return "".join(found)
 
 
-def check_names(where: str, text: str, known: Collection[str], mistakes: Mistakes, *, in_shell: bool = False) -> None:
+def check_names(
+    where: str,
+    text: str,
+    known: Collection[str],
+    mistakes: Mistakes,
+    *,
+    in_shell: bool = False,
+    values: tuple[str, ...] = (),
+) -> None:
     """Note what looks like a placeholder and is none.
 
     Args:
+        values: what begins with one of these is known, too: a value of an input.
         in_shell: the text may hold a shell's `${name}`; one that is called as a placeholder is a mistake.
     """
     before = ""
@@ -75,30 +89,9 @@ def check_names(where: str, text: str, known: Collection[str], mistakes: Mistake
         if dollar and part in known:
             hint = f"{{{part}}} is the placeholder, ${{{{{part}}}}} the shell's variable"
             mistakes.add(where, f"${{{part}}} can be read in two ways", hint)
-        elif part not in known and not dollar:
+        elif part not in known and not dollar and not part.startswith(values):
             what = "is not declared" if part.partition(".")[0] in GROUPS else "is no placeholder"
             mistakes.add(where, f"{{{part}}} {what}", f"{nearest(part, known)}; {ESCAPED.format(part)}")
-
-
-def check_command(
-    where: str,
-    command: list[str],
-    inputs: Mapping[str, str],
-    outputs: Mapping[str, str],
-    params: Mapping[str, Any],
-    mistakes: Mistakes,
-) -> None:
-    """Note placeholders that stand for nothing, or for any number of files."""
-    where = f"{where}.command"
-    if not command or not command[0]:
-        mistakes.add(where, "empty")
-    declared = zip(GROUPS, (inputs, outputs, params), strict=True)
-    known = {*PLAIN, *(f"{group}.{name}" for group, names in declared for name in names)}
-    for item in command:
-        check_names(where, item, known, mistakes, in_shell=True)
-        for part in names_in(item):
-            if part.startswith("outputs.") and "*" in outputs.get(part.removeprefix("outputs."), ""):
-                mistakes.add(where, f"{{{part}}} stands for any number of files")
 
 
 @dataclass(frozen=True)
@@ -107,6 +100,8 @@ class Values:
 
     Args:
         inputs: input name → its files. outputs: output name → where it is to be written.
+        singles: the inputs that are one file, or none where it is absent.
+        out: the directory of the outputs.
     """
 
     inputs: Mapping[str, Sequence[Path]]
@@ -114,54 +109,66 @@ class Values:
     params: Mapping[str, Any]
     device: str
     job: str
+    out: Path
+    singles: Collection[str] = ()
 
 
-def filled_in(command: Sequence[str], values: Values, root: Path) -> list[str]:
+def filled_in(command: Sequence[str], values: Values, folder: Path) -> list[str]:
     """The command with its placeholders filled in; a shell's own `${name}` stays as it is.
 
-    An item that is nothing but the placeholder of an input becomes as many items as the input has files.
+    An item that is nothing but the placeholder of an input becomes as many items as the input has files, and an empty
+    one where the one file that it may be isn't there.
 
     Args:
-        root: paths below it are written relative to it.
+        folder: where the command starts: paths below it are written relative to it.
 
     Raises:
-        MediabuildError: there is no ffmpeg.
+        StageError: an input has no such value. MediabuildError: there is no ffmpeg.
     """
     argv: list[str] = []
     for item in command:
         whole = TOKEN.fullmatch(item)
         if whole is not None and whole["name"]:
-            found = _found(whole["name"], values, root)
-            argv += [item] if found is None else found
+            found = _found(whole["name"], values, folder)
+            absent = found == [] and whole["name"].removeprefix("inputs.") in values.singles
+            argv += [item] if found is None else [""] if absent else found
         else:
-            argv.append(fill(item, lambda name: _joined(name, values, root)))
+            argv.append(filled_text(item, values, folder))
     return argv
 
 
-def _joined(name: str, values: Values, root: Path) -> str | None:
-    found = _found(name, values, root)
-    return None if found is None else " ".join(found)
+def filled_text(text: str, values: Values, folder: Path) -> str:
+    """A text with its placeholders filled in, several files with spaces between; as `filled_in`."""
+
+    def joined(name: str) -> str | None:
+        found = _found(name, values, folder)
+        return None if found is None else " ".join(found)
+
+    return fill(text, joined)
 
 
-def _found(placeholder: str, values: Values, root: Path) -> list[str] | None:
+def _found(placeholder: str, values: Values, folder: Path) -> list[str] | None:
     """What one placeholder stands for; None where it is none."""
     group, _, name = placeholder.partition(".")
     if group == "inputs" and name in values.inputs:
-        return [_shown(path, root) for path in values.inputs[name]]
+        return [_shown(path, folder) for path in values.inputs[name]]
+    owner, _, keys = name.partition(".")
+    if group == "inputs" and owner in values.inputs:
+        absent = owner in values.singles and not values.inputs[owner]
+        return [""] if absent else [text_of(value_in(owner, values.inputs[owner], keys))]
     if group == "outputs" and name in values.outputs:
-        return [_shown(values.outputs[name], root)]
+        return [_shown(values.outputs[name], folder)]
     if group == "params" and name in values.params:
         return [text_of(values.params[name])]
-    if placeholder == "device":
-        return [values.device]
-    if placeholder == "job":
-        return [values.job]
+    plain = {"device": values.device, "job": values.job, "out": _shown(values.out, folder)}
+    if placeholder in plain:
+        return [plain[placeholder]]
     return [ffmpeg_path()] if placeholder == "ffmpeg" else None
 
 
-def _shown(path: Path, root: Path) -> str:
-    """A path as a program is given it: relative to the project where it lies below, never like an option or a URL."""
-    relative = os.path.relpath(path, root)
+def _shown(path: Path, folder: Path) -> str:
+    """A path as a program is given it: relative to its folder where it lies below, never like an option or a URL."""
+    relative = os.path.relpath(path, folder)
     if relative.startswith("../"):
         return str(path)
     return f"./{relative}" if relative.startswith("-") or ":" in relative.partition("/")[0] else relative

@@ -5,12 +5,15 @@ Not here: the tasks that a reference stands for (`tasks`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from mediabuild.pipeline.deliveries import deliver_texts
 from mediabuild.pipeline.mistakes import Mistakes, nearest
 from mediabuild.pipeline.model import StageSpec
 from mediabuild.pipeline.placeholders import check_names, names_in
+
+MANY = re.compile(r"[*?\[]")
 
 
 def split_reference(text: str) -> tuple[str, str | None]:
@@ -28,6 +31,12 @@ def needed_stages(spec: StageSpec) -> list[str]:
     """The stages whose outputs a stage reads, as its table names them."""
     references = [text.removeprefix("?") for text in spec.inputs.values()]
     return [split_reference(text)[0] for text in references if not is_path(text) and text != "source"]
+
+
+def single_inputs(spec: StageSpec) -> set[str]:
+    """The inputs that may be absent and are one file where they aren't; which suffix it has may be open (`x.*`)."""
+    optional = {name: text[1:] for name, text in spec.inputs.items() if text.startswith("?")}
+    return {name for name, text in optional.items() if not (spec.collect or MANY.search(text.removesuffix(".*")))}
 
 
 def check_references(stages: Mapping[str, StageSpec], mistakes: Mistakes) -> None:
@@ -57,6 +66,7 @@ def _check_collect(spec: StageSpec, mistakes: Mistakes) -> None:
             mistakes.add(f"{where}.inputs.{name}", "a collect stage has no source of its own", "read STAGE.OUTPUT")
     texts = {f"inputs.{name}": text for name, text in spec.inputs.items()}
     texts |= {"deliver": " ".join(deliver_texts(spec.deliver)), "command": " ".join(spec.command)}
+    texts |= {f"env.{name}": text for name, text in spec.running.env.items()}
     for key, text in texts.items():
         if "job" in names_in(text):
             mistakes.add(f"{where}.{key}", "a collect stage is of no single job: {job} can't stand here")

@@ -12,7 +12,7 @@ import msgspec
 from mediabuild.pipeline.model import Scalar
 
 DEVICE = r"^(auto|cpu|mps|cuda(:[0-9]+)?)$"
-TABLES = ("pipeline", "stages", "jobs", "cache")
+TABLES = ("pipeline", "stages", "jobs", "cache", "params")
 YEAR_S = 366 * 24 * 3600
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -50,6 +50,10 @@ class StageTable(msgspec.Struct, forbid_unknown_fields=True):
     uses: Annotated[str | None, described("The stage's file, stages/USES.py; its own name if left out")] = None
     command: Annotated[list[str] | None, described("An argv list with {inputs.NAME}, {outputs.NAME} …")] = None
     inputs: Annotated[dict[str, str], described("name → source, STAGE.OUTPUT, STAGE, or a path with a /")] = {}
+    stdout: Annotated[Text | None, described("A command's output that gets what it prints")] = None
+    stderr: Annotated[Text | None, described("A command's output that gets what it prints as errors")] = None
+    env: Annotated[dict[str, str] | None, described("Variables of a command's environment")] = None
+    progress: Annotated[Literal["ffmpeg"] | None, described("The command is ffmpeg; show how far it is")] = None
     outputs: Annotated[dict[str, str], described("A command's outputs: name → file in the stage's directory")] = {}
     params: Annotated[dict[str, Any], described("Params of the stage")] = {}
     matrix: Annotated[dict[str, list[Scalar]], described("One task for each value: param → values")] = {}

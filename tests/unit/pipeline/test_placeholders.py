@@ -6,16 +6,22 @@ from pathlib import Path
 
 import pytest
 
+from mediabuild.pipeline.command_stages.checks import check_command
+from mediabuild.pipeline.command_stages.running import Running
 from mediabuild.pipeline.mistakes import Mistakes
-from mediabuild.pipeline.placeholders import Values, check_command, check_names, fill, filled_in
+from mediabuild.pipeline.placeholders import Values, check_names, fill, filled_in
 
-VALUES = Values({"a": [Path("/p/in.wav")]}, {"o": Path("/p/out.wav")}, {"gain": 3, "job": "{job}"}, "cpu", "ep01")
+VALUES = Values(
+    {"a": [Path("/p/in.wav")]}, {"o": Path("/p/out.wav")}, {"gain": 3, "job": "{job}"}, "cpu", "ep01", Path("/p/o")
+)
 
 
 def told(item: str) -> list[str]:
     """The mistakes in a command's item."""
     mistakes = Mistakes("")
-    check_command("stages.x", ["sh", item], {"a": ""}, {"o": "o.wav", "many": "*.wav"}, {"gain": 3}, mistakes)
+    check_command(
+        "stages.x", ["sh", item], Running(), {"a": ""}, {"o": "o.wav", "many": "*.wav"}, {"gain": 3}, mistakes
+    )
     return list(mistakes.found)
 
 
@@ -28,7 +34,7 @@ def told(item: str) -> list[str]:
         ("x{outputs.a}y", "outputs.o"),
         ("{stem}", "there is: device"),
         ("{Job}", "job"),
-        ("{inputs.a.b}", "inputs.a"),
+        ("{inputs.b.c}", "inputs.a"),
         ("{inputs}", "inputs.a"),
     ],
 )

@@ -1,0 +1,79 @@
+"""Checks what a command stage's table says: its words and their placeholders, and how it runs.
+
+Not here: filling the placeholders in (`placeholders`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from mediabuild.pipeline.command_stages.running import KEYS, Running
+from mediabuild.pipeline.mistakes import Mistakes, nearest
+from mediabuild.pipeline.placeholders import GROUPS, PLAIN, check_names, names_in
+
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+def running_of(where: str, table: Mapping[str, Any], mistakes: Mistakes) -> Running:
+    """How a stage's command runs, of its table; what a Python stage can't have is a mistake."""
+    command, outputs = table.get("command"), table.get("outputs", {})
+    if command is None:
+        for key in KEYS:
+            if key in table:
+                mistakes.add(f"{where}.{key}", "only a command has it", f"[stages.NAME] command = [...], {key} = …")
+        return Running()
+    for key in ("stdout", "stderr"):
+        if table.get(key):
+            _check_stream(f"{where}.{key}", table[key], outputs, mistakes)
+    if table.get("stdout") and table.get("stdout") == table.get("stderr"):
+        mistakes.add(f"{where}.stderr", f"stdout goes to {table['stdout']!r}", "an output of its own")
+    for name in table.get("env") or {}:
+        if not VARIABLE.match(name):
+            mistakes.add(f"{where}.env.{name}", "no name of a variable", "letters, digits and _")
+    if table.get("progress") and not is_ffmpeg(command):
+        mistakes.add(f"{where}.progress", "the command isn't ffmpeg", 'command = ["{ffmpeg}", …]')
+    return Running(
+        stdout=table.get("stdout") or "",
+        stderr=table.get("stderr") or "",
+        env=table.get("env") or {},
+        progress=bool(table.get("progress")),
+        folders=frozenset(name for name, path in outputs.items() if path.endswith("/")),
+    )
+
+
+def is_ffmpeg(command: list[str]) -> bool:
+    """Whether a command's program is ffmpeg."""
+    return bool(command) and (command[0] == "{ffmpeg}" or os.path.basename(command[0]) == "ffmpeg")
+
+
+def _check_stream(where: str, name: str, outputs: Mapping[str, str], mistakes: Mistakes) -> None:
+    if name not in outputs:
+        mistakes.add(where, f"there is no output {name!r}", nearest(name, outputs))
+    elif outputs[name].endswith("/") or "*" in outputs[name]:
+        mistakes.add(where, f"{outputs[name]!r} is no single file", 'outputs = { json = "NAME.json" }')
+
+
+def check_command(
+    where: str,
+    command: list[str],
+    running: Running,
+    inputs: Mapping[str, str],
+    outputs: Mapping[str, str],
+    params: Mapping[str, Any],
+    mistakes: Mistakes,
+) -> None:
+    """Note placeholders that stand for nothing, or for any number of files."""
+    if not command or not command[0]:
+        mistakes.add(f"{where}.command", "empty")
+    declared = zip(GROUPS, (inputs, outputs, params), strict=True)
+    known = {*PLAIN, *(f"{group}.{name}" for group, names in declared for name in names)}
+    values = tuple(f"inputs.{name}." for name in inputs)
+    words = [(f"{where}.command", item) for item in command]
+    for place, text in [*words, *((f"{where}.env.{name}", text) for name, text in running.env.items())]:
+        check_names(place, text, known, mistakes, in_shell=True, values=values)
+        for part in names_in(text):
+            if part.startswith("outputs.") and "*" in outputs.get(part.removeprefix("outputs."), ""):
+                mistakes.add(place, f"{{{part}}} stands for any number of files", "{out} is their folder")
