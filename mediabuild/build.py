@@ -172,6 +172,17 @@ class Build:
         manifest = find_manifest(self.tasks[name].directory)
         return manifest.duration_s if manifest else None
 
+    def closure(self, names: Iterable[str]) -> list[str]:
+        """These tasks and all that they need."""
+        found: dict[str, None] = {}
+        waiting = list(names)
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found[name] = None
+                waiting += self.tasks[name].needs
+        return list(found)
+
     def verdicts(self, names: Iterable[str]) -> dict[str, Verdict]:
         """What a run of these tasks would do, in canonical order; they bring no others."""
         return verdicts(self.freshness, self.tasks, names)

@@ -82,7 +82,7 @@ class Lookup:
             repository: `owner/name`; where the cache lies is in huggingface_hub's "Environment variables".
         """
         home = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface"
-        cache = Path(os.environ.get("HF_HUB_CACHE", Path(os.environ.get("HF_HOME", home)) / "hub")).expanduser()
+        cache = Path(os.path.expanduser(os.environ.get("HF_HUB_CACHE", Path(os.environ.get("HF_HOME", home)) / "hub")))
         folder = cache / ("models--" + repository.replace("/", "--"))
         self.looked_at.append(folder / "refs" / "main")
         try:
@@ -102,7 +102,7 @@ class Lookup:
         """
         if "/" not in model:
             return None
-        path = self.project_dir / Path(model).expanduser()
+        path = self.project_dir / os.path.expanduser(model)
         self.looked_at.append(path)
         if path.exists():
             return path
@@ -243,9 +243,12 @@ class Context:
         """Say how far the work is, in any unit (seconds of sound, sentences); cheap to call often."""
         self.report("progress", {"done": done, "total": total})
 
-    def warn(self, message: str) -> None:
-        """Tell the user something that is no failure; shown on the console and kept in the log."""
-        self.report("warning", {"message": message})
+    def warn(self, message: str, hint: str = "") -> None:
+        """Tell the user something that is no failure, and what to do about it; kept in the log.
+
+        The console says it once, though it is true of many jobs: name the job in it only where that matters.
+        """
+        self.report("warning", {"message": message, "hint": hint})
 
     def units(self, facts: Sequence[Any], make: Callable[[list[int]], Iterable[bytes]]) -> Iterator[bytes]:
         """Work in pieces that are kept one by one: each result in order, made only if it isn't kept already.

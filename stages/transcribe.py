@@ -253,7 +253,11 @@ def _language(
         return stated, source
     if not model.model.is_multilingual:
         if stated is None:
-            ctx.warn(f"transcribe: the language isn't known, and {name} hears English in anything")
+            ctx.warn(
+                f"transcribe: the language isn't known, and {name} hears English in anything",
+                'under [stages.transcribe], where it is English: params = { language = "en" }; '
+                'else: params = { model = "small" }',
+            )
             return "en", "assumed"
         better = name.removesuffix(".en") if name.endswith(".en") else "small"
         whose = "params.language" if source == "param" else "the track's tag"

@@ -159,7 +159,7 @@ class PipelineCommand(DoitCmdBase):  # type: ignore[misc]
         selection, tasks = self.build.options.selection, self.build.tasks
         named = [task.name for task in self.named_tasks(args) if pipeline_task(task)]
         if not selection.is_range:
-            named = closure(self.build, named)
+            named = self.build.closure(named)
         return selection.pick(self.build.pipeline, tasks, named, by_name=bool(args)) if tasks else []
 
 
@@ -188,15 +188,3 @@ def expand_names(args: list[str], tasks: dict[str, DoitTask], root: Path, comman
             what = "matches no task" if any(c in arg for c in "*?[") else "is no task, command or target"
             raise InvalidCommand(f"{arg!r} {what}; {nearest(arg, [*tasks, *commands])}\n  hint: doit list --all")
     return list(dict.fromkeys(found))
-
-
-def closure(build: Build, names: list[str]) -> list[str]:
-    """The tasks and all that they need."""
-    found: dict[str, None] = {}
-    waiting = list(names)
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found[name] = None
-            waiting += build.tasks[name].needs
-    return list(found)

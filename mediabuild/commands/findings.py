@@ -9,6 +9,7 @@ Not here: how it is shown (`doctor`), and whether stages are stale (`rebuilder`)
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -138,7 +139,7 @@ def _font() -> str:
     offered = _said("fc-match", "--format", "%{file}")
     if offered:
         return offered
-    folders = (Path(folder).expanduser() for folder in FONT_FOLDERS)
+    folders = (Path(os.path.expanduser(folder)) for folder in FONT_FOLDERS)
     return next((str(file) for folder in folders for file in folder.rglob("*.[to]t[fc]")), "")
 
 

@@ -89,7 +89,11 @@ def init(folder: Path) -> int:
 def _init(arguments: list[str]) -> int:
     """`init`, which needs no pipeline."""
     if not arguments:
-        return init(Path.cwd())
+        try:
+            return init(Path.cwd())
+        except OSError as error:
+            print(f"ERROR: init: {error.filename}: {error.strerror}", file=sys.stderr)
+            return 2
     asked = arguments in (["-h"], ["--help"])
     text = INIT_USAGE if asked else f"ERROR: init: takes no arguments, not {arguments[0]!r}\n{INIT_USAGE}"
     print(text, file=sys.stdout if asked else sys.stderr)

@@ -12,7 +12,7 @@ from doit import doit_cmd
 from doit.cmd_run import Run as DoitRun
 from doit.exceptions import InvalidCommand
 
-from mediabuild.commands.base import PipelineCommand, closure, expand_names
+from mediabuild.commands.base import PipelineCommand, expand_names
 from mediabuild.commands.noop import noop
 from mediabuild.reporting.console import LEVELS
 from mediabuild.schedule.loader import option
@@ -193,5 +193,5 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
 
     def _would_run(self, names: list[str] | None) -> dict[str, Verdict]:
         selected = self._pipeline_tasks(names)
-        wanted = selected if self.build.options.selection.is_range else closure(self.build, selected)
+        wanted = selected if self.build.options.selection.is_range else self.build.closure(selected)
         return self.build.verdicts(wanted)

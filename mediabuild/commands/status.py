@@ -13,11 +13,11 @@ import msgspec
 from doit.exceptions import InvalidCommand
 
 from mediabuild.build import Build
-from mediabuild.commands.base import PipelineCommand, closure
+from mediabuild.commands.base import PipelineCommand
+from mediabuild.commands.table import print_table
 from mediabuild.freshness.orphans import Orphan, Withdrawn
 from mediabuild.freshness.verdicts import Verdict
 from mediabuild.machine.visible import one_line
-from mediabuild.reporting.console import duration
 from mediabuild.schedule.loader import option
 from mediabuild.schedule.state import pipeline_task
 
@@ -64,7 +64,7 @@ class Explain(PipelineCommand):
         if not pos_args:
             raise InvalidCommand("explain: which task?\n  hint: doit list --all")
         named = [task.name for task in self.named_tasks(pos_args) if pipeline_task(task)]
-        verdicts = self.build.verdicts(closure(self.build, named))
+        verdicts = self.build.verdicts(self.build.closure(named))
         self.build.digests.save()
         shown = {name: verdicts[name] for name in verdicts if name in named}
         if as_json:
@@ -165,30 +165,3 @@ def plan_json(
     found += [TaskStatus("", "", o.job, "orphaned", [], f"{o.source} is gone") for o in orphans]
     found += [TaskStatus(w.name, w.key.partition("@")[0], w.job, "withdrawn", []) for w in withdrawn]
     return msgspec.json.format(msgspec.json.encode(found), indent=2).decode()
-
-
-def print_table(build: Build, verdicts: dict[str, Verdict]) -> None:
-    """Jobs × stages, with rich, and how long what is fresh had taken; why each stale one is stale below."""
-    from rich.console import Console
-    from rich.table import Table
-
-    marks = {"fresh": "[green]fresh", "stale": "[yellow]stale", "follows": "[dim]follows", "failed": "[red]failed",
-             "blocked": "[red]blocked", "ignored": "[dim]ignored"}  # fmt: skip
-    console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 200)
-    table = Table("job", *build.pipeline.stages, "spares")
-    worst = ["fresh", "ignored", "follows", "stale", "blocked", "failed"]
-    found = {(job, stage): "fresh" for job in build.left_out for stage in build.pipeline.stages}
-    spared_s = dict.fromkeys(build.shelf, 0.0) | {j: sum(build.bulk.known.jobs[j].spared_s) for j in build.left_out}
-    for name, verdict in verdicts.items():
-        job, stage = build.tasks[name].job, build.tasks[name].stage.name
-        found[job, stage] = max(found.get((job, stage), "fresh"), verdict.state, key=worst.index)
-        spared_s[job] += (build.earlier_s(name) or 0.0) if verdict.state == "fresh" else 0.0
-    for job in build.shelf:
-        row = [marks[found[job, stage]] if (job, stage) in found else "" for stage in build.pipeline.stages]
-        if any(row):
-            table.add_row(job, *row, duration(spared_s[job]))
-    console.print(table)
-    for name, verdict in verdicts.items():
-        if verdict.state in ("stale", "failed"):
-            said = [verdict.message] if verdict.message else []
-            console.print(f"{name}: {'; '.join([*said, *map(str, verdict.reasons)])}", markup=False)

@@ -101,7 +101,7 @@ class Programs:
             if kind == "progress":
                 self.emit(StageProgress(task=task.name, done=fields["done"], total=fields["total"]))
             elif kind == "warning":
-                self.emit(StageWarning(task=task.name, message=fields["message"]))
+                self.emit(StageWarning(task=task.name, message=fields["message"], hint=fields["hint"]))
             elif kind == "model_loading":
                 self.emit(ModelLoading(task=task.name, model=fields["model"], worker=fields["worker"]))
 

@@ -31,25 +31,32 @@ def fact_reasons(recorded: Manifest, now: Observation, *, by_device: bool) -> It
     Args:
         by_device: whether the stage's result depends on the device.
     """
-    facts, troubled = now.facts, {trouble.name for trouble in now.troubles}
-    inputs = list(input_differences(recorded.inputs, facts.inputs))
+    facts = now.facts
+    inputs = list(input_differences(recorded.inputs, facts.inputs, now.troubles))
     for reason in code_differences(recorded.code, facts.code):
         if reason.name != ORDER or not inputs:  # another order of other files says nothing of its own
             yield reason
     yield from param_differences(recorded.params, facts.params, recorded.overrides)
     if by_device and recorded.device != facts.device:
         yield Reason("device", was=recorded.device, now=facts.device)
-    for reason in inputs:
-        if reason.name not in troubled:
-            yield reason
-    yield from now.troubles
+    yield from inputs
     if not any(trouble.kind == "model" for trouble in now.troubles):
         yield from model_differences(recorded.models, facts.models)
 
 
 def code_differences(was: Mapping[str, str], now: Mapping[str, str]) -> Iterator[Reason]:
-    """The stage's version, file, or command changed."""
-    yield from _differences("stage", was, now, short)
+    """The stage's version, file, or command changed; another kind of stage in its place is said to be that."""
+    if _what_it_is(was) != _what_it_is(now):
+        yield Reason("stage", was=_what_it_is(was), now=_what_it_is(now))
+    else:
+        yield from _differences("stage", was, now, short)
+
+
+def _what_it_is(code: Mapping[str, str]) -> str:
+    """Which kind of stage a task's code is."""
+    if "command" in code:
+        return "a command"
+    return "the built-in stage" if "version" in code else "the project's own file"
 
 
 def param_differences(was: Mapping[str, Any], now: Mapping[str, Any], overrides: Collection[str]) -> Iterator[Reason]:
@@ -65,17 +72,37 @@ def param_differences(was: Mapping[str, Any], now: Mapping[str, Any], overrides:
             yield reason
 
 
-def input_differences(was: Mapping[str, Files], now: Mapping[str, Files]) -> Iterator[Reason]:
-    """Input by input and file by file: added, removed, changed."""
+def input_differences(
+    was: Mapping[str, Files], now: Mapping[str, Files], troubles: Collection[Reason] = ()
+) -> Iterator[Reason]:
+    """Input by input and file by file: added, removed, changed; one file for another: wired to something else.
+
+    Args:
+        troubles: what could not be looked at, said after the differences, and instead of them where they are one.
+    """
+    said = {trouble.name: trouble for trouble in troubles}
     for name in sorted(was.keys() | now.keys()):
         before, after = was.get(name, {}), now.get(name, {})
-        for path in sorted(before.keys() | after.keys()):
-            if path not in after:
-                yield Reason("inputs", f"{name}: {path}", now="removed")
-            elif path not in before:
-                yield Reason("inputs", f"{name}: {path}", now="added")
-            elif before[path] != after[path]:
-                yield Reason("inputs", f"{name}: {path}", short(before[path]), short(after[path]))
+        prefix = f"{name}: "
+        unseen = {n.removeprefix(prefix): t for n, t in said.items() if t.kind == "inputs" and n.startswith(prefix)}
+        gone = [path for path in sorted(before.keys() - after.keys()) if not _lies_in(path, unseen)]
+        come = sorted(after.keys() - before.keys())
+        come += [place for place in unseen if not any(_lies_in(path, [place]) for path in before)]
+        if len(gone) == 1 == len(come):
+            trouble = said.pop(prefix + come[0], None)
+            yield Reason("inputs", name, gone[0], come[0] + (f" ({trouble.now})" if trouble else ""))
+            gone, come = [], []
+        yield from (Reason("inputs", prefix + path, now="removed") for path in gone)
+        yield from (Reason("inputs", prefix + path, now="added") for path in come if path in after)
+        for path in sorted(before.keys() & after.keys()):
+            if before[path] != after[path]:
+                yield Reason("inputs", prefix + path, short(before[path]), short(after[path]))
+    yield from said.values()
+
+
+def _lies_in(path: str, places: Collection[str]) -> bool:
+    """Whether a path is one of these places, or below one."""
+    return any((path + "/").startswith(place.rstrip("/") + "/") for place in places)
 
 
 def model_differences(was: Mapping[str, str], now: Mapping[str, str]) -> Iterator[Reason]:

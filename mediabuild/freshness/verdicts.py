@@ -75,5 +75,7 @@ def _add_remakes(tasks: Mapping[str, Task], name: str, found: dict[str, Verdict]
 
 def _is_upstream(task: Task, reason: Reason) -> bool:
     """Whether a reason is about what another task makes, and may go away when that one runs."""
+    if reason.name in task.inputs:  # wired to something else, whatever that holds
+        return False
     references = task.inputs.get(reason.name.partition(":")[0], ())
     return reason.kind == "inputs" and any(isinstance(reference, Produced) for reference in references)

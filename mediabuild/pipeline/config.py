@@ -199,7 +199,7 @@ def _interpreter(
 ) -> Path | None:
     if given is None:
         return None
-    path = root / Path(given).expanduser()
+    path = root / os.path.expanduser(given)
     python = path / "bin" / "python" if path.is_dir() else path
     if not python.is_file():
         separates = declaration is not None and "demucs" in declaration.tools

@@ -41,14 +41,20 @@ class Reason(msgspec.Struct, frozen=True):
         return one_line(self._said())  # whatever a param or a file's name holds
 
     def _said(self) -> str:
+        if self.kind == "never_run":
+            return self.now or "not built yet"
         subject = f"{self.kind}.{self.name}" if self.name else self.kind
-        if self.kind in ("inputs", "outputs") or (
-            self.kind == "stage" and "/" in self.name
-        ):  # files: the digests are for machines
-            return f"{subject} {'changed' if self.was else self.now or ''}".rstrip()
+        if self.was is not None and _is_digest(self.was):  # digests are for machines
+            return f"{subject} {'changed' if self.now is not None and _is_digest(self.now) else self.now or 'removed'}"
         if self.was is None:
-            return f"{subject}: {self.now}" if self.now is not None else subject
+            said = "added" if self.now is not None and _is_digest(self.now) else self.now
+            between = " " if said == "added" or self.kind in ("inputs", "outputs") or "/" in self.name else ": "
+            return f"{subject}{between}{said}" if said is not None else subject
         return f"{subject}: {self.was} → {self.now if self.now is not None else '(removed)'}"
+
+
+def _is_digest(text: str) -> bool:
+    return text.startswith(("blake3:", "sha256:"))
 
 
 @dataclass(frozen=True)

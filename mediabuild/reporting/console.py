@@ -5,6 +5,7 @@ Not here: what is said (`report`, `noop`). Only the standard library is imported
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import io
 import os
@@ -15,6 +16,8 @@ from mediabuild.machine.visible import visible
 
 LEVELS = ("debug", "info", "warning", "error")  # of lines, from the chattiest
 SKIPS_SHOWN = 100  # above this they are summed up
+
+PLAIN = {"→": "->", "…": "...", "×": "x", "–": "-", "µ": "u"}
 
 COLOURS = {
     "SKIPPED": "2",
@@ -61,9 +64,17 @@ def open_missing() -> None:
         sys.stdout = open(1, "w", closefd=False)
     if sys.stderr is None:
         sys.stderr = open(2, "w", closefd=False)
+    codecs.register_error("plain", _plain)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a console that can't show a letter shows its number
+            stream.reconfigure(errors="plain")
+
+
+def _plain(error: UnicodeError) -> tuple[str | bytes, int]:
+    """For a console that can't show a sign: our own in plain letters, of others the number."""
+    if isinstance(error, UnicodeEncodeError) and (plain := PLAIN.get(error.object[error.start])):
+        return plain, error.start + 1
+    return codecs.backslashreplace_errors(error)
 
 
 def give_up(stream: IO[Any], error: Exception) -> None:

@@ -136,7 +136,10 @@ class JobsOrphaned(Event, tag="jobs_orphaned"):
 
 
 class RunFinished(Event, tag="run_finished"):
-    """The run ends: exit status, counts, and the seconds of work that were not done again."""
+    """The run ends: exit status, counts, and the seconds of work that were not done again.
+
+    `left`: selected tasks that nothing became of, since the run was stopped; those that it cut short among them.
+    """
 
     status: int
     built: int
@@ -145,6 +148,7 @@ class RunFinished(Event, tag="run_finished"):
     failed: int
     seconds: float
     blocked: int = 0
+    left: int = 0
     spared_s: float = 0.0
 
 

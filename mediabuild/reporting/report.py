@@ -38,7 +38,7 @@ from mediabuild.reporting.events import (
 from mediabuild.reporting.live import LiveView
 from mediabuild.reporting.tally import Tally
 
-ORPHANS_SHOWN = 5
+SHOWN = 5  # names of a list
 
 
 class Report:
@@ -72,6 +72,7 @@ class Report:
         self.source_of = source_of
         self._made: set[str] = set()  # tasks that ran or came back
         self._failures: list[tuple[str, str]] = []  # task, cause
+        self._warned: dict[tuple[str, str], list[str]] = {}  # stage and message → tasks
         self._lock = threading.Lock()
 
     def hear(self, *events: Event) -> None:
@@ -91,16 +92,14 @@ class Report:
         elif isinstance(event, StageCacheMiss):
             self._stale(event.task, event.reasons)
         elif isinstance(event, StageWarning):
-            self._line("WARNING", f"{event.task}  {event.message}", "warning")
-            self._hint(event.hint, "warning")
+            self._warn(event)
         elif isinstance(event, (StageCompleted, StageRestored, StageDelivered)):
             self._made_now(event)
         elif isinstance(event, StageFailed):
             self._failed(event)
         elif isinstance(event, JobsOrphaned):
-            more = f" and {len(event.jobs) - ORPHANS_SHOWN} more" if len(event.jobs) > ORPHANS_SHOWN else ""
-            jobs = ", ".join(event.jobs[:ORPHANS_SHOWN]) + more
-            self._line("ORPHAN", f"{jobs}: no recording any more; to remove: {program()} clean --orphans", "warning")
+            what = f"no recording any more; to remove: {program()} clean --orphans"
+            self._line("ORPHAN", f"{_listed(event.jobs)}: {what}", "warning")
         elif isinstance(event, RunFinished):
             self._finished(event)
 
@@ -116,6 +115,16 @@ class Report:
     def _hint(self, hint: str, level: str) -> None:
         if hint:
             self._line("", f"  hint: {typed(hint)}", level)
+
+    def _warn(self, event: StageWarning) -> None:
+        """A warning; what is true of several jobs is said once, and at the end of how many."""
+        with self._lock:
+            tasks = self._warned.setdefault((event.task.partition(":")[0], event.message), [])
+            known = any(task != event.task for task in tasks)
+            tasks.append(event.task)
+        if not known:
+            self._line("WARNING", f"{event.task}  {event.message}", "warning")
+            self._hint(event.hint, "warning")
 
     def _stale(self, task: str, reasons: list[Reason]) -> None:
         more = f"  (+{len(reasons) - 1} more: {program()} explain {task})" if len(reasons) > 1 else ""
@@ -155,10 +164,15 @@ class Report:
             self._line("STOPPED", "interrupted", "error")
         if self.sum_up and event.skipped:
             self._line("SKIPPED", f"{event.skipped} tasks")
+        for (_, message), tasks in self._warned.items():
+            more = list(dict.fromkeys(task for task in tasks if task != tasks[0]))
+            if more:
+                self._line("WARNING", f"{_listed(more)}: {message}", "warning")
         if len(self._failures) > 1:
             self._group_failures()
         nothing = "nothing done" if event.status else "nothing to do"
-        self._line("", ending(str(self.tally) or nothing, event.seconds, event.spared_s))
+        counts = ", ".join(filter(None, (str(self.tally), f"{event.left} not done" if event.left else "")))
+        self._line("", ending(counts or nothing, event.seconds, event.spared_s))
 
     def _group_failures(self) -> None:
         causes: dict[str, list[str]] = {}
@@ -167,6 +181,12 @@ class Report:
         self._line("FAILED", f"{len(self._failures)} tasks:", "error")
         for cause, names in causes.items():
             self._line("", f"  {cause}: {', '.join(in_order(names))}", "error")
+
+
+def _listed(names: list[str]) -> str:
+    """The first names of a list, and how many more there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
 
 
 def warn(message: str) -> None:

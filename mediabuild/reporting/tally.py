@@ -6,6 +6,7 @@ Not here: what is printed (`report`).
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 
 from mediabuild.reporting.events import (
     Event,
@@ -14,9 +15,12 @@ from mediabuild.reporting.events import (
     StageCompleted,
     StageDelivered,
     StageFailed,
+    StageIgnored,
     StageRestored,
     StageSkipped,
 )
+
+ENDS = (StageCompleted, StageDelivered, StageFailed, StageIgnored, StageRestored, StageSkipped)
 
 
 class Tally:
@@ -24,11 +28,13 @@ class Tally:
 
     Attributes:
         spared_s: the seconds of work that were not done again.
+        settled: the pipeline's tasks that something became of.
     """
 
     def __init__(self) -> None:
         self.built = self.restored = self.skipped = self.failed = self.blocked = self.copied = 0
         self.spared_s = 0.0
+        self.settled: set[str] = set()
         self._made: set[str] = set()  # tasks that ran or came back
         self._lock = threading.Lock()
 
@@ -39,6 +45,8 @@ class Tally:
                 self._count(event)
 
     def _count(self, event: Event) -> None:
+        if isinstance(event, ENDS):
+            self.settled.add(event.task)
         if isinstance(event, StageCompleted):
             self.built += 1
             self.spared_s += event.spared_s
@@ -61,11 +69,11 @@ class Tally:
             self.failed += event.state == "failed"
             self.blocked += event.state == "blocked"
 
-    def finished(self, status: int, seconds: float) -> RunFinished:
+    def finished(self, status: int, seconds: float, wanted: Collection[str] = ()) -> RunFinished:
         """The last event of a run.
 
         Args:
-            status: the exit status. seconds: how long the run took.
+            status: the exit status. seconds: how long the run took. wanted: the pipeline's tasks that were selected.
         """
         return RunFinished(
             status=status,
@@ -74,6 +82,7 @@ class Tally:
             skipped=self.skipped,
             failed=self.failed,
             blocked=self.blocked,
+            left=len(set(wanted) - self.settled),
             seconds=round(seconds, 3),
             spared_s=round(self.spared_s, 3),
         )

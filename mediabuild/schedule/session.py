@@ -124,7 +124,8 @@ class Session:
                 executor.close()
                 with contextlib.suppress(OSError):  # a full disk: what matters is in the manifests
                     self._close(runner, emit, status, whole=whole, alone=alone)
-                emit(tally.finished(status, time.monotonic() - started))
+                wanted = () if status == 0 else build.closure(tasks) if only is None else only
+                emit(tally.finished(status, time.monotonic() - started, wanted))
         return status
 
     def _close(

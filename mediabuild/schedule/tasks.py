@@ -8,6 +8,7 @@ Not here: what is loaded and when (`loader`), the run itself (`session`, `runner
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from typing import IO, Any
@@ -24,6 +25,9 @@ from mediabuild.freshness.look import Freshness, Look
 from mediabuild.freshness.producers import deleted_outputs
 from mediabuild.pipeline.model import Reason, Task
 from mediabuild.store.manifest import find_manifest
+
+ELSEWHERE = 'jobs_dir = "…" under [pipeline], a folder that can be written'
+HINTS = {errno.ENOSPC: "df -h .", errno.EROFS: ELSEWHERE, errno.EACCES: ELSEWHERE}
 
 
 class StageAction(BaseAction):  # type: ignore[misc]
@@ -62,7 +66,7 @@ class StageAction(BaseAction):  # type: ignore[misc]
             return StageFailure(error.message, error.hint, busy=isinstance(error, LockBusy))
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
-            return StageFailure(f"{where}{error.strerror or error}", "df -h ." if error.errno == 28 else "")
+            return StageFailure(f"{where}{error.strerror or error}", HINTS.get(error.errno or 0, ""))
         return None
 
     def __str__(self) -> str:

@@ -194,7 +194,7 @@ EXPLAINED: dict[str, tuple[Callable[[Project], None], str, str]] = {
     "command": (edit_the_command, "C:one", "stage.command"),
     "edited": (edit_an_output, "B:one", "outputs.b.txt changed"),
     "missing": (delete_an_output, "A:one", "outputs.a.txt missing"),
-    "no manifest": (delete_a_manifest, "C:one", "never_run"),
+    "no manifest": (delete_a_manifest, "C:one", "not built yet"),
     "forgotten": (forget, "B:one", "forced: forgotten with doit forget"),
     "not delivered": (delete_a_delivery, "C:one", "outputs.out/one.txt not delivered"),
 }
@@ -225,14 +225,14 @@ def test_status_is_a_table_of_jobs_and_stages(chain: Project) -> None:
     assert [row.split("│")[1].strip() for row in rows] == ["one", "two"]
     assert [cell.strip() for cell in rows[0].split("│")[2:5]] == ["fresh", "stale", "follows"]
     assert "B:one: params.times: 2 → 3" in text
-    assert "A:two: never_run" in text
+    assert "A:two: not built yet" in text
 
 
 def test_names_with_brackets_and_colons_are_printed_as_they_are(chain: Project) -> None:
     """Nothing in a name is markup or an emoji: `[red]`, `:one:`."""
     chain.write("media/[red]x.txt", "x\n")
     text = asked(chain, "status")
-    assert "A:[red]x: never_run" in text
+    assert "A:[red]x: not built yet" in text
     edit_the_source(chain)
     assert "A:one: inputs.media" in asked(chain, "status")
 
@@ -286,7 +286,7 @@ def test_dry_run_of_a_first_build(project: Project) -> None:
     """On a project that was never built it makes nothing at all that a build would."""
     project.write("pipeline.toml", CHAIN)
     project.write("media/one.txt", "hello\n")
-    assert "RUN     A:one  never_run" in asked(project, "--dry-run")
+    assert "RUN     A:one  not built yet" in asked(project, "--dry-run")
     assert not list(project.root.glob("jobs/one"))
 
 

@@ -9,6 +9,7 @@ Not here: installing it (`install`).
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -70,4 +71,4 @@ def install_hint(spec: StageSpec) -> str:
 
 def separator_venv(root: Path, given: str | None) -> Path:
     """The separator's venv: as the command line says, else in the project."""
-    return Path(given).expanduser().absolute() if given else root / DEFAULT_VENV
+    return Path(os.path.expanduser(given)).absolute() if given else root / DEFAULT_VENV

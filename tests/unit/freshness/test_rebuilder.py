@@ -47,7 +47,8 @@ def reasons(now: dict[str, Any], *, by_device: bool = True, troubles: tuple[Reas
     [
         ({}, []),
         ({"code": {"file": TWO}}, [f"stage.file {SHORT_ONE} → {SHORT_TWO}"]),
-        ({"code": {"version": "2"}}, [f"stage.file {SHORT_ONE} → None", "stage.version None → 2 (added)"]),
+        ({"code": {"version": "2"}}, ["stage. the project's own file → the built-in stage"]),
+        ({"code": {"command": "[]"}}, ["stage. the project's own file → a command"]),
         ({"params": {"times": 3}}, ["params.times 2 → 3"]),
         ({"params": {"times": 2.0}}, ["params.times 2 → 2.0"]),
         ({"params": {}}, ["params.times 2 → None"]),
@@ -55,6 +56,7 @@ def reasons(now: dict[str, Any], *, by_device: bool = True, troubles: tuple[Reas
         ({"device": "cuda"}, ["device. cpu → cuda"]),
         ({"inputs": {"text": {"A/a.txt": TWO}}}, [f"inputs.text: A/a.txt {SHORT_ONE} → {SHORT_TWO}"]),
         ({"inputs": {"text": {}}}, ["inputs.text: A/a.txt None → removed"]),
+        ({"inputs": {"text": {"B/b.txt": ONE}}}, ["inputs.text A/a.txt → B/b.txt"]),
         ({"inputs": {"text": {"A/a.txt": ONE, "x": TWO}}}, ["inputs.text: x None → added"]),
         ({"inputs": {}}, ["inputs.text: A/a.txt None → removed"]),
         ({"models": {"voice": TWO}}, [f"model.voice {SHORT_ONE} → {SHORT_TWO}"]),
@@ -96,6 +98,40 @@ def test_trouble_is_said_once() -> None:
     """A file that can't be read is no removed file besides."""
     trouble = Reason("inputs", "text: A/a.txt", now="missing")
     assert reasons({"inputs": {"text": {}}}, troubles=(trouble,)) == ["inputs.text: A/a.txt None → missing"]
+
+
+def test_an_input_that_is_wired_to_something_that_isnt_built() -> None:
+    """It is neither a removed file nor only one that isn't built."""
+    trouble = Reason("inputs", "text: B", now="not built yet")
+    assert reasons({"inputs": {"text": {}}}, troubles=(trouble,)) == ["inputs.text A/a.txt → B (not built yet)"]
+    trouble = Reason("inputs", "text: A", now="not built yet")
+    assert reasons({"inputs": {"text": {}}}, troubles=(trouble,)) == ["inputs.text: A None → not built yet"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        (Reason("never_run"), "not built yet"),
+        (Reason("never_run", now="the manifest can't be read: x"), "the manifest can't be read: x"),
+        (Reason("stage", "file", SHORT_ONE, SHORT_TWO), "stage.file changed"),
+        (Reason("stage", "stages/_w.py", SHORT_ONE, None), "stage.stages/_w.py removed"),
+        (Reason("stage", "stages/_w.py", None, SHORT_ONE + " (added)"), "stage.stages/_w.py added"),
+        (Reason("stage", "stages/_w.py", now="missing"), "stage.stages/_w.py missing"),
+        (Reason("stage", "version", "1", "2"), "stage.version: 1 → 2"),
+        (Reason("stage", "", "the built-in stage", "a command"), "stage: the built-in stage → a command"),
+        (Reason("inputs", "audio", "A/a.wav", "B/b.wav"), "inputs.audio: A/a.wav → B/b.wav"),
+        (Reason("inputs", "terms: a.csv", now="removed"), "inputs.terms: a.csv removed"),
+        (Reason("outputs", "b.txt", SHORT_ONE, SHORT_TWO), "outputs.b.txt changed"),
+        (Reason("model", "voice", SHORT_ONE, None), "model.voice removed"),
+        (Reason("params", "times", "2", None), "params.times: 2 → (removed)"),
+        (Reason("params", "times", None, "3 (added)"), "params.times: 3 (added)"),
+        (Reason("forced"), "forced"),
+    ],
+    ids=str,
+)
+def test_a_reason_in_words(reason: Reason, said: str) -> None:
+    """What people read: never a digest, never another thing than what happened."""
+    assert str(reason) == said
 
 
 def test_outputs_missing_changed_unreadable_added_and_not_recorded() -> None:
