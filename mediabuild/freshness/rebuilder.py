@@ -80,16 +80,16 @@ def input_differences(
     Args:
         troubles: what could not be looked at, said after the differences, and instead of them where they are one.
     """
-    said = {trouble.name: trouble for trouble in troubles}
+    said = {(trouble.kind, trouble.name): trouble for trouble in troubles}
     for name in sorted(was.keys() | now.keys()):
         before, after = was.get(name, {}), now.get(name, {})
         prefix = f"{name}: "
-        unseen = {n.removeprefix(prefix): t for n, t in said.items() if t.kind == "inputs" and n.startswith(prefix)}
+        unseen = [n.removeprefix(prefix) for kind, n in said if kind == "inputs" and n.startswith(prefix)]
         gone = [path for path in sorted(before.keys() - after.keys()) if not _lies_in(path, unseen)]
         come = sorted(after.keys() - before.keys())
         come += [place for place in unseen if not any(_lies_in(path, [place]) for path in before)]
         if len(gone) == 1 == len(come):
-            trouble = said.pop(prefix + come[0], None)
+            trouble = said.pop(("inputs", prefix + come[0]), None)
             yield Reason("inputs", name, gone[0], come[0] + (f" ({trouble.now})" if trouble else ""))
             gone, come = [], []
         yield from (Reason("inputs", prefix + path, now="removed") for path in gone)
