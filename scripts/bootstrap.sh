@@ -22,8 +22,9 @@ of its own: make it with `separator`, and write  python = "venv/demucs"  into [s
 pipeline.toml.
 
 A second call is quick: pip is started only when pyproject.toml or Python changed. Interrupt it
-whenever you like, and call it again. On Debian and Ubuntu, apertium (translation), a font
-(burnt-in subtitles) and python3-venv come from apt, through sudo where needed.
+whenever you like, and call it again. On Debian and Ubuntu, apertium (translation), espeak-ng (word
+times of names and other languages), a font (burnt-in subtitles) and python3-venv come from apt, through sudo where
+needed.
 
 PYTHON                 the Python to use; otherwise the first python3 that is new enough
 PIP_INDEX_URL, …       pip's own settings are honoured. On x86_64 Linux the default index carries
@@ -62,9 +63,10 @@ apt_install() {
   } >&2
 }
 
-# What pip doesn't have. Only translation and burnt-in subtitles need it, so nothing here is fatal.
+# What pip doesn't have. Only translation, some word times and burnt-in subtitles need it, so nothing here is fatal.
 install_programs() {
   apt_install apertium apertium-eng-spa || can_translate || say "apertium-eng-spa can't be installed here (no apt, or no root): no translation"
+  apt_install espeak-ng || command -v espeak-ng >/dev/null || say "espeak-ng can't be installed here (no apt, or no root): names are spelt, other languages get no word times"
   apt_install fonts-dejavu-core || [ "$(uname)" = Darwin ] || say "fonts-dejavu-core can't be installed here: burnt-in subtitles need a font"
 }
 

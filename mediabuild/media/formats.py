@@ -111,13 +111,15 @@ class Segment(msgspec.Struct):
 class Transcript(msgspec.Struct):
     """`transcript.json`. `words` are empty until `align` has run.
 
-    `clip_start_s` is where the clip, from which times count, starts on the source's clock.
+    `clip_start_s` is where the clip, from which times count, starts on the source's clock. `alignment` says by what
+    the words were aligned: `pocketsphinx 5.1.1 en-us, espeak-ng 1.51`.
     """
 
     language: str
     language_source: Literal["param", "track", "detected", "assumed"]
     segments: list[Segment]
     clip_start_s: float = 0.0
+    alignment: str | None = None
     schema_version: int = SCHEMA_VERSION
 
 
