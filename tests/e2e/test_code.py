@@ -260,6 +260,8 @@ PROGRAMS = {
     "in a shell's line": ('["sh", "-c", \'if true; then bin/tool "$1"; fi\', "A", "{outputs.text}"]', "bin/tool"),
     "after a redirection": ('["sh", "-c", "sh<tool.sh -s - $1", "A", "{outputs.text}"]', "./tool.sh"),
     "a module beside a script": ('["PYTHON", "tools/tool.py", "{outputs.text}"]', "tools/words.py"),
+    "a table as an argument": ('["cp", "tools/words.txt", "{outputs.text}"]', "tools/words.txt"),
+    "a file without a suffix": ('["cp", "WORDS", "{outputs.text}"]', "./WORDS"),
     "a module that is run": ('["PYTHON", "-m", "tools.tool", "{outputs.text}"]', "tools/tool.py"),
 }
 
@@ -281,6 +283,8 @@ outputs = {{ text = "a.txt" }}
     project.write("media/a.txt", "a\n")
     for name in ("tool.sh", "bin/tool"):
         project.write(name, '#!/bin/sh\necho one > "$1"\n').chmod(0o755)
+    project.write("tools/words.txt", "one\n")
+    project.write("WORDS", "one\n")
     project.write("tools/words.py", "WORD = 'one'\n")
     imported = "from words import WORD" if "beside" in way else "WORD = 'one'"
     project.write("tools/tool.py", f"import sys\n{imported}\nopen(sys.argv[1], 'w').write(WORD + '\\n')\n")

@@ -1,7 +1,7 @@
 """Finds the files that a stage's code consists of, without running any of it.
 
 Of a stage's file: the modules beside it whose names begin with `_`, and those of mediabuild, as its `import` lines name
-them, wherever they stand. Of a command: the programs of the project that it names, and what Python programs import from
+them, wherever they stand. Of a command: the files of the project that it names, and what Python programs import from
 beside them. What is imported in ways that no line shows, a worker reports (`loading`).
 
 Not here: digests of these files (`freshness.code`).
@@ -14,6 +14,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from mediabuild.pipeline.placeholders import pieces
 from mediabuild.pipeline.reserved import STATE_DIR
@@ -31,6 +32,7 @@ IMPORT = re.compile(
 NAME = re.compile(rb"[\w.]+")
 WORD = re.compile(r"[^\s;|&<>()'\"`$={}]+")  # of an argument that may be a line for a shell
 WRITTEN = re.compile(r">+\s*[^\s;|&]*")  # what a shell is to write to
+Word = Literal["argument", "word", "module"]
 SCRIPTS = re.compile(r"\.(awk|bash|jl|jq|js|lua|mjs|php|pl|ps1|py|r|rb|sed|sh|ts|zsh)", re.IGNORECASE)
 
 
@@ -46,15 +48,18 @@ def stage_code(file: Path, root: Path) -> dict[str, Path]:
 
 
 def command_code(command: tuple[str, ...], root: Path) -> dict[str, Path]:
-    """The programs of the project that a command names, and the modules that these import: path → file."""
+    """The files of the project that a command names, and the modules that these import: path → file.
+
+    An argument of its own may be any file; a word in a line for a shell is a program.
+    """
     found: dict[str, Path] = {}
-    for word, in_folder in _words(command):
+    for word, kind in _words(command):
         file = root / word
-        if not _is_program(file, root):
+        if not _is_program(file, root, named=kind == "argument"):
             continue
         found[name_of(file, root)] = file
         if file.suffix == ".py":
-            _follow(file, _Place(root, root if in_folder else file.parent, only_underscored=False), found)
+            _follow(file, _Place(root, root if kind == "module" else file.parent, only_underscored=False), found)
     return found
 
 
@@ -137,25 +142,29 @@ def _parsed(file: str, stats: tuple[int, ...]) -> tuple[str, ...]:
 
 
 @functools.lru_cache(maxsize=1024)
-def _words(command: tuple[str, ...]) -> tuple[tuple[str, bool], ...]:
-    """What may be a file's name in a command; whether it is a module, for which Python looks in the folder."""
-    found: dict[tuple[str, bool], None] = {}
-    for before, item in zip(("", *command), command, strict=False):
+def _words(command: tuple[str, ...]) -> tuple[tuple[str, Word], ...]:
+    """What may be a file's name in a command: an argument, a word in one, a module (Python looks in the folder)."""
+    found: dict[tuple[str, Word], None] = {}
+    for number, (before, item) in enumerate(zip(("", *command), command, strict=False)):
         if before == "-m":
-            found[item.replace(".", "/") + ".py", True] = None
-            found[item.replace(".", "/") + "/__main__.py", True] = None
-        text = " ".join(part for part, is_name in pieces(item) if not is_name)
+            found[item.replace(".", "/") + ".py", "module"] = None
+            found[item.replace(".", "/") + "/__main__.py", "module"] = None
+        parts = list(pieces(item))
+        text = " ".join(part for part, is_name in parts if not is_name)
+        if number and text == item and WORD.fullmatch(item) and not item.startswith("-"):
+            found[item, "argument"] = None
+            continue
         for word in WORD.findall(WRITTEN.sub(" ", text)):
             if ("/" in word or "." in word) and not word.startswith("-"):
-                found[word, False] = None
+                found[word, "word"] = None
     return tuple(found)
 
 
-def _is_program(file: Path, root: Path) -> bool:
-    """Whether a file of the project is there that can be run, or whose name says that it is a script."""
+def _is_program(file: Path, root: Path, *, named: bool) -> bool:
+    """Whether a file of the project is there that can be run, or whose name says that it is a script; `named`: any."""
     if not file.is_relative_to(root) or STATE_DIR in file.parts or ".." in file.parts:
         return False
     try:
-        return file.is_file() and bool(SCRIPTS.fullmatch(file.suffix) or os.access(file, os.X_OK))
+        return file.is_file() and (named or bool(SCRIPTS.fullmatch(file.suffix)) or os.access(file, os.X_OK))
     except (OSError, ValueError):
         return False
