@@ -60,7 +60,7 @@ def load_pipeline(file: Path, *, commands: tuple[str, ...] = ()) -> Pipeline:
     if "job" in values and "path" not in names_in(values["job"]):
         mistakes.add("pipeline.job", "without {path} all jobs have one name", 'job = "{path}{suffix}"')
     root = file.parent.absolute()
-    stages = _stages(root, document.get("stages", {}), mistakes, commands)
+    stages = _stages(root, document.get("stages", {}), mistakes, commands, isolate=values.get("isolate", False))
     check_references(stages, mistakes)
     job_params = _job_params(document.get("jobs", {}), stages, mistakes)
     order = canonical_order(stages, mistakes)
@@ -89,7 +89,9 @@ def _amounts(table: ResourcesTable | None) -> dict[str, float]:
     return {key: value for key, value in msgspec.structs.asdict(table).items() if value is not None}
 
 
-def _stages(root: Path, tables: Any, mistakes: Mistakes, commands: tuple[str, ...]) -> dict[str, StageSpec]:
+def _stages(
+    root: Path, tables: Any, mistakes: Mistakes, commands: tuple[str, ...], *, isolate: bool
+) -> dict[str, StageSpec]:
     if not isinstance(tables, dict) or not tables:
         mistakes.add("stages", "no stage is declared", "[stages.demux]")
         return {}
@@ -110,14 +112,14 @@ def _stages(root: Path, tables: Any, mistakes: Mistakes, commands: tuple[str, ..
                 where, f"{name!r} is a command; name the stage otherwise", f'[stages.my_{name}] uses = "{name}"'
             )
             continue
-        spec = _stage(root, name, mistakes.fields(where, table, StageTable), files, mistakes)
+        spec = _stage(root, name, mistakes.fields(where, table, StageTable), files, mistakes, isolate=isolate)
         if spec is not None:
             specs[name] = spec
     return specs
 
 
 def _stage(
-    root: Path, name: str, table: dict[str, Any], files: Mapping[str, Path], mistakes: Mistakes
+    root: Path, name: str, table: dict[str, Any], files: Mapping[str, Path], mistakes: Mistakes, *, isolate: bool
 ) -> StageSpec | None:
     where = f"stages.{name}"
     command, uses = table.get("command"), table.get("uses") or name
@@ -139,7 +141,7 @@ def _stage(
         mistakes.add(f"{where}.uses", "a stage has either a command or a file")
     outputs = dict(declaration.outputs) if declaration else table.get("outputs", {})
     _check_outputs(where, outputs, mistakes)
-    running = running_of(where, table, mistakes)
+    running = running_of(where, table, mistakes, isolate=isolate)
     outputs = {name: os.path.normpath(path) for name, path in outputs.items()}
     matrix = matrix_of(where, table.get("matrix", {}), declaration, mistakes)
     params = stage_params(where, table.get("params", {}), matrix, declaration, mistakes)

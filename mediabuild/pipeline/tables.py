@@ -42,6 +42,7 @@ class PipelineTable(msgspec.Struct, forbid_unknown_fields=True):
     device: Annotated[str, described("auto, cpu, cuda, mps, cuda:1", pattern=DEVICE)] = "auto"
     checksum: Annotated[Literal["blake3", "sha256"], described("Digest of each file")] = "blake3"
     resources: Annotated[ResourcesTable | None, described("What the machine has; found out if left out")] = None
+    isolate: Annotated[bool, described("What holds for the commands whose tables don't say `isolate`")] = False
 
 
 class StageTable(msgspec.Struct, forbid_unknown_fields=True):
@@ -53,6 +54,9 @@ class StageTable(msgspec.Struct, forbid_unknown_fields=True):
     stdout: Annotated[Text | None, described("A command's output that gets what it prints")] = None
     stderr: Annotated[Text | None, described("A command's output that gets what it prints as errors")] = None
     env: Annotated[dict[str, str] | None, described("Variables of a command's environment")] = None
+    isolate: Annotated[bool, described("A command starts in an empty folder, with links named after its inputs")] = (
+        False
+    )
     progress: Annotated[Literal["ffmpeg"] | None, described("The command is ffmpeg; show how far it is")] = None
     outputs: Annotated[dict[str, str], described("A command's outputs: name → file in the stage's directory")] = {}
     params: Annotated[dict[str, Any], described("Params of the stage")] = {}

@@ -21,6 +21,8 @@ import msgspec
 
 from mediabuild.machine import regular
 from mediabuild.pipeline.model import Given, Task
+from mediabuild.pipeline.placeholders import fill
+from mediabuild.pipeline.reserved import own_name
 from mediabuild.store import inventory, places
 from mediabuild.store.facts import Facts
 from mediabuild.store.manifest import Manifest, find_manifest
@@ -49,7 +51,7 @@ class Traces:
 
     def add(self, task: Task, manifest: Manifest) -> None:
         """Note who holds an output set; trouble is no failure."""
-        if task.stage.declaration is None or manifest.adopted:
+        if not bears_no_name(task) or manifest.adopted:
             return
         file, line = self._file(trace_in_any_job(task, manifest)), self._line(task)
         with contextlib.suppress(OSError, ValueError):
@@ -67,13 +69,13 @@ class Traces:
         Args:
             facts: of the task as it is now. What the files hold is for the caller to verify.
         """
-        if task.stage.declaration is None:
+        if not bears_no_name(task):
             return
         trace = trace_in_any_job(task, facts)
         for line in reversed(_lines(self._file(trace))):
             for directory in self._places(line):
                 manifest = find_manifest(directory) if directory != task.directory else None
-                if manifest is not None and not manifest.adopted and trace_in_any_job(task, manifest) == trace:
+                if manifest is not None and not manifest.adopted and _of(task, manifest) == trace:
                     yield directory, manifest
 
     def prune(self) -> None:
@@ -103,11 +105,42 @@ class Traces:
             return  # damaged
 
 
-def trace_in_any_job(task: Task, facts: Facts) -> str:
-    """The trace of facts in which the source has no name, so that it is the same in every job: as hex."""
-    sources = {n for n, refs in task.inputs.items() if any(isinstance(r, Given) and r.label for r in refs)}
-    inputs = {name: _nameless(files) if name in sources else files for name, files in facts.inputs.items()}
+def _of(task: Task, manifest: Manifest) -> str:
+    """The trace of another task of the same stage."""
+    return trace_in_any_job(task, manifest, manifest.task.split(":")[1] if ":" in manifest.task else None)
+
+
+def bears_no_name(task: Task) -> bool:
+    """Whether a task is told no job's name, so that another job's result can be its own."""
+    return task.stage.declaration is not None or task.stage.running.isolate
+
+
+def trace_in_any_job(task: Task, facts: Facts, job: str | None = None) -> str:
+    """The trace of facts in which the source has no name, so that it is the same in every job: as hex.
+
+    Nor has any file that no task made, where a command is told no names.
+
+    Args:
+        job: whose facts these are; None for the task's own.
+    """
+    given = {name: refs[0] for name, refs in task.inputs.items() if len(refs) == 1 and isinstance(refs[0], Given)}
+    inputs: dict[str, Any] = dict(facts.inputs)
+    for name, reference in given.items():
+        if reference.label:
+            inputs[name] = _nameless(facts.inputs.get(name, {}))
+        elif task.stage.running.isolate:
+            text = task.stage.inputs[name].removeprefix("?")
+            pattern = os.path.normpath(fill(text, {"job": own_name(job or task.job)}.get))
+            inputs[name] = _without_place(pattern, bool(reference.globs), facts.inputs.get(name, {}))
     return Facts(**{**facts.facts(), "inputs": inputs}).trace()
+
+
+def _without_place(pattern: str, is_glob: bool, files: Mapping[str, str]) -> Mapping[str, Any]:
+    """A file without its name, a directory's files without the directory's; more than one as they are."""
+    if not is_glob and pattern not in files:
+        return {path.removeprefix(f"{pattern}/"): digest for path, digest in files.items()}
+    is_file = len(files) == 1 and "**" not in pattern and next(iter(files)).count("/") == pattern.count("/")
+    return _nameless(files) if is_file else files
 
 
 def _nameless(files: Mapping[str, str]) -> dict[str, Any]:

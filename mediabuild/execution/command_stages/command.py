@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from mediabuild.errors import Interrupted, StageError
+from mediabuild.execution.command_stages.place import Inputs, Place, isolated
 from mediabuild.execution.command_stages.progress import Followed, followed
 from mediabuild.execution.outcome import Ran
 from mediabuild.freshness.observation import Observation
@@ -50,19 +51,28 @@ class Commands:
         spec = task.stage
         for name, path in spec.outputs.items():
             (out / path if name in spec.running.folders else (out / path).parent).mkdir(parents=True, exist_ok=True)
-        values = Values(
-            inputs={name: list(files.values()) for name, files in observation.handed.items()},
-            outputs={name: out / path for name, path in spec.outputs.items()},
-            params=task.params,
-            device=device,
-            job=own_name(task.job),
-            out=out,
-            singles=single_inputs(spec),
-        )
-        with regular.open_file(log, "wb") as stream:
-            child = self._run(task, values, self.root, stream)
+        inputs = {name: list(files.values()) for name, files in observation.handed.items()}
+        with self._place(task, inputs, out, observation.code_files) as place, regular.open_file(log, "wb") as stream:
+            values = Values(
+                inputs=place.inputs,
+                outputs={name: place.out / path for name, path in spec.outputs.items()},
+                params=task.params,
+                device=device,
+                job=own_name(task.job),
+                out=place.out,
+                singles=single_inputs(spec),
+            )
+            child = self._run(task, values, place.folder, stream)
         tools = {"ffmpeg": Path(ffmpeg_path()).name} if any("{ffmpeg}" in item for item in spec.command) else {}
         return Ran(tools=tools, peak_memory_bytes=child.peak_memory_bytes)
+
+    def _place(
+        self, task: Task, inputs: Inputs, out: Path, programs: Mapping[str, Path]
+    ) -> contextlib.AbstractContextManager[Place]:
+        """Where the command starts."""
+        if task.stage.running.isolate:
+            return isolated(task, inputs, out, programs, self.root)
+        return contextlib.nullcontext(Place(self.root, inputs, out))
 
     def _run(self, task: Task, values: Values, folder: Path, log: IO[bytes]) -> Child:
         """Run a command once."""

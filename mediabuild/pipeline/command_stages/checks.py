@@ -10,15 +10,20 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from mediabuild.pipeline.command_stages.running import KEYS, Running
+from mediabuild.pipeline.command_stages.running import KEYS, OUT, Running
 from mediabuild.pipeline.mistakes import Mistakes, nearest
-from mediabuild.pipeline.placeholders import GROUPS, PLAIN, check_names, names_in
+from mediabuild.pipeline.placeholders import GROUPS, NAME, PLAIN, check_names, names_in
 
+NAME_ONLY = re.compile(rf"{NAME}\Z")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
-def running_of(where: str, table: Mapping[str, Any], mistakes: Mistakes) -> Running:
-    """How a stage's command runs, of its table; what a Python stage can't have is a mistake."""
+def running_of(where: str, table: Mapping[str, Any], mistakes: Mistakes, *, isolate: bool) -> Running:
+    """How a stage's command runs, of its table; what a Python stage can't have is a mistake.
+
+    Args:
+        isolate: what holds where the table doesn't say.
+    """
     command, outputs = table.get("command"), table.get("outputs", {})
     if command is None:
         for key in KEYS:
@@ -39,6 +44,7 @@ def running_of(where: str, table: Mapping[str, Any], mistakes: Mistakes) -> Runn
         stdout=table.get("stdout") or "",
         stderr=table.get("stderr") or "",
         env=table.get("env") or {},
+        isolate=table.get("isolate", isolate),
         progress=bool(table.get("progress")),
         folders=frozenset(name for name, path in outputs.items() if path.endswith("/")),
     )
@@ -68,6 +74,11 @@ def check_command(
     """Note placeholders that stand for nothing, or for any number of files."""
     if not command or not command[0]:
         mistakes.add(f"{where}.command", "empty")
+    for name in inputs if running.isolate else ():
+        if not NAME_ONLY.match(name) or name == OUT:
+            mistakes.add(
+                f"{where}.inputs.{name}", "no name for a file in a folder of its own", "letters, digits, _ and -"
+            )
     declared = zip(GROUPS, (inputs, outputs, params), strict=True)
     known = {*PLAIN, *(f"{group}.{name}" for group, names in declared for name in names)}
     values = tuple(f"inputs.{name}." for name in inputs)
@@ -75,5 +86,7 @@ def check_command(
     for place, text in [*words, *((f"{where}.env.{name}", text) for name, text in running.env.items())]:
         check_names(place, text, known, mistakes, in_shell=True, values=values)
         for part in names_in(text):
+            if part == "job" and running.isolate:
+                mistakes.add(place, "{job} in a command that is to know no job's name", "isolate = false")
             if part.startswith("outputs.") and "*" in outputs.get(part.removeprefix("outputs."), ""):
                 mistakes.add(place, f"{{{part}}} stands for any number of files", "{out} is their folder")

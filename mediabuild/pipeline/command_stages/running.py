@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-KEYS = ("stdout", "stderr", "env", "progress")  # of a stage's table that only a command has
+OUT = "out"  # the outputs' directory, in a folder of a command's own
+KEYS = ("stdout", "stderr", "env", "progress", "isolate")  # of a stage's table that only a command has
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Running:
     Args:
         stdout, stderr: the output that what it prints goes to; empty for the log.
         env: variables of its environment, besides those of the run.
+        isolate: it starts in an empty folder with links that are called after its inputs.
         progress: it is ffmpeg, and says how far it is. No fact.
         folders: the outputs that are directories and are made before it starts. No fact.
     """
@@ -27,6 +29,7 @@ class Running:
     stdout: str = ""
     stderr: str = ""
     env: Mapping[str, str] = field(default_factory=dict)
+    isolate: bool = False
     progress: bool = False
     folders: frozenset[str] = frozenset()
 
@@ -35,4 +38,6 @@ class Running:
         found = {"stdout": self.stdout, "stderr": self.stderr}
         if self.env:
             found["env"] = msgspec.json.encode(self.env, order="sorted").decode()
+        if self.isolate:
+            found["isolate"] = "true"
         return {name: value for name, value in found.items() if value}
