@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from tests.e2e.graphs import FILE_KINDS, TIMES, VALUES, WORDS, Node, fits, graphs, references, stages
 from tests.e2e.oracle import Oracle
-from tests.e2e.world import Point
+from tests.e2e.world import CODE, Point
 
 JOBS = ("one", "two words", "sub/zwei ü")
 CONTENTS = st.sampled_from([b"", b"a\n", b"b\n", b"ab\n", b"ba\n", b"hello\n", b"a\nlonger\ntext\n"])
@@ -128,7 +128,7 @@ class Edits(RuleBasedStateMachine):
         """Keep this moment, to go back to: its files, and its pipeline."""
         root, world = self.world.root, self.world
         files = {str(file.relative_to(root)): file.read_bytes() for file in root.rglob("*") if self.is_input(file)}
-        self.past.append((files, copy.deepcopy((world.nodes, world.job_times, world.salt))))
+        self.past.append((files, copy.deepcopy((world.nodes, world.job_times, world.salts))))
 
     @rule(index=INDEX, what=st.sampled_from(["files", "pipeline", "both"]))
     def go_back(self, index: int, what: str) -> None:
@@ -137,7 +137,7 @@ class Edits(RuleBasedStateMachine):
             return
         files, pipeline = self.past[index % len(self.past)]
         if what != "files":
-            self.world.nodes, self.world.job_times, self.world.salt = copy.deepcopy(pipeline)
+            self.world.nodes, self.world.job_times, self.world.salts = copy.deepcopy(pipeline)
         if what != "pipeline":
             for file in filter(self.is_input, list(self.world.root.rglob("*"))):
                 file.unlink()
@@ -207,7 +207,7 @@ class Edits(RuleBasedStateMachine):
     def deliver_or_not(self, index: int) -> None:
         """Copies are wanted, or no more."""
         node = self.node(index)
-        if node.kind not in ("split", "pair") and not node.temp:
+        if node.kind in (*FILE_KINDS, "own") and not node.temp:
             node.deliver = not node.deliver
             self.world.save()
 
@@ -227,11 +227,15 @@ class Edits(RuleBasedStateMachine):
         self.world.nodes = {name: self.world.nodes[name] for name in names}
         self.world.save()
 
-    @rule(salt=st.sampled_from(["salt", "pepper"]))
-    def edit_the_stage_file(self, salt: str) -> None:
-        """The code of the project's own Python stage."""
-        self.world.salt = salt
+    @rule(name=st.sampled_from(sorted(CODE)), salt=st.sampled_from(["salt", "malt", "pepper"]), hidden=st.booleans())
+    def edit_the_code(self, name: str, salt: str, hidden: bool) -> None:
+        """The code of the project's own Python stage, or a module of it; the time may say nothing."""
+        file = self.world.root / "stages" / name
+        times = file.stat() if file.exists() else None
+        self.world.salts[name] = salt
         self.world.save()
+        if hidden and times is not None:
+            os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
 
     @rule(data=st.data())
     def add_or_remove_a_stage(self, data: st.DataObject) -> None:

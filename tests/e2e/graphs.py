@@ -14,7 +14,10 @@ ALL = (
     'show() { if [ -d "$1" ]; then for x in "$1"/*; do if [ -e "$x" ]; then show "$x"; fi; done; else cat "$1"; fi; }\n'
     'all() { for f in "$@"; do show "$f"; done; }\n'
     'repeat() { n=$1; shift; i=0; while [ "$i" -lt "$n" ]; do all "$@"; i=$((i+1)); done; }\n'
+    'hook() { if [ -n "${HOOK-}" ]; then sh "$HOOK" "$1" "$2"; fi; }\n'
+    'hook before "$1"\n'
 )
+THEN = '\ns=$?; hook after "$o"; exit "$s"'
 SCRIPTS = {  # $1 … are: the output, times, word, value, the inputs
     "join": 'o=$1 n=$2 w=$3 v=$4; shift 4; { repeat "$n" "$@"; printf "%s\\n" "$w$v"; } > "$o"',
     "head": 'o=$1 n=$2; shift 4; all "$@" | head -c "$n" > "$o"',
@@ -25,18 +28,28 @@ SCRIPTS = {  # $1 … are: the output, times, word, value, the inputs
     '{ all "$@"; printf "%s\\n" "$i$w$v"; } > "$o/d$i/part"; i=$((i+1)); done',
     "pair": 'o=$1 n=$2 w=$3 v=$4; shift 4; { repeat "$n" "$@"; printf "%s\\n" "$w$v"; } > "$o"; '
     'all "$@" | wc -c > "${o%out.txt}sub/size"',
+    "many": 'o=$1 n=$2 w=$3 v=$4; shift 4; all "$@" | wc -c > "$o"; i=0; while [ "$i" -lt "$n" ]; do '
+    '{ all "$@"; printf "%s\\n" "$i$w$v"; } > "${o%n.txt}p$i.txt"; i=$((i+1)); done',
 }
 BROKEN = "exit 7; "
 FILE_KINDS = ("join", "head", "count", "slow")
 OWN_STAGE = '''"""A stage of the project's own, each file that it reads a unit."""
 
 import hashlib
+import importlib
+import os
+import subprocess
 
 import msgspec
 
 from mediabuild.stage import Context, stage
 
 SALT = "{salt}"
+
+
+def hook(moment: str, out: object) -> None:
+    if os.environ.get("HOOK"):
+        subprocess.run(["sh", os.environ["HOOK"], moment, str(out)], check=False)
 
 
 class OwnParams(msgspec.Struct, forbid_unknown_fields=True):
@@ -47,6 +60,7 @@ class OwnParams(msgspec.Struct, forbid_unknown_fields=True):
 
 @stage(version=1, inputs={{}}, optional={{"i0": "", "i1": "", "i2": "", "i3": ""}}, outputs={{"out": "out.txt"}})
 def own(ctx: Context, params: OwnParams) -> None:
+    hook("before", ctx.output("out"))
     files = []
     for name in ("i0", "i1", "i2", "i3"):
         for path in ctx.inputs(name).values():
@@ -54,8 +68,14 @@ def own(ctx: Context, params: OwnParams) -> None:
             files += [file for file in below if file.is_file()]
     facts = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
     found = b"".join(ctx.units(facts, lambda numbers: (files[number].read_bytes() for number in numbers)))
-    ctx.output("out").write_bytes(found * params.times + f"{{SALT}}{{params.v}}".encode())
+    import _shared
+
+    hidden = importlib.import_module("_hid" + "den")
+    salts = f"{{SALT}}{{params.v}}{{_shared.SALT}}{{hidden.SALT}}"
+    ctx.output("out").write_bytes(found * params.times + salts.encode())
+    hook("after", ctx.output("out"))
 '''
+MODULE = 'SALT = "{salt}"\n'
 
 
 WORDS = st.sampled_from(["", "w", "x", "1", 1, 1.0, True, "true", "-n", "$HOME"])
@@ -92,12 +112,13 @@ class Node:
         return {
             "split": {"out": "parts"},
             "pair": {"out": "out.txt", "size": "sub/size"},
+            "many": {"out": "n.txt", "each": "p*.txt"},
             "own": {"out": "out.txt"},
         }.get(self.kind, {"out": self.file})
 
     def command(self) -> list[str]:
         """The argv of a command stage, with its placeholders."""
-        script = ALL + (BROKEN if self.broken else "") + SCRIPTS[self.kind]
+        script = ALL + (BROKEN if self.broken else "") + SCRIPTS[self.kind] + THEN
         value = "{params.v}" if self.values else ""
         inputs = [f"{{inputs.i{number}}}" for number in range(len(self.reads))]
         return ["sh", "-c", script, self.name, "{outputs.out}", "{params.times}", "{params.word}", value, *inputs]
@@ -131,11 +152,11 @@ def graphs(draw: st.DrawFn) -> list[Node]:
 @st.composite
 def stages(draw: st.DrawFn, name: str, earlier: list[Node]) -> Node:
     """A stage that can stand behind the earlier ones."""
-    kind = draw(st.sampled_from(["join", "join", "head", "count", "slow", "split", "pair", "own"]))
+    kind = draw(st.sampled_from(["join", "join", "head", "count", "slow", "split", "pair", "many", "own"]))
     values = draw(VALUES)
     readable = [node for node in earlier if fits(values, node)]
     reads = draw(st.lists(references(readable), min_size=1, max_size=3))
-    deliver = kind not in ("split", "pair") and draw(st.booleans()) and draw(st.booleans())
+    deliver = kind in (*FILE_KINDS, "own") and draw(st.booleans()) and draw(st.booleans())
     temp = not deliver and draw(st.booleans()) and draw(st.booleans())
     return Node(name, kind, reads, draw(TIMES), draw(WORDS), values, deliver=deliver, temp=temp)
 

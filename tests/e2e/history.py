@@ -16,12 +16,13 @@ from hypothesis.stateful import invariant, precondition, rule
 
 from tests.e2e.conftest import Ran, read_events
 from tests.e2e.crash import Launcher, wait_for_end
-from tests.e2e.edits import INDEX, Edits
+from tests.e2e.disturbances import Disturbances
+from tests.e2e.edits import INDEX
 from tests.e2e.graphs import TIMES
-from tests.e2e.oracle import Plan, read_tree
+from tests.e2e.oracle import Plan, labelled, read_tree
 
 
-class AnyHistory(Edits):
+class AnyHistory(Disturbances):
     """One project and what happens to it."""
 
     launcher: Launcher
@@ -50,20 +51,21 @@ class AnyHistory(Edits):
         finally:
             shutil.rmtree(self.base, ignore_errors=True)
 
-    def launch(self, *args: str) -> Ran:
+    def launch(self, *args: str, env: dict[str, str] | None = None) -> Ran:
         """A run, or another command, to its end."""
         type(self).runs += 1
         events = self.base / "events.jsonl"
         events.unlink(missing_ok=True)
-        asking = args[:1] in (("check",), ("validate",))
-        status = self.launcher.run(self.world.root, *args, *([] if asking else [f"--events={events}"]), env=self.env)
+        asking = args[:1] in (("check",), ("validate",), ("gc",))
+        words = [*args, *([] if asking else [f"--events={events}"])]
+        status = self.launcher.run(self.world.root, *words, env={**self.env, **(env or {})})
         out, err = self.launcher.out.read_text(), self.launcher.err.read_text()
         return Ran(status, out, err, read_events(events))
 
     @rule(threads=st.sampled_from([1, 1, 3]), look_first=st.booleans())
     def build(self, threads: int, look_first: bool) -> None:
         """A plain run; after it nothing is left to do."""
-        plan = self.world.plan()
+        plan = self.verify_sound("before the run")
         if look_first:
             self.check(plan)
         self.verify(self.launch(f"-n{threads}"), plan)
@@ -139,6 +141,19 @@ class AnyHistory(Edits):
         asked = self.launch("check")
         assert asked.status == (0 if plan.idle else 1), f"{plan}\n{asked.out}{asked.err}"
 
+    def verify_sound(self, story: str) -> Plan:
+        """What is recorded as up to date is what a clean build makes of what is there now; returns what is to do."""
+        plan, clean = self.world.plan(), self.world.clean()
+        for point, outputs in plan.outputs.items():
+            if point.name in plan.runs:
+                continue
+            assert point in clean, f"{point.name} can't be fresh\n{story}"
+            for name, files in outputs.items():
+                made = {k: v for path, tree in clean[point].get(name, ()) for k, v in labelled(path, tree).items()}
+                there = {k: v for path, tree in files for k, v in labelled(path, tree).items()}
+                assert there == made, f"{point.name} is recorded as up to date, and isn't\n{plan}\n{story}"
+        return plan
+
     def verify(self, ran: Ran, plan: Plan) -> None:
         """The run did what had a reason and nothing else, and left what a clean build makes."""
         self.remember()
@@ -170,10 +185,12 @@ class AnyHistory(Edits):
 
     def verify_deleted(self) -> None:
         """After a build of everything, nothing is left of what was only for others to read."""
-        read = set().union(*map(self.world.needs, self.world.nodes))
-        for point in self.world.points():
-            manifest = self.world.manifest(point) if self.world.nodes[point.stage].temp else None
-            if manifest is not None and point.stage in read:
+        nodes = self.world.nodes
+        read = {p for point in self.world.points() for r in nodes[point.stage].reads
+                for p in self.world.producers(point, r)}  # fmt: skip
+        for point in read:
+            manifest = self.world.manifest(point) if nodes[point.stage].temp else None
+            if manifest is not None:
                 left = [path for files in manifest["outputs"].values() for path in files]
                 left = [path for path in left if (self.world.directory(point) / path).exists()]
                 assert left == [], f"{point.name} is temporary and still has {left}"

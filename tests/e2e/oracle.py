@@ -17,7 +17,7 @@ from typing import Any
 
 import blake3
 
-from tests.e2e.world import Point, World
+from tests.e2e.world import CODE, Point, World
 
 Tree = bytes | dict[str, bytes] | str  # a file, a directory (relative path → bytes), or the digest of a deleted file
 Outputs = dict[str, list[tuple[str, Tree]]]  # output name → its paths in the stage's directory
@@ -128,8 +128,12 @@ class Oracle(World):
             return {"out": [(path, parts)]}
         if node.kind == "pair":
             return {"out": [(path, joined)], "size": [("sub/size", f"{len(content)}\n".encode())]}
+        if node.kind == "many":
+            each = [(f"p{n}.txt", content + str(n).encode() + word + b"\n") for n in range(times)]
+            return {"out": [(path, f"{len(content)}\n".encode())], "each": each}
         if node.kind == "own":
-            return {"out": [(path, content * times + (self.salt + point.value).encode())]}
+            salts = self.salts["own.py"] + point.value + self.salts["_shared.py"] + self.salts["_hidden.py"]
+            return {"out": [(path, content * times + salts.encode())]}
         return {"out": [(path, joined)]}
 
     def manifest(self, point: Point) -> dict[str, Any] | None:
@@ -278,6 +282,16 @@ class Oracle(World):
             return Plan(error=True)
         return plan
 
+    def clean(self) -> dict[Point, Outputs]:
+        """What a clean build makes of the sources, files and the pipeline that are there now."""
+        made: dict[Point, Outputs] = {}
+        for point in self.points():
+            reads = self.nodes[point.stage].reads
+            if not self.nodes[point.stage].broken and all(p in made for r in reads for p in self.producers(point, r)):
+                inputs = [list(self.read(point, reference, made)) for reference in reads]
+                made[point] = self.compute(point, self.params(point, {}), inputs)
+        return made
+
     def note_copies(self, point: Point, plan: Plan) -> None:
         """The copies that are to be there, and whether the task has any to make."""
         for copy, content in self.copies(point, plan.outputs[point]).items():
@@ -291,7 +305,8 @@ class Oracle(World):
         """Whether the recorded facts are the present ones."""
         node = self.nodes[point.stage]
         if node.kind == "own":
-            code = {"file": digest((self.root / "stages/own.py").read_bytes())}
+            names = {"own.py": "file", **{name: f"stages/{name}" for name in CODE if name != "own.py"}}
+            code = {fact: digest((self.root / "stages" / name).read_bytes()) for name, fact in names.items()}
         else:
             code = {"command": compact(node.command()), "outputs": compact(dict(sorted(node.outputs.items())))}
         files = {f"i{n}": {k: v for f in found for k, v in labelled(*f).items()} for n, found in enumerate(inputs)}

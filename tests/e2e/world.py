@@ -11,7 +11,9 @@ from typing import Any
 
 import tomli_w
 
-from tests.e2e.graphs import OWN_STAGE, Node
+from tests.e2e.graphs import MODULE, OWN_STAGE, Node
+
+CODE = {"own.py": OWN_STAGE, "_shared.py": MODULE, "_hidden.py": MODULE}  # file in stages/ → its text, with a salt
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class World:
         self.root = root
         self.nodes = {node.name: node for node in nodes}
         self.job_times: dict[tuple[str, str], int] = {}
-        self.salt = "salt"
+        self.salts = dict.fromkeys(CODE, "salt")
 
     def save(self) -> None:
         """Write `pipeline.toml` and the project's own stage."""
@@ -54,10 +56,17 @@ class World:
         stages = {node.name: node.table() for node in self.nodes.values()}
         document = {"pipeline": {"sources": ["media/**/*.txt"]}, "stages": stages, "jobs": jobs}
         (self.root / "pipeline.toml").write_text(tomli_w.dumps(document))
-        own = OWN_STAGE.format(salt=self.salt)
         if any(node.kind == "own" for node in self.nodes.values()):
             (self.root / "stages").mkdir(exist_ok=True)
-            (self.root / "stages" / "own.py").write_text(own)
+            for name, text in CODE.items():
+                (self.root / "stages" / name).write_text(text.format(salt=self.salts[name]))
+
+    def reload_code(self) -> None:
+        """Which salts the files in stages/ have, whoever wrote them."""
+        for name in CODE:
+            file = self.root / "stages" / name
+            if file.exists():
+                self.salts[name] = file.read_text().partition('SALT = "')[2].partition('"')[0]
 
     def jobs(self) -> dict[str, Path]:
         """Job → source."""
