@@ -115,7 +115,7 @@ class Executor:
             return outcome
 
     def _say_who_is_missing(self, task: Task) -> None:
-        """Name the jobs that a task over all jobs is made without."""
+        """Name the jobs, or the values of a matrix, that a task is made without."""
         missing = self.freshness.producers.left_out(task)
         if missing:
             more = f" and {len(missing) - SHOWN_JOBS} more" if len(missing) > SHOWN_JOBS else ""

@@ -82,8 +82,10 @@ class InputReader:
                     found.files |= vouched or self._digests(reference, path, label, recorded, usual)
                 except OSError as error:
                     found.troubles.append(Reason("inputs", f"{name}: {label}", now=why(error)))
-        if task.stage.collect and not found.handed and any(isinstance(r, Produced) for r in task.inputs[name]):
-            found.troubles.append(Reason("inputs", f"{name}: {task.stage.inputs[name]}", now="no job has it yet"))
+        wanting = not (found.handed or found.troubles or task.stage.may_be_absent(name))
+        if wanting and any(isinstance(r, Produced) and not self._takes(task, r) for r in task.inputs[name]):
+            what = "no job has it yet" if task.stage.collect else "none of its values could be made"
+            found.troubles.append(Reason("inputs", f"{name}: {task.stage.inputs[name]}", now=what))
         return found
 
     def _digests(self, reference: Reference, path: Path, label: str, recorded: Files, usual: str) -> Files:

@@ -176,7 +176,8 @@ class Freshness:
             seen.add(task.name)
             if marks.is_set(task, "ignored") or self.has_failed(task):
                 return True
-            waiting += [self.tasks[name] for name in task.needs]
+            needs = (self.tasks[name] for name in task.needs)
+            waiting += [need for need in needs if not self.producers.may_lack(task, need)]
         return False
 
     def warm(self, tasks: Iterable[Task]) -> None:

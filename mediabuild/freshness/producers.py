@@ -1,4 +1,8 @@
-"""Which tasks a task reads from, and which of them a task over all jobs leaves out.
+"""Which tasks a task reads from, and which of them it may be made without.
+
+A task over all jobs (`collect`) may lack the other jobs' tasks; a task that reads all values of a matrix may lack
+those of an `optional` stage. What failed last time, is ignored or was never built is then left out, and named. It
+isn't among the facts, so that the task is stale as soon as what it lacked is there.
 
 Not here: which tasks there are (`pipeline.tasks`), what exactly it reads of them (`observation`).
 """
@@ -27,20 +31,27 @@ class Producers:
         self.is_held_up = is_held_up
 
     def of(self, task: Task) -> list[Task]:
-        """The tasks whose outputs it reads; for one over all jobs, those of the jobs that succeeded."""
+        """The tasks whose outputs it reads, without those that it is made without."""
         names = dict.fromkeys(reference.task for reference in produced(task))
         return [self.tasks[name] for name in names if self.takes(task, self.tasks[name])]
 
     def left_out(self, task: Task) -> list[str]:
-        """The jobs that a task over all jobs is made without."""
-        references = produced(task) if task.stage.collect else []
-        return list(dict.fromkeys(r.job for r in references if not self.takes(task, self.tasks[r.task])))
+        """The jobs, or the values of a matrix, that a task is made without."""
+        lacked = [r for r in produced(task) if not self.takes(task, self.tasks[r.task])]
+        return list(dict.fromkeys(r.job if task.stage.collect else r.key for r in lacked))
 
     def takes(self, task: Task, producer: Task) -> bool:
-        """Whether a task reads what a producer made: one over all jobs leaves out those that failed or aren't built."""
-        if not task.stage.collect or producer.stage.collect:
+        """Whether a task reads what a producer made, and isn't made without it."""
+        if not self.may_lack(task, producer):
             return True
         return find_manifest(producer.directory) is not None and not self.is_held_up(producer)
+
+    def may_lack(self, task: Task, producer: Task) -> bool:
+        """Whether a task can be made without a producer that fails."""
+        if task.stage.collect:
+            return not producer.stage.collect
+        references = [r for r in produced(task) if r.task == producer.name]
+        return producer.stage.optional and bool(references) and all(r.key for r in references)
 
     def label(self, task: Task, producer: Task) -> str:
         """What stands for a producer's directory in the manifest of a task that reads it."""

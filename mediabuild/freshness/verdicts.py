@@ -47,15 +47,18 @@ def verdicts(freshness: Freshness, tasks: Mapping[str, Task], names: Iterable[st
 
 
 def _verdict(freshness: Freshness, task: Task, earlier: Mapping[str, Verdict]) -> Verdict:
-    upstream = [earlier[name].state for name in task.needs if name in earlier]
-    if marks.is_set(task, "ignored") or ("ignored" in upstream and not task.stage.collect):
+    producers = freshness.producers
+    upstream = {name: earlier[name].state for name in task.needs if name in earlier}
+    firm = [state for name, state in upstream.items() if not producers.may_lack(task, freshness.tasks[name])]
+    if marks.is_set(task, "ignored") or "ignored" in firm:
         return Verdict("ignored")
     reasons = freshness.reasons(task)
     failure = marks.failure_of(task)
-    stopped = "failed" in upstream or "blocked" in upstream
-    if stopped and not (task.stage.collect and freshness.producers.of(task)):
+    if task.stage.collect and not producers.of(task):
+        firm += upstream.values()
+    if "failed" in firm or "blocked" in firm:
         return Verdict("blocked", reasons)
-    if stopped or "stale" in upstream or "follows" in upstream:
+    if not {"failed", "blocked", "stale", "follows"}.isdisjoint(upstream.values()):
         own = tuple(reason for reason in reasons if not _is_upstream(task, reason))
         return Verdict("stale" if own else "follows", own or reasons)
     if reasons and failure:

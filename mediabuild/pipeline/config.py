@@ -145,6 +145,8 @@ def _stage(
     outputs = {name: os.path.normpath(path) for name, path in outputs.items()}
     matrix = matrix_of(where, table.get("matrix", {}), declaration, mistakes)
     params = stage_params(where, table.get("params", {}), matrix, declaration, mistakes)
+    if table.get("optional") and not matrix:
+        mistakes.add(f"{where}.optional", "only values of a matrix can be left out", 'matrix = { language = ["es"] }')
     if table.get("temp") and table.get("deliver"):
         mistakes.add(f"{where}.temp", "what is delivered must stay", "remove temp or deliver")
     if command is not None:
@@ -164,6 +166,7 @@ def _stage(
         resources=_resources(where, table.get("resources"), mistakes),
         deliver=check_deliver(where, table.get("deliver"), outputs, matrix, mistakes),
         timeout_s=table.get("timeout_s"),
+        optional=table.get("optional", False),
         collect=table.get("collect", False),
         temp=table.get("temp", False),
     )

@@ -84,6 +84,7 @@ class StageSpec:
         deliver: where copies of the outputs go (`deliveries`): a prefix or folder below the project, or one for each
             output that is chosen; None for nowhere.
         timeout_s: seconds after which a run is stopped; None for never.
+        optional: a value of its matrix that can't be made holds up nobody who reads all of them.
         collect: one task over all jobs, instead of one for each.
         temp: its outputs are deleted once all that read them are up to date.
     """
@@ -102,6 +103,7 @@ class StageSpec:
     resources: Resources = Resources()
     deliver: str | Mapping[str, str] | None = None
     timeout_s: float | None = None
+    optional: bool = False
     collect: bool = False
     temp: bool = False
 
@@ -109,6 +111,11 @@ class StageSpec:
     def devices(self) -> tuple[str, ...]:
         """The accelerators it can use; not empty means that its device is compared."""
         return self.declaration.devices if self.declaration else ()
+
+    def may_be_absent(self, name: str) -> bool:
+        """Whether it can do without an input."""
+        declared = self.declaration is not None and name in self.declaration.optional
+        return self.inputs[name].startswith("?") or (declared and not self.collect)
 
     @property
     def heavy(self) -> bool:

@@ -35,7 +35,7 @@ def needed_stages(spec: StageSpec) -> list[str]:
 
 def single_inputs(spec: StageSpec) -> set[str]:
     """The inputs that may be absent and are one file where they aren't; which suffix it has may be open (`x.*`)."""
-    optional = {name: text[1:] for name, text in spec.inputs.items() if text.startswith("?")}
+    optional = {name: text[1:] for name, text in spec.inputs.items() if text.startswith("?") and is_path(text)}
     return {name for name, text in optional.items() if not (spec.collect or MANY.search(text.removesuffix(".*")))}
 
 

@@ -99,11 +99,11 @@ def _matches(pipeline: Pipeline, given: tuple[str, ...], mistakes: Mistakes) -> 
 
 
 def matching(pipeline: Pipeline, pattern: str) -> list[str]:
-    """All that a glob of `sources` matches now, as it stands there.
+    """All that a glob of `sources` matches now, as it stands there; suffixes in any case: `*.mp4` is also `A.MP4`.
 
     What is matched again through links to folders counts once, under its shortest path: a loop of links ends there.
     """
-    choices = expand_braces(pattern)
+    choices = map(_any_case, expand_braces(pattern))
     found = [p for choice in choices for p in glob.glob(choice, root_dir=pipeline.root, recursive=True)]
     if "**" not in pattern:
         return found
@@ -115,6 +115,14 @@ def matching(pipeline: Pipeline, pattern: str) -> list[str]:
             real[folder] = os.path.realpath(folder)
         once.setdefault((real[folder], name), path)
     return list(once.values())
+
+
+def _any_case(pattern: str) -> str:
+    """A glob whose suffix fits in any case: `media/*.mp4` → `media/*.[mM][pP]4`."""
+    stem, dot, suffix = pattern.rpartition(".")
+    if not (dot and suffix.isalnum() and WILDCARDS.search(stem)):
+        return pattern
+    return stem + dot + "".join(f"[{c.lower()}{c.upper()}]" if c.isalpha() else c for c in suffix)
 
 
 def _job_name(path: str, base: str, template: str) -> str:

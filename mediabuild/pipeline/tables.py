@@ -70,6 +70,9 @@ class StageTable(msgspec.Struct, forbid_unknown_fields=True):
         Text | Annotated[dict[str, Text], msgspec.Meta(min_length=1)] | None,
         described("Where copies go: a folder (site/{job}/), a prefix (out/{job}), or output → folder/ or name"),
     ] = None
+    optional: Annotated[
+        bool, described("With a matrix: a value that can't be made is left out by the stages that read all of them")
+    ] = False
     collect: Annotated[bool, described("One task over all jobs that succeeded, instead of one for each")] = False
     temp: Annotated[bool, described("Delete its outputs once all that read them are up to date")] = False
 

@@ -39,7 +39,7 @@ from mediabuild.reporting.events import (
 from mediabuild.schedule.crew import Crew
 from mediabuild.schedule.own import belonging
 from mediabuild.schedule.slots import Held, Slots
-from mediabuild.schedule.state import is_collect, is_group, is_remake, pipeline_task
+from mediabuild.schedule.state import is_group, is_remake, pipeline_task
 from mediabuild.schedule.tasks import action_of
 from mediabuild.store import marks, places
 
@@ -200,9 +200,9 @@ class PipelineRunner(Runner):  # type: ignore[misc]
     def select_task(self, node: Any, tasks_dict: Any) -> bool:
         """Whether the task is to run; in a fresh one's manifest it is noted that it was looked at."""
         task = pipeline_task(node.task)
-        if task is not None and task.stage.collect and self.freshness.producers.of(task):
-            node.bad_deps = [bad for bad in node.bad_deps if is_collect(bad.task)]  # jobs that failed are left out
-            node.ignored_deps = [ignored for ignored in node.ignored_deps if is_collect(ignored.task)]
+        if task is not None and (not task.stage.collect or self.freshness.producers.of(task)):
+            node.bad_deps = [bad for bad in node.bad_deps if not self._may_lack(task, bad.task)]
+            node.ignored_deps = [bad for bad in node.ignored_deps if not self._may_lack(task, bad.task)]
         if node.run_status == "run" and node.bad_deps:  # what it needs could not be made again
             self._handle_task_error(node, UnmetDependency(" ".join(dep.task.name for dep in node.bad_deps)))
             return False
@@ -222,6 +222,11 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         elif node.run_status == "ignore":
             self.emit(StageIgnored(task=task.name))
         return chosen
+
+    def _may_lack(self, task: Task, need: DoitTask) -> bool:
+        """Whether the task is made without what failed."""
+        ours = pipeline_task(need)
+        return ours is not None and self.freshness.producers.may_lack(task, ours)
 
     def _reads_nothing(self, doit_task: DoitTask, task: Task) -> bool:
         """Whether a task that is about to run only copies, or brings its own earlier outputs back."""

@@ -74,9 +74,3 @@ def is_group(task: DoitTask) -> bool:
 def is_remake(task: DoitTask) -> bool:
     """Whether it makes the deleted outputs of a temp task again, for another that is about to run."""
     return bool((task.meta or {}).get("mediabuild_remake"))
-
-
-def is_collect(task: DoitTask) -> bool:
-    """Whether it is a task over all jobs."""
-    ours = pipeline_task(task)
-    return ours is not None and ours.stage.collect

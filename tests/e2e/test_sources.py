@@ -87,3 +87,15 @@ def test_a_loop_of_links_makes_one_job_of_a_recording(project: Project) -> None:
     for link, target in (("media/loop", "."), ("media/a/to-b", "../b"), ("media/far", "../elsewhere")):
         (project.root / link).symlink_to(target)
     assert {name.partition(":")[2] for name in project.run().ran} == {"a/x", "b/y", "far/z"}
+
+
+def test_suffixes_fit_in_any_case(project: Project) -> None:
+    """`A.TXT` is a recording of `*.txt`, in a brace set and below folders too; so is what is excluded."""
+    for name in ("A.TXT", "deep/b.Txt", "c.txt", "d.DOC"):
+        project.write(f"media/{name}", f"{name}\n")
+    project.write("pipeline.toml", CHAIN.replace('["media/*.txt"]', '["media/**/*.{txt,md}"]'))
+    run = project.run()
+    assert (run.status, run.events[-1]["built"]) == (0, 9)
+    assert sorted(path.name for path in (project.root / "jobs").iterdir()) == [".mediabuild", "A", "c", "deep"]
+    project.write("pipeline.toml", CHAIN.replace('["media/*.txt"]', '["media/**/*.{txt,md}", "!media/*.txt"]'))
+    assert "3 of 3 up to date" in project.command("--dry-run").out
