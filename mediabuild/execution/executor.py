@@ -204,7 +204,7 @@ class Executor:
             before = before or self.freshness.observer.observe(task)
             self._refuse_tampered(task)
             refuse_troubles(task, before)
-            if task.stage.declaration is not None:  # it may keep units, whatever becomes of it
+            if task.stage.keeps_units:  # whatever becomes of it
                 self.recorder.kept_some = True
             with self.recorder.temporary(task) as out:
                 meanwhile = Meanwhile(self.freshness, task, before)

@@ -13,6 +13,7 @@ from typing import Any
 
 from mediabuild.errors import DiskFull, StageError
 from mediabuild.execution.command_stages.command import Commands
+from mediabuild.execution.command_stages.pieces import run_pieces
 from mediabuild.execution.outcome import Keeping, Ran
 from mediabuild.execution.protocol import Request
 from mediabuild.execution.workers import Workers, worker_key
@@ -62,6 +63,8 @@ class Programs:
         log = places.log(task)
         log.parent.mkdir(parents=True, exist_ok=True)
         try:
+            if task.stage.running.each:
+                return run_pieces(self.commands, task, meanwhile, out, log, device, keeping)
             if task.stage.declaration is None:
                 return self.commands.run(task, observation, out, log, device)
             return self._run_python(task, meanwhile, out, log, device, keeping)

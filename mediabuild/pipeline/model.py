@@ -118,6 +118,11 @@ class StageSpec:
         return self.inputs[name].startswith("?") or (declared and not self.collect)
 
     @property
+    def keeps_units(self) -> bool:
+        """Whether it may keep pieces of its work."""
+        return self.declaration is not None or bool(self.running.each)
+
+    @property
     def heavy(self) -> bool:
         """Whether it wants a worker of its own kind."""
         return bool(self.declaration and self.declaration.heavy)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ NAME = r"[A-Za-z_][A-Za-z0-9_-]*"
 TOKEN = re.compile(rf"\{{\{{|\}}\}}|\{{(?P<name>inputs(\.{NAME})(\.{NAME}|\.[0-9]+)*|{NAME}(\.{NAME})*)\}}")
 GROUPS = ("inputs", "outputs", "params")
 PLAIN = ("device", "job", "ffmpeg", "out")
-SHELLS = ("out",)  # with a $ before it, it is the shell's, always
+SHELLS = ("out", "piece")  # with a $ before it, it is the shell's, always
 ESCAPED = "a brace of its own is written twice: {{{{{}}}}}"
 
 
@@ -102,6 +102,7 @@ class Values:
         inputs: input name → its files. outputs: output name → where it is to be written.
         singles: the inputs that are one file, or none where it is absent.
         out: the directory of the outputs.
+        piece: the piece's name, and cells: column → text of its row, where the command has pieces.
     """
 
     inputs: Mapping[str, Sequence[Path]]
@@ -111,6 +112,8 @@ class Values:
     job: str
     out: Path
     singles: Collection[str] = ()
+    piece: str = ""
+    cells: Mapping[str, str] = field(default_factory=dict)
 
 
 def filled_in(command: Sequence[str], values: Values, folder: Path) -> list[str]:
@@ -156,11 +159,12 @@ def _found(placeholder: str, values: Values, folder: Path) -> list[str] | None:
     if group == "inputs" and owner in values.inputs:
         absent = owner in values.singles and not values.inputs[owner]
         return [""] if absent else [text_of(value_in(owner, values.inputs[owner], keys))]
-    if group == "outputs" and name in values.outputs:
-        return [_shown(values.outputs[name], folder)]
     if group == "params" and name in values.params:
         return [text_of(values.params[name])]
     plain = {"device": values.device, "job": values.job, "out": _shown(values.out, folder)}
+    plain |= {f"outputs.{output}": _shown(path, folder) for output, path in values.outputs.items()}
+    plain |= {f"row.{column}": text for column, text in values.cells.items()}
+    plain |= {"piece": values.piece} if values.piece else {}
     if placeholder in plain:
         return [plain[placeholder]]
     return [ffmpeg_path()] if placeholder == "ffmpeg" else None

@@ -54,6 +54,7 @@ class StageTable(msgspec.Struct, forbid_unknown_fields=True):
     stdout: Annotated[Text | None, described("A command's output that gets what it prints")] = None
     stderr: Annotated[Text | None, described("A command's output that gets what it prints as errors")] = None
     env: Annotated[dict[str, str] | None, described("Variables of a command's environment")] = None
+    each: Annotated[Text | None, described("A command runs once for each file, or row, of this input")] = None
     isolate: Annotated[bool, described("A command starts in an empty folder, with links named after its inputs")] = (
         False
     )

@@ -22,6 +22,7 @@ from mediabuild.machine.child import Child
 from mediabuild.machine.processes import Processes
 from mediabuild.media.ffmpeg import ffmpeg_path
 from mediabuild.pipeline.command_stages.json_text import last_json
+from mediabuild.pipeline.command_stages.pieces import Piece
 from mediabuild.pipeline.model import StageSpec, Task
 from mediabuild.pipeline.placeholders import Values, filled_in, filled_text
 from mediabuild.pipeline.references import single_inputs
@@ -49,22 +50,46 @@ class Commands:
             StageError: it failed or took too long. Interrupted: the run is stopping.
         """
         spec = task.stage
-        for name, path in spec.outputs.items():
-            (out / path if name in spec.running.folders else (out / path).parent).mkdir(parents=True, exist_ok=True)
         inputs = {name: list(files.values()) for name, files in observation.handed.items()}
-        with self._place(task, inputs, out, observation.code_files) as place, regular.open_file(log, "wb") as stream:
+        with regular.open_file(log, "wb") as stream:
+            child = self.run_once(task, inputs, spec.outputs, out, observation.code_files, stream, device)
+        return Ran(tools=tools_of(spec), peak_memory_bytes=child.peak_memory_bytes)
+
+    def run_once(
+        self,
+        task: Task,
+        inputs: Inputs,
+        outputs: Mapping[str, str],
+        out: Path,
+        programs: Mapping[str, Path],
+        log: IO[bytes],
+        device: str,
+        piece: Piece | None = None,
+    ) -> Child:
+        """Run a command; for one of its pieces, if it has any.
+
+        Args:
+            outputs: output name → file below `out`. programs: the files of the project that it names.
+
+        Raises:
+            StageError: it failed or took too long. Interrupted: the run is stopping.
+        """
+        for name, path in outputs.items():
+            folder = out / path if name in task.stage.running.folders else (out / path).parent
+            folder.mkdir(parents=True, exist_ok=True)
+        with self._place(task, inputs, out, programs) as place:
             values = Values(
                 inputs=place.inputs,
-                outputs={name: place.out / path for name, path in spec.outputs.items()},
+                outputs={name: place.out / path for name, path in outputs.items()},
                 params=task.params,
                 device=device,
                 job=own_name(task.job),
                 out=place.out,
-                singles=single_inputs(spec),
+                singles=single_inputs(task.stage),
+                piece=piece.name if piece else "",
+                cells=piece.cells if piece else {},
             )
-            child = self._run(task, values, place.folder, stream)
-        tools = {"ffmpeg": Path(ffmpeg_path()).name} if any("{ffmpeg}" in item for item in spec.command) else {}
-        return Ran(tools=tools, peak_memory_bytes=child.peak_memory_bytes)
+            return self._run(task, values, place.folder, log)
 
     def _place(
         self, task: Task, inputs: Inputs, out: Path, programs: Mapping[str, Path]
@@ -102,6 +127,11 @@ class Commands:
                 ending = f"was killed by signal {-status}" if status < 0 else f"failed with exit {status}"
                 raise StageError(f"{Path(argv[0]).name} {ending}")
         return child
+
+
+def tools_of(spec: StageSpec) -> dict[str, str]:
+    """The tools that a command is given, and their versions."""
+    return {"ffmpeg": Path(ffmpeg_path()).name} if any("{ffmpeg}" in item for item in spec.command) else {}
 
 
 @contextlib.contextmanager

@@ -32,12 +32,14 @@ def running_of(where: str, table: Mapping[str, Any], mistakes: Mistakes, *, isol
         return Running()
     for key in ("stdout", "stderr"):
         if table.get(key):
-            _check_stream(f"{where}.{key}", table[key], outputs, mistakes)
+            _check_stream(f"{where}.{key}", table[key], outputs, bool(table.get("each")), mistakes)
     if table.get("stdout") and table.get("stdout") == table.get("stderr"):
         mistakes.add(f"{where}.stderr", f"stdout goes to {table['stdout']!r}", "an output of its own")
     for name in table.get("env") or {}:
         if not VARIABLE.match(name):
             mistakes.add(f"{where}.env.{name}", "no name of a variable", "letters, digits and _")
+    if table.get("each"):
+        _check_each(where, table, outputs, mistakes)
     if table.get("progress") and not is_ffmpeg(command):
         mistakes.add(f"{where}.progress", "the command isn't ffmpeg", 'command = ["{ffmpeg}", …]')
     return Running(
@@ -45,9 +47,25 @@ def running_of(where: str, table: Mapping[str, Any], mistakes: Mistakes, *, isol
         stderr=table.get("stderr") or "",
         env=table.get("env") or {},
         isolate=table.get("isolate", isolate),
+        each=table.get("each") or "",
         progress=bool(table.get("progress")),
         folders=frozenset(name for name, path in outputs.items() if path.endswith("/")),
     )
+
+
+def _check_each(where: str, table: Mapping[str, Any], outputs: Mapping[str, str], mistakes: Mistakes) -> None:
+    """Note what can't be in the table of a command that has pieces."""
+    inputs, name = table.get("inputs", {}), table["each"]
+    if name not in inputs:
+        mistakes.add(f"{where}.each", f"there is no input {name!r}", nearest(name, inputs))
+    for output, path in outputs.items():
+        if path.count("*") != 1 or path.endswith("/"):
+            what = "each piece has its own: one * stands for the piece's name"
+            mistakes.add(f"{where}.outputs.{output}", what, f'{output} = "*{os.path.splitext(path)[1]}"')
+    if not outputs:
+        mistakes.add(f"{where}.outputs", "none, and each piece has its own", 'outputs = { wav = "*.wav" }')
+    if table.get("progress"):
+        mistakes.add(f"{where}.progress", "how many pieces are done is shown", "remove it")
 
 
 def is_ffmpeg(command: list[str]) -> bool:
@@ -55,10 +73,10 @@ def is_ffmpeg(command: list[str]) -> bool:
     return bool(command) and (command[0] == "{ffmpeg}" or os.path.basename(command[0]) == "ffmpeg")
 
 
-def _check_stream(where: str, name: str, outputs: Mapping[str, str], mistakes: Mistakes) -> None:
+def _check_stream(where: str, name: str, outputs: Mapping[str, str], each: bool, mistakes: Mistakes) -> None:
     if name not in outputs:
         mistakes.add(where, f"there is no output {name!r}", nearest(name, outputs))
-    elif outputs[name].endswith("/") or "*" in outputs[name]:
+    elif outputs[name].endswith("/") or ("*" in outputs[name] and not each):
         mistakes.add(where, f"{outputs[name]!r} is no single file", 'outputs = { json = "NAME.json" }')
 
 
@@ -83,10 +101,24 @@ def check_command(
     known = {*PLAIN, *(f"{group}.{name}" for group, names in declared for name in names)}
     values = tuple(f"inputs.{name}." for name in inputs)
     words = [(f"{where}.command", item) for item in command]
-    for place, text in [*words, *((f"{where}.env.{name}", text) for name, text in running.env.items())]:
+    words += [(f"{where}.env.{name}", text) for name, text in running.env.items()]
+    of_rows = any(part.startswith("row.") for _, text in words for part in names_in(text))
+    if running.each:
+        known, values = {*known, "piece"}, (*values, "row.")
+    for place, text in words:
         check_names(place, text, known, mistakes, in_shell=True, values=values)
         for part in names_in(text):
             if part == "job" and running.isolate:
                 mistakes.add(place, "{job} in a command that is to know no job's name", "isolate = false")
-            if part.startswith("outputs.") and "*" in outputs.get(part.removeprefix("outputs."), ""):
+            if running.each and of_rows and f"{part}.".startswith(f"inputs.{running.each}."):
+                mistakes.add(
+                    place, f"{{{part}}} is all the rows, and any of them would change each piece", "{row.NAME}"
+                )
+            if part.startswith("row.") and not running.each:
+                mistakes.add(place, f"{{{part}}} needs rows", 'each = "INPUT"')
+            if (
+                not running.each
+                and "*" in outputs.get(part.removeprefix("outputs."), "")
+                and part.startswith("outputs.")
+            ):
                 mistakes.add(place, f"{{{part}}} stands for any number of files", "{out} is their folder")

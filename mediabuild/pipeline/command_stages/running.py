@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 OUT = "out"  # the outputs' directory, in a folder of a command's own
-KEYS = ("stdout", "stderr", "env", "progress", "isolate")  # of a stage's table that only a command has
+KEYS = ("stdout", "stderr", "env", "progress", "isolate", "each")  # of a stage's table that only a command has
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Running:
         stdout, stderr: the output that what it prints goes to; empty for the log.
         env: variables of its environment, besides those of the run.
         isolate: it starts in an empty folder with links that are called after its inputs.
+        each: the input for each of whose files, or rows, it runs once; empty for once in all.
         progress: it is ffmpeg, and says how far it is. No fact.
         folders: the outputs that are directories and are made before it starts. No fact.
     """
@@ -30,12 +31,13 @@ class Running:
     stderr: str = ""
     env: Mapping[str, str] = field(default_factory=dict)
     isolate: bool = False
+    each: str = ""
     progress: bool = False
     folders: frozenset[str] = frozenset()
 
     def facts(self) -> dict[str, str]:
         """What of it belongs to the code of a result; what isn't said is no fact."""
-        found = {"stdout": self.stdout, "stderr": self.stderr}
+        found = {"stdout": self.stdout, "stderr": self.stderr, "each": self.each}
         if self.env:
             found["env"] = msgspec.json.encode(self.env, order="sorted").decode()
         if self.isolate:
