@@ -7,34 +7,40 @@ Not here: the commands, a file each, and their help (`help`).
 
 from __future__ import annotations
 
-import fnmatch
-import getopt
-import os
+import inspect
 import sys
-from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from doit.action import CmdAction
 from doit.cmd_base import DoitCmdBase
 from doit.cmdparse import CmdParseError
 from doit.exceptions import InvalidCommand, InvalidDodoFile
+from doit.globals import Globals
 
+from mediabuild.commands.words import arrange, expand_names, leading_options
 from mediabuild.errors import Interrupted, MediabuildError
 from mediabuild.machine.signals import INTERRUPTED, signals_interrupt
 from mediabuild.machine.visible import visible
 from mediabuild.reporting.console import give_up, typed
+from mediabuild.schedule.dodo import may_make, take_arguments
 from mediabuild.schedule.state import is_remake, pipeline_task
 
 if TYPE_CHECKING:
     from doit.task import Task as DoitTask
 
     from mediabuild.build import Build
+    from mediabuild.freshness.verdicts import Verdict
+
+
+# doit's options that say where the dodo file and its records are: they are needed before names are read
+FIRST = {"dodoFile", "cwdPath", "seek_file", "dep_file", "backend", "codec_cls", "check_file_uptodate"}
 
 
 class PipelineCommand(DoitCmdBase):  # type: ignore[misc]
     """What all commands share: options anywhere, names checked, a user's mistake without a traceback."""
 
     dep_manager: Any
+    own: list[DoitTask]  # the user's own tasks
 
     def parse_execute(self, in_args: list[str]) -> Any:
         """Parse and execute; options may stand behind names, and `--help` anywhere."""
@@ -43,7 +49,8 @@ class PipelineCommand(DoitCmdBase):  # type: ignore[misc]
             print(self.help() if self.name in sys.argv else self.general_help())
             return 0
         try:
-            return super().parse_execute(self._options_first(in_args))
+            self._leading_options(in_args)
+            return super().parse_execute(in_args)
         except (InvalidCommand, InvalidDodoFile, CmdParseError) as error:
             raise InvalidCommand(visible(typed(str(error)))) from None
 
@@ -59,36 +66,8 @@ class PipelineCommand(DoitCmdBase):  # type: ignore[misc]
 
         return general()
 
-    def _options_first(self, args: list[str]) -> list[str]:
-        try:
-            options, names = getopt.gnu_getopt(args, self.cmdparser.get_short(), self.cmdparser.get_long())
-        except getopt.GetoptError as error:
-            raise InvalidCommand(self._option_mistake(error)) from None
-        if not names or "--" in args:
-            return args
-        flat = [part for pair in options for part in self._joined(*pair)]
-        return [*flat, *names]
-
-    def _option_mistake(self, error: getopt.GetoptError) -> str:
-        """What is wrong with an option, with the nearest one that exists."""
-        from mediabuild.pipeline.mistakes import nearest
-
-        known = [f"--{option.long}" for option in self.cmdparser.options if option.long]
-        dashed = f"--{error.opt}" if len(error.opt) > 1 else f"-{error.opt}"
-        typed_name = "" if self.name == "run" else f" {self.name}"
-        hint = f"\n  hint: doit{typed_name} --help"
-        if "requires argument" in error.msg:
-            return f"{dashed}: a value is missing{hint}"
-        if "must not have" in error.msg:
-            return f"{dashed}: takes no value{hint}"
-        close = nearest(dashed, known) if len(error.opt) > 1 else ""
-        return f"{dashed}: there is no such option{'; ' + close if close.startswith('did') else ''}{hint}"
-
-    def _joined(self, name: str, value: str) -> list[str]:
-        known, _ = self.cmdparser.get_option(name)
-        if known is not None and known.type is bool:
-            return [name]
-        return [f"{name}={value}"] if name.startswith("--") else [name, value]
+    def _leading_options(self, words: list[str]) -> tuple[list[str], list[str]]:
+        return leading_options(self.cmdparser, words, "" if self.name == "run" else f" {self.name}")
 
     def execute(self, params: Any, args: list[str]) -> Any:
         """Load the pipeline and run the command, unless it can be answered without."""
@@ -121,6 +100,24 @@ class PipelineCommand(DoitCmdBase):  # type: ignore[misc]
         return False
 
     def _execute_loaded(self, params: Any, args: list[str]) -> Any:
+        """What doit's command does, with options wherever they stand, and records after the dodo file was read."""
+        self.loader.setup(params)
+        params.update_defaults(self.loader.load_doit_config())
+        self.check_minversion(params.get("minversion"))
+        CmdAction.STRING_FORMAT = params.get("action_string_formatting", "old")
+        self._open_records(params)
+        args = self._read_words(params, args)
+        self.loader.read_options(params)
+        self.task_list = self.loader.load_tasks(self, args, self.own)
+        self.sel_default_tasks = not args
+        self.sel_tasks = take_arguments(args or params.get("default_tasks") or [], self.task_list) or None
+        params["pos_args"] = args
+        params["continue_"] = params.get("continue")
+        params["force_verbosity"] = "verbosity" in params._non_default_keys
+        return self._execute(**{name: params[name] for name in inspect.signature(self._execute).parameters})
+
+    def _open_records(self, params: Any) -> None:
+        """doit's state, for the user's own tasks."""
         from mediabuild.schedule.records import Records
 
         if self.dep_manager is None:
@@ -128,7 +125,29 @@ class PipelineCommand(DoitCmdBase):  # type: ignore[misc]
             codec = self.get_codec_cls(params["codec_cls"])
             checker = self.get_checker_cls(params["check_file_uptodate"])
             self.dep_manager = Records(db_class, params["dep_file"], checker_cls=checker, codec_cls=codec)
-        return super().execute(params, args)
+        Globals.dep_manager = self.dep_manager
+
+    def _read_words(self, params: Any, words: list[str]) -> list[str]:
+        """Load the user's own tasks; the names, with what is theirs behind them; options go to `params`.
+
+        Raises:
+            InvalidCommand: an option that doesn't exist, or that is needed before names are read.
+        """
+        runs = self.execute_tasks
+        self.own = self.loader.load_own(words, later=runs)
+        names, options = arrange(words, self.own if runs else [], self._leading_options)
+        given, _ = self.cmdparser.parse_only(options)
+        for name, value in given.items():
+            if name in FIRST:
+                option = next(o for o in self.cmdparser.options if o.name == name)
+                typed_option = f"--{option.long}" if option.long else f"-{option.short}"
+                raise InvalidCommand(
+                    f"{typed_option}: stands before names\n  hint: doit {typed_option} VALUE {names[0]}"
+                )
+            params[name] = value
+        if runs and params.get("dry_run"):  # what would be made later is shown as well
+            self.own = self.loader.load_own(words, later=False)
+        return names
 
     @property
     def build(self) -> Build:
@@ -139,52 +158,73 @@ class PipelineCommand(DoitCmdBase):  # type: ignore[misc]
     def named_tasks(self, args: list[str]) -> list[DoitTask]:
         """doit's tasks that names, patterns and targets stand for, groups opened; all where none are given.
 
+        A range or `--job` leaves those that are out of it out, the user's own tasks too.
+
         Raises:
-            InvalidCommand: a name that is none; with the nearest one.
+            InvalidCommand: a name that is none; with the nearest one. PipelineError: nothing is left.
         """
         tasks = {task.name: task for task in self.task_list}
-        if not args:
-            return [task for task in self.task_list if not (task.has_subtask or is_remake(task))]
+        names = expand_names(args, tasks, later=self._later) if args else list(tasks)
         found: dict[str, DoitTask] = {}
-        for name in expand_names(args, tasks, self.build.pipeline.root):
-            group = tasks[name]
+        for name in names:
+            group = tasks.get(name)
+            if group is None or is_remake(group):  # made while the run goes on
+                continue
             members = (
                 [tasks[n] for n in group.task_dep if tasks[n].subtask_of == name] if group.has_subtask else [group]
             )
             found |= {task.name: task for task in members}
-        return list(found.values())
+        selection = self.build.options.selection
+        if selection.is_empty:
+            return list(found.values())
+        ours = [name for name, task in found.items() if pipeline_task(task)]
+        picked = selection.pick(self.build.pipeline, self.build.tasks, ours, by_name=bool(args))
+        return [tasks[name] for name in picked]
+
+    def select(self, *, single: bool = False) -> list[str] | None:
+        """The tasks and groups that a run would begin with; None for all. What is out of a range is brought by nobody.
+
+        Args:
+            single: the names bring no others (`doit -s`).
+
+        Raises:
+            InvalidCommand, PipelineError: names or a range that stand for nothing.
+        """
+        from mediabuild.schedule import selected
+
+        selection, tasks = self.build.options.selection, {task.name: task for task in self.task_list}
+        if self.sel_default_tasks and not selection.is_empty:
+            self.sel_tasks = None  # a range says itself what is wanted
+        names = None
+        if self.sel_tasks:
+            names = expand_names(self.sel_tasks, tasks, self.loader.cmd_names, later=self._later)
+        if single and names is not None:
+            selected.alone(names, tasks)
+        if selection.is_empty:
+            return names
+        picked = [task.name for task in self.named_tasks(names or [])]
+        if selection.is_range:
+            selected.within(picked, tasks)
+        return picked
+
+    def _later(self, name: str) -> bool:
+        """Whether a task or target of this name may be made while the run goes on."""
+        tasks = {task.name: task for task in self.task_list}
+        return self.execute_tasks and may_make(name, tasks, any_target=self.loader.any_target)
+
+    def foreseen(self, names: list[str] | None, *, always: bool = False) -> dict[str, Verdict]:
+        """What a run of these tasks, or of all, would do."""
+        from mediabuild.schedule.foresight import foresee
+
+        if names is None:
+            names = [task.name for task in self.task_list if not is_remake(task)]
+        found = foresee(self.build, self.task_list, self.dep_manager, names, always=always)
+        self.build.digests.save()
+        return found
 
     def picked(self, args: list[str]) -> list[str]:
         """The pipeline's tasks that the names and the range select, with what they need unless it is a range."""
-        selection, tasks = self.build.options.selection, self.build.tasks
+        if not self.build.tasks:
+            return []
         named = [task.name for task in self.named_tasks(args) if pipeline_task(task)]
-        if not selection.is_range:
-            named = self.build.closure(named)
-        return selection.pick(self.build.pipeline, tasks, named, by_name=bool(args)) if tasks else []
-
-
-def expand_names(args: list[str], tasks: dict[str, DoitTask], root: Path, commands: Iterable[str] = ()) -> list[str]:
-    """Task names for names, patterns and targets (relative, absolute, `./`); a misspelt command is told too.
-
-    Raises:
-        InvalidCommand: with the nearest name for each that is none of these.
-    """
-    from mediabuild.pipeline.mistakes import nearest
-
-    targets = {target: task.name for task in tasks.values() for target in task.targets}
-    found: list[str] = []
-    for arg in args:
-        if arg in tasks:
-            found.append(arg)
-            continue
-        matches = fnmatch.filter(tasks, arg) if any(c in arg for c in "*?[") else []
-        matches = [name for name in matches if not is_remake(tasks[name])]
-        path = os.path.relpath(os.path.abspath(arg), root)
-        if matches:
-            found += matches
-        elif path in targets:
-            found.append(targets[path])
-        else:
-            what = "matches no task" if any(c in arg for c in "*?[") else "is no task, command or target"
-            raise InvalidCommand(f"{arg!r} {what}; {nearest(arg, [*tasks, *commands])}\n  hint: doit list --all")
-    return list(dict.fromkeys(found))
+        return named if self.build.options.selection.is_range else self.build.closure(named)

@@ -1,4 +1,4 @@
-"""doit's own `list`, `info` and `dumpdb`, mended: names as everywhere, groups as fresh as their tasks.
+"""doit's own `list`, `info`, `dumpdb` and `strace`, mended: names as everywhere, groups as fresh as their tasks.
 
 What each mends is in its docstring; docs/DESIGN.md tells how doit behaves without.
 
@@ -14,13 +14,20 @@ from typing import Any
 from doit.cmd_dumpdb import DumpDB as DoitDumpDB
 from doit.cmd_info import Info as DoitInfo
 from doit.cmd_list import List as DoitList
+from doit.cmd_run import Run as DoitRun
+from doit.cmd_strace import Strace as DoitStrace
+from doit.cmd_strace import find_deps
 from doit.exceptions import InvalidCommand
 from doit.task import Task as DoitTask
 
-from mediabuild.commands.base import PipelineCommand, expand_names
+from mediabuild.commands.base import PipelineCommand
 from mediabuild.commands.help import of_command
+from mediabuild.commands.words import expand_names
 from mediabuild.machine.natural import in_order
-from mediabuild.schedule.state import is_group
+from mediabuild.schedule.state import is_group, pipeline_task
+
+# (R)un, (F)ollows: runs if what it reads changes, (B)locked by a failure, (I)gnored, (U)p to date
+LETTERS = {"fresh": "U", "ignored": "I", "stale": "R", "failed": "R", "follows": "F", "blocked": "B"}
 
 
 class List(PipelineCommand, DoitList):  # type: ignore[misc]
@@ -41,30 +48,37 @@ class List(PipelineCommand, DoitList):  # type: ignore[misc]
         sort: str = "name",
         pos_args: list[str] | None = None,
     ) -> int:
-        tasks = {task.name: task for task in self.task_list}
-        names = expand_names(pos_args, tasks, self.build.pipeline.root) if pos_args else []
+        names = expand_names(pos_args, {task.name: task for task in self.task_list}) if pos_args else []
+        self.sel_tasks = names or None  # not the default tasks: they are what a run begins with
+        self.plan = self.foreseen(self.select()) if status else {}
+        if not self.build.options.selection.is_empty:
+            names = self._keep({task.name for task in self.named_tasks(names)}, names)
         if sort == "name":  # as people count; doit would sort letter by letter
             self.task_list = in_order(self.task_list, lambda task: task.name)
             names, sort = in_order(names), "definition"
-        result = super()._execute(subtasks, quiet, status, private, list_deps, template, sort, names)
-        self.build.digests.save()
-        return int(result)
+        return int(super()._execute(subtasks, quiet, status, private, list_deps, template, sort, names))
+
+    def _keep(self, chosen: set[str], names: list[str]) -> list[str]:
+        """List nothing else than these tasks, and their stages; those of the names that are left."""
+        for task in self.task_list:
+            if task.has_subtask:
+                task.task_dep = [name for name in task.task_dep if name in chosen]
+        self.task_list = [t for t in self.task_list if t.name in chosen or (t.has_subtask and t.task_dep)]
+        left = {task.name for task in self.task_list}
+        return [name for name in names if name in left]
 
     def _print_task(
         self, template: str, task: DoitTask, status: bool, list_deps: bool, tasks: dict[str, DoitTask]
     ) -> None:
-        if not (status and is_group(task)):
+        if not status:
             super()._print_task(template, task, status, list_deps, tasks)
             return
-        members = [tasks[name] for name in task.task_dep]
-        states = [
-            "I"
-            if self.dep_manager.status_is_ignore(t)
-            else self.STATUS_MAP[self.dep_manager.get_status(t, tasks).status]
-            for t in members
-        ]
-        worst = next((s for s in ("E", "R", "I") if s in states), "U")
+        members = [name for name in task.task_dep if tasks[name].subtask_of == task.name] if task.has_subtask else []
+        letters = [LETTERS[self.plan[name].state] for name in members or [task.name] if name in self.plan]
+        worst = next((letter for letter in "RBFI" if letter in letters), "U")
         self.outstream.write(template.format(name=task.name, doc=task.doc, status=worst))
+        for dep in sorted(task.file_dep) if list_deps else ():
+            self.outstream.write(f" -  {dep}\n")
 
 
 class Info(PipelineCommand, DoitInfo):  # type: ignore[misc]
@@ -75,7 +89,7 @@ class Info(PipelineCommand, DoitInfo):  # type: ignore[misc]
 
     def _execute(self, pos_args: list[str], hide_status: bool = False) -> int:
         tasks = {task.name: task for task in self.task_list}
-        names = expand_names(pos_args, tasks, self.build.pipeline.root)
+        names = expand_names(pos_args, tasks)
         if len(names) == 1 and is_group(tasks[names[0]]):
             hide_status = True
         return int(super()._execute(names, hide_status) or 0)
@@ -109,3 +123,35 @@ class DumpDB(DoitDumpDB):  # type: ignore[misc]
         for key, value in state.items():
             print(f"{key} -> {json.dumps(value, indent=4)}")
         return 0
+
+
+class Strace(PipelineCommand, DoitStrace):  # type: ignore[misc]
+    """`strace`: for one of the user's own tasks; doit's runner knows no stages, so none may have to run."""
+
+    name = "strace"
+    doc_purpose = "show which files a task of dodo.py reads and writes"
+
+    def _execute(self, show_all: bool, keep_trace: bool) -> int:
+        tasks = {task.name: task for task in self.task_list}
+        self.sel_tasks = expand_names(self.sel_tasks or [], tasks)
+        if len(self.sel_tasks) != 1:
+            raise InvalidCommand("strace: takes the name of one task\n  hint: doit strace TASK")
+        (name,) = self.sel_tasks
+        by_hand = f"strace -f -e trace=file -o {self.TRACE_OUT} mediabuild --force {name}"
+        if pipeline_task(tasks[name]) or is_group(tasks[name]):
+            raise InvalidCommand(f"strace: {name!r} is no task of dodo.py, but of the pipeline\n  hint: {by_hand}")
+        plan = self.foreseen([name])
+        stages = [need for need in plan if need in self.build.tasks and plan[need].state not in ("fresh", "ignored")]
+        if stages:
+            raise InvalidCommand(f"strace: {name} needs {stages[0]}, which isn't up to date\n  hint: doit {name}")
+        trace = Path(self.TRACE_OUT)
+        trace.unlink(missing_ok=True)
+        self.wrap_strace(tasks[name])
+        report = (find_deps, [self.outstream, self.TRACE_OUT, show_all])
+        self.task_list.append(DoitTask("strace_report", [report], verbosity=2, task_dep=[name], uptodate=[False]))
+        self.sel_tasks = ["strace_report"]
+        try:
+            return int(DoitRun._execute(self, self.outstream))
+        finally:
+            if not keep_trace:
+                trace.unlink(missing_ok=True)

@@ -39,6 +39,7 @@ PLUGINS: dict[str, dict[str, Any]] = {
         "ignore": "mediabuild.commands.marking:Ignore",
         "reset-dep": "mediabuild.commands.marking:ResetDep",
         "dumpdb": "mediabuild.commands.listing:DumpDB",
+        "strace": "mediabuild.commands.listing:Strace",
     },
 }
 

@@ -6,26 +6,27 @@ Not here: the run itself (`schedule.session`).
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from doit import doit_cmd
 from doit.cmd_run import Run as DoitRun
 from doit.exceptions import InvalidCommand
 
-from mediabuild.commands.base import PipelineCommand, expand_names
+from mediabuild.commands.base import PipelineCommand
 from mediabuild.commands.noop import noop
 from mediabuild.reporting.console import LEVELS
+from mediabuild.schedule.dodo import ONLY_THREADS
 from mediabuild.schedule.loader import option
 from mediabuild.schedule.state import pipeline_task
-
-if TYPE_CHECKING:
-    from mediabuild.freshness.verdicts import Verdict
 
 # options of doit and ours that make no difference where nothing runs
 INDIFFERENT = {
     "verbosity", "failure_verbosity", "force_verbosity", "continue", "num_process", "jobs", "no_wait", "fail_fast",
-    "pdb", "reporter", "backend", "dep_file", "codec_cls", "check_file_uptodate", "auto_install_demucs", "events_to",
+    "pdb", "backend", "dep_file", "codec_cls", "check_file_uptodate", "auto_install_demucs", "events_to",
 }  # fmt: skip
+
+
+NO_REPORTER = "a run has its own console lines, and events for programs\n  hint: doit --log-level error --events FILE"
 
 
 class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
@@ -80,10 +81,13 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
         if log_level not in LEVELS:
             raise InvalidCommand(f"--log-level: {log_level!r} is none of {', '.join(LEVELS)}")
         if par_type != "thread":
-            raise InvalidCommand(f"-P {par_type}: stages are processes of their own already\n  hint: doit -n 4")
+            raise InvalidCommand(f"-P {par_type}: {ONLY_THREADS}")
+        if reporter not in ("mediabuild", "console"):
+            raise InvalidCommand(f"-r {getattr(reporter, '__name__', reporter)}: {NO_REPORTER}")
         if not dry_run:
             self._provide_demucs(install=auto_install_demucs, whatever=force or always)
-        names = self._select(single, whatever=force or always)
+        names = self.select(single=single)
+        self._checked(names, whatever=force or always)
         if only_failed:
             names = failed_last_time(self.build, {task.name for task in self.named_tasks(names or [])})
             if not names:
@@ -94,7 +98,7 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
         if dry_run:
             from mediabuild.commands.status import print_plan
 
-            return print_plan(self.build, self._would_run(names), sys.stdout)
+            return print_plan(self.build, self.foreseen(names, always=always), sys.stdout)
         left_s = remaining_s(self.build.tasks) if num_process > 1 else {}
         control = control_of(self.task_list, names, self.build, left_s, auto_delayed_regex=auto_delayed_regex)
         options = RunOptions(
@@ -123,12 +127,6 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
             alone=self.loader.alone,
         )
 
-    def execute(self, params: Any, args: list[str]) -> Any:
-        """Load the pipeline and run."""
-        self.loader.demucs_venv = params["demucs_venv"]
-        self.loader.only_failed = params["only_failed"]
-        return super().execute(params, args)
-
     def may_narrow(self, params: Any) -> bool:
         """Whether what is fresh may be left out."""
         return not any(params[name] for name in ("always", "force", "dry_run", "single", "only_failed"))
@@ -155,30 +153,17 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
             return
         if not install:
             raise missing_demucs(spec, lacking[spec.name])
-        install_separator(separator_venv(self.build.pipeline.root, self.loader.demucs_venv))
-        self.task_list = self.loader.load_tasks(self, list(self.sel_tasks or []))
+        install_separator(separator_venv(self.build.pipeline.root, self.build.options.demucs_venv))
+        self.task_list = self.loader.load_tasks(self, list(self.sel_tasks or []), self.own)
 
-    def _select(self, single: bool, *, whatever: bool) -> list[str] | None:
-        """Names for doit; a range prunes dependencies to what was selected."""
+    def _checked(self, names: list[str] | None, *, whatever: bool) -> None:
+        """Refuse a range that begins with outputs that are missing; warn of stale ones."""
         from mediabuild.freshness.ranges import check_missing
         from mediabuild.reporting.report import warn
-        from mediabuild.schedule import selected
 
-        selection = self.build.options.selection
-        tasks = {task.name: task for task in self.task_list}
-        root, commands = self.build.pipeline.root, self.loader.cmd_names
-        names = expand_names(list(self.sel_tasks), tasks, root, commands) if self.sel_tasks else None
-        if single and names is not None:
-            selected.alone(names, tasks)
-        if selection.is_empty:
-            return names
-        named = [task.name for task in self.named_tasks(names or []) if pipeline_task(task)]
-        picked = selection.pick(self.build.pipeline, self.build.tasks, named, by_name=names is not None)
-        if selection.is_range:
-            for message in check_missing(self.build.freshness, self.build.tasks, picked, whatever=whatever):
+        if self.build.options.selection.is_range:
+            for message in check_missing(self.build.freshness, self.build.tasks, names or [], whatever=whatever):
                 warn(message)
-            selected.within(picked, tasks)
-        return picked
 
     def _forced(self, names: list[str] | None) -> list[str]:
         if self.build.options.selection.is_range or names is None:
@@ -190,8 +175,3 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
         if names is None:
             return list(self.build.tasks)
         return [task.name for task in self.named_tasks(names) if pipeline_task(task)]
-
-    def _would_run(self, names: list[str] | None) -> dict[str, Verdict]:
-        selected = self._pipeline_tasks(names)
-        wanted = selected if self.build.options.selection.is_range else self.build.closure(selected)
-        return self.build.verdicts(wanted)

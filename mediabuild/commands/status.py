@@ -36,14 +36,14 @@ class Status(PipelineCommand):
         return not params["as_json"]
 
     def _execute(self, as_json: bool, pos_args: list[str]) -> int:
-        verdicts = self.build.verdicts(self.picked(pos_args))
-        self.build.digests.save()
-        whole = self.build.options.selection.is_empty and not pos_args
+        verdicts = self.foreseen(self.select())
+        whole = self.build.options.selection.is_empty and not self.sel_tasks
         orphans, withdrawn = (self.build.orphans(), self.build.withdrawn()) if whole else ([], [])
         if as_json:
             print(plan_json(self.build, verdicts, orphans, withdrawn))
             return 0
         print_table(self.build, verdicts)
+        print_own(self.build, verdicts)
         for orphan in orphans:
             print(f"{orphan.job}: orphaned, {one_line(orphan.source)} is gone; doit clean --orphans removes it")
         for task in withdrawn:
@@ -63,9 +63,8 @@ class Explain(PipelineCommand):
     def _execute(self, as_json: bool, pos_args: list[str]) -> int:
         if not pos_args:
             raise InvalidCommand("explain: which task?\n  hint: doit list --all")
-        named = [task.name for task in self.named_tasks(pos_args) if pipeline_task(task)]
-        verdicts = self.build.verdicts(self.build.closure(named))
-        self.build.digests.save()
+        verdicts = self.foreseen(self.select())
+        named = {task.name for task in self.named_tasks(pos_args)}
         shown = {name: verdicts[name] for name in verdicts if name in named}
         if as_json:
             print(plan_json(self.build, shown))
@@ -96,8 +95,10 @@ class Check(PipelineCommand):
         return not params["as_json"]
 
     def _execute(self, as_json: bool, manifests_only: bool, pos_args: list[str]) -> int:
-        verdicts = self.build.verdicts(self.picked(pos_args))
-        self.build.digests.save()
+        names = self.select()
+        if manifests_only:  # what the user's own tasks read may not be here
+            names = [task.name for task in self.named_tasks(names or []) if pipeline_task(task)]
+        verdicts = self.foreseen(names)
         stale = {name: v for name, v in verdicts.items() if v.state not in ("fresh", "ignored")}
         if as_json:
             print(plan_json(self.build, verdicts))
@@ -123,8 +124,8 @@ def print_plan(build: Build, verdicts: dict[str, Verdict], stream: Any) -> int:
             continue
         word = "FOLLOW" if verdict.state in ("follows", "blocked") else "RUN"
         more = f"  (+{len(verdict.reasons) - 1} more)" if len(verdict.reasons) > 1 else ""
-        why = "" if word == "FOLLOW" or not verdict.reasons else f"  {verdict.reasons[0]}{more}"
-        stream.write(f"{word:<7} {name}{why}\n")
+        why = f"{verdict.reasons[0]}{more}" if verdict.reasons else one_line(verdict.message)
+        stream.write(f"{word:<7} {name}{f'  {why}' if why and word != 'FOLLOW' else ''}\n")
     left_out = len(build.left_out_tasks)
     fresh = sum(verdict.state == "fresh" for verdict in verdicts.values()) + left_out
     stream.write(f"{fresh} of {len(verdicts) + left_out} up to date\n")
@@ -154,7 +155,10 @@ def plan_json(
 
     found = []
     for name, verdict in verdicts.items():
-        task = build.tasks[name]
+        task = build.tasks.get(name)
+        if task is None:  # the user's own
+            found.append(TaskStatus(name, "", "", verdict.state, [], verdict.message))
+            continue
         manifest = find_manifest(task.directory)
         facts: tuple[Any, ...] = ()
         if manifest:
@@ -165,3 +169,11 @@ def plan_json(
     found += [TaskStatus("", "", o.job, "orphaned", [], f"{o.source} is gone") for o in orphans]
     found += [TaskStatus(w.name, w.key.partition("@")[0], w.job, "withdrawn", []) for w in withdrawn]
     return msgspec.json.format(msgspec.json.encode(found), indent=2).decode()
+
+
+def print_own(build: Build, verdicts: dict[str, Verdict]) -> None:
+    """The user's own tasks that would run, a line each."""
+    for name, verdict in verdicts.items():
+        if name not in build.tasks and verdict.state not in ("fresh", "ignored"):
+            why = f" ({one_line(verdict.message)})" if verdict.message else ""
+            print(f"{name}: {STATE_WORDS[verdict.state]}{why}")

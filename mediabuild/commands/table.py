@@ -34,6 +34,7 @@ def print_table(build: Build, verdicts: Mapping[str, Verdict]) -> None:
     """
     from rich.console import Console
 
+    verdicts = {name: verdict for name, verdict in verdicts.items() if name in build.tasks}
     console = Console(highlight=False, emoji=False, markup=False, width=None if sys.stdout.isatty() else UNBOUNDED)
     table = _table(build, verdicts)
     wanted = console.measure(table, options=console.options.update(width=UNBOUNDED)).maximum

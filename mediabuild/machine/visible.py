@@ -22,6 +22,15 @@ def visible(text: str) -> str:
     return CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
+def same_text(text: str) -> str:
+    """The form that all texts share which look the same: a Mac's `é` is two characters, most others' one."""
+    if text.isascii():
+        return text
+    import unicodedata  # only here: the no-op reads this module
+
+    return unicodedata.normalize("NFC", text)
+
+
 def one_line(text: str) -> str:
     r"""The whole text, made visible on one line: line ends are shown as `\n`."""
     return visible(text).replace("\n", "\\n")

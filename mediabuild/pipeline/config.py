@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from mediabuild.errors import PipelineError
+from mediabuild.machine.visible import same_text
 from mediabuild.pipeline.code_of_stages.loading import load_stage, misnamed_modules, stage_files
 from mediabuild.pipeline.command_stages.checks import check_command, running_of
 from mediabuild.pipeline.deliveries import check_deliver
@@ -223,8 +224,8 @@ def _job_params(
     jobs: dict[str, dict[str, dict[str, Any]]] = {}
     if not isinstance(tables, dict):
         mistakes.add("jobs", f"expected a table, got {toml_type(tables)}", '[jobs."ep01"]')
-    for job, table in tables.items() if isinstance(tables, dict) else ():
-        where = f'jobs."{job}"'
+    for written, table in tables.items() if isinstance(tables, dict) else ():
+        where, job = f'jobs."{written}"', same_text(written)
         jobs[job] = {}
         for stage, params in mistakes.fields(where, table, JobTable).get("params", {}).items():
             if stage not in stages:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mediabuild.errors import PipelineError
+from mediabuild.machine.visible import same_text
 from mediabuild.pipeline.mistakes import Mistakes, nearest
 from mediabuild.pipeline.model import Pipeline, Task
 from mediabuild.pipeline.reserved import ALL_JOBS, encode_name
@@ -36,8 +37,12 @@ class Selection:
 
     def jobs(self, jobs: Iterable[str]) -> set[str]:
         """Those of these jobs that `--job` fits: a job's name, the recording's own, or a pattern."""
-        same = self.job is not None and {self.job, encode_name(self.job)}
-        return {job for job in jobs if not same or job in same or fnmatch.fnmatchcase(job, self.job or "")}
+        if self.job is None:
+            return set(jobs)
+        pattern = same_text(self.job)
+        same = {pattern, encode_name(pattern)}
+        known = {job: same_text(job) for job in jobs}
+        return {job for job, text in known.items() if text in same or fnmatch.fnmatchcase(text, pattern)}
 
     def chosen_stages(self, pipeline: Pipeline) -> list[str]:
         """The chosen stages, in canonical order; all of them where none were.

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mediabuild.machine.listing import counts
 from mediabuild.machine.natural import in_order
+from mediabuild.machine.visible import same_text
 from mediabuild.pipeline.mistakes import Mistakes, nearest
 from mediabuild.pipeline.model import Given, Pipeline
 from mediabuild.pipeline.paths import WILDCARDS, expand_braces, fixed_part
@@ -54,7 +55,7 @@ def find_sources(
     _check_nesting(jobs, pipeline, mistakes)
     if not jobs and not mistakes.found:
         mistakes.add("pipeline.sources", f"no recording matches {', '.join(pipeline.sources)}", "put one there")
-    for job in pipeline.job_params.keys() - jobs.keys():
+    for job in pipeline.job_params.keys() - {same_text(job) for job in jobs}:
         if not tuple(given):
             mistakes.add(f'jobs."{job}"', "no source has this name", nearest(job, jobs))
     mistakes.raise_if_any()

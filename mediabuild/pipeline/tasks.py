@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mediabuild.machine.natural import natural
+from mediabuild.machine.visible import same_text
 from mediabuild.pipeline.deliveries import check_deliveries
 from mediabuild.pipeline.mistakes import Mistakes
 from mediabuild.pipeline.model import Given, Pipeline, Produced, Reference, Scalar, StageSpec, Task
@@ -92,7 +93,7 @@ def _job_params(
     pipeline: Pipeline, spec: StageSpec, job: str, overrides: Overrides, mistakes: Mistakes
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The stage's effective params for a job, and those of them that the command line changed."""
-    own = pipeline.job_params.get(job, {}).get(spec.name, {})
+    own = pipeline.job_params.get(same_text(job), {}).get(spec.name, {})
     from_line = dict(overrides.get(spec.name, {}))
     plain = {**spec.params, **own}
     merged = effective_params(f"stages.{spec.name}.params", plain, from_line, spec.declaration, mistakes)

@@ -7,17 +7,21 @@ Not here: what the pipeline's tasks are for doit (`tasks`).
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from doit import doit_cmd
 from doit.cmd_base import DodoTaskLoader
-from doit.exceptions import InvalidDodoFile
+from doit.exceptions import InvalidCommand, InvalidDodoFile
 
 from mediabuild.errors import MediabuildError
 from mediabuild.reporting.console import open_missing
+from mediabuild.schedule.dodo import checked_config, made_now, words_for_creators
 
 if TYPE_CHECKING:
     from doit.task import Task as DoitTask
@@ -63,19 +67,33 @@ class PipelineLoader(DodoTaskLoader):  # type: ignore[misc]
         self.build: Build | None = None
         self.options: Options | None = None
         self.namespace: dict[str, Any] = {}
-        self.demucs_venv: str | None = None  # an option of `run`, set before `setup`
-        self.only_failed = False  # as well
+        self.root = Path.cwd()  # where the pipeline is
+        self.any_target = False  # `--auto-delayed-regex`
         self.narrow = False  # `run` without anything that names or forces a task
 
     def setup(self, opt_values: dict[str, Any]) -> None:
-        """Read the dodo file and the options that shape the pipeline."""
+        """Read the dodo file, if there is one, and go where its pipeline is.
+
+        Raises:
+            InvalidCommand: `-d` names no directory.
+        """
+        folder, here = opt_values["cwdPath"], Path.cwd()
+        plain = opt_values["dodoFile"] == "dodo.py" and not opt_values["seek_file"]
+        if plain and folder is not None and not Path("dodo.py").exists():  # a project elsewhere, as with `make -C`
+            if not os.path.isdir(folder):
+                raise InvalidCommand(f"-d: {folder} is no directory")
+            os.chdir(folder)
+            opt_values = {**opt_values, "cwdPath": None}
+        if not plain or Path("dodo.py").exists():
+            super().setup(opt_values)
+        dodo = Path(self.namespace.get("__file__") or here).parent
+        places = [Path.cwd(), dodo, here]
+        self.root = next((place for place in places if (place / "pipeline.toml").exists()), places[0])
+
+    def read_options(self, opt_values: dict[str, Any]) -> None:
+        """The options that shape the pipeline, wherever they stood on the command line."""
         from mediabuild.pipeline.options import Options, Selection
 
-        dodo = opt_values["dodoFile"]
-        if dodo == "dodo.py" and not Path(dodo).exists() and not opt_values["seek_file"] and not opt_values["cwdPath"]:
-            self.namespace = {}
-        else:
-            super().setup(opt_values)
         variables = dict(doit_cmd._CMDLINE_VARS or {})
         for name in ("clip_start", "clip_end"):
             if opt_values[name] is not None:
@@ -89,14 +107,23 @@ class PipelineLoader(DodoTaskLoader):  # type: ignore[misc]
             job_dir=opt_values["one_job_dir"],
             manifests_only=bool(opt_values.get("manifests_only")),
             variables=variables,
-            allow_unknown=any(value is doit_cmd.get_var for value in self.namespace.values()),
-            demucs_venv=self.demucs_venv,
-            only_failed=self.only_failed,
+            allow_unknown=self._reads_variables(),
+            demucs_venv=opt_values.get("demucs_venv"),
+            only_failed=bool(opt_values.get("only_failed")),
         )
+        self.any_target = bool(opt_values.get("auto_delayed_regex"))
+
+    def _reads_variables(self) -> bool:
+        """Whether the dodo file may read NAME=VALUE by itself."""
+        try:
+            return "get_var" in Path(self.namespace["__file__"]).read_text(encoding="utf-8", errors="replace")
+        except (KeyError, OSError):
+            return False
 
     def load_doit_config(self) -> dict[str, Any]:
-        """The dodo file's DOIT_CONFIG."""
+        """The dodo file's DOIT_CONFIG, checked."""
         config: dict[str, Any] = super().load_doit_config() if self.namespace else {}
+        checked_config(config)
         self.narrow = self.narrow and "default_tasks" not in config
         return config
 
@@ -105,16 +132,33 @@ class PipelineLoader(DodoTaskLoader):  # type: ignore[misc]
         """Whether the dodo file, if there is one, says nothing at all."""
         return all(name.startswith("__") for name in self.namespace)
 
-    def load_tasks(self, cmd: Any, pos_args: list[str]) -> list[DoitTask]:
-        """The user's own tasks, then the pipeline's, in canonical order."""
+    def load_own(self, words: Sequence[str], *, later: bool) -> list[DoitTask]:
+        """The user's own tasks.
+
+        Args:
+            words: of the command line; they may hold arguments of these tasks.
+            later: what doit makes while a run goes on is left for then, if that can't be made now.
+        """
+        if not self.namespace:
+            return []
+        found = super().load_tasks(SimpleNamespace(execute_tasks=True), words_for_creators(self.namespace, words))
+        return found if later else made_now(found)
+
+    def load_tasks(self, cmd: Any, pos_args: list[str], own: list[DoitTask] | None = None) -> list[DoitTask]:
+        """The user's own tasks, then the pipeline's, in canonical order.
+
+        Args:
+            own: the user's own, if they are loaded already; else doit itself asks, for its `tabcompletion`.
+        """
         from mediabuild.build import PIPELINE_NAME, Build
+        from mediabuild.pipeline.options import Options
         from mediabuild.schedule.tasks import make_doit_tasks
 
-        assert self.options is not None
-        own = super().load_tasks(cmd, pos_args) if self.namespace else []
-        narrow = self.narrow and not own and not pos_args and self.options.selection.is_empty
+        own = self.load_own(pos_args, later=False) if own is None else own
+        options = self.options or Options()
+        narrow = self.narrow and not own and not pos_args and options.selection.is_empty
         try:
-            self.build = Build(Path.cwd(), replace(self.options, narrow=narrow), commands=tuple(self.cmd_names))
+            self.build = Build(self.root, replace(options, narrow=narrow), commands=tuple(self.cmd_names))
         except MediabuildError as error:
             raise InvalidDodoFile(str(error)) from None
         clash = {task.name for task in own} & set(self.build.pipeline.stages)

@@ -10,7 +10,7 @@ from typing import Any
 from doit.dependency import Dependency
 from doit.task import Task as DoitTask
 
-from mediabuild.schedule.state import is_group, pipeline_task
+from mediabuild.schedule.state import StateFile, is_group, pipeline_task
 from mediabuild.store import marks
 
 
@@ -43,8 +43,15 @@ class Records(Dependency):  # type: ignore[misc]
         """Record a success; the pipeline's tasks have their manifests."""
         if not (pipeline_task(task) or is_group(task)):
             super().save_success(task, result_hash)
+            self._keep()
 
     def remove_success(self, task: DoitTask) -> None:
         """Forget a success: called for each failed or blocked task too, so it never touches a manifest."""
         if not (pipeline_task(task) or is_group(task)):
             super().remove_success(task)
+            self._keep()
+
+    def _keep(self) -> None:
+        """Save at once: a kill loses nothing, and a `forget` that comes after it holds."""
+        if isinstance(self.backend, StateFile):
+            self.backend.dump()

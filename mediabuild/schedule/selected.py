@@ -19,7 +19,9 @@ from mediabuild.schedule.state import is_group, is_remake
 def alone(names: Iterable[str], tasks: Mapping[str, DoitTask]) -> None:
     """Let these tasks bring no others (`doit -s`); a group stands for its members."""
     for name in names:
-        group = tasks[name]
+        group = tasks.get(name)
+        if group is None:  # made while the run goes on
+            continue
         for member in [name, *(group.task_dep if group.has_subtask else [])]:
             if not tasks[member].has_subtask:
                 tasks[member].task_dep = tasks[member].setup_tasks = []
@@ -60,11 +62,19 @@ def control_of(
         left_s: task → seconds to the end of the work that waits for it.
     """
     control = TaskControl(task_list, auto_delayed_regex=auto_delayed_regex)
-    control.process(names)
-    selected = [name for name in control.selected_tasks if not is_remake(control.tasks[name])]
+    selected = [name for name in _selected(control, names) if not is_remake(control.tasks[name])]
     groups = [name for name in selected if is_group(control.tasks[name])]
     members = [member for name in groups for member in control.tasks[name].task_dep]
     ours = in_order([*selected, *members], build.tasks, left_s)
     placed = {*ours, *groups}
     control.selected_tasks = [*(name for name in selected if name not in placed), *ours, *groups]
     return control
+
+
+def _selected(control: TaskControl, names: Iterable[str] | None) -> list[str]:
+    """The tasks that names stand for; one by one, so that doit takes none for an argument of the one before it."""
+    found: list[str] = []
+    for selection in [None] if names is None else [[name] for name in names]:
+        control.process(selection)
+        found += control.selected_tasks
+    return found

@@ -7,6 +7,10 @@ Not here: the pipeline's tasks (`tasks`).
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,20 +23,22 @@ if TYPE_CHECKING:
 
 
 class StateFile(JsonDB):  # type: ignore[misc]
-    """doit's own state, for the user's own tasks: one file, read at the start, replaced whole at the end.
+    """doit's own state, for the user's own tasks: one JSON file, replaced whole.
 
-    A damaged file counts as empty. Nothing of the pipeline is in it.
+    Only what changed here is changed there: another run, or a `forget` beside a run, loses nothing. A damaged file
+    counts as empty. Nothing of the pipeline is in it.
     """
 
     desc = "a JSON file that is replaced whole"
 
     def __init__(self, name: str, codec: Any, *, module_name: str | None = None) -> None:
-        self._changed = False
-        super().__init__(name, codec)
+        self._changed: set[str] = set()  # tasks
+        self._emptied = False
+        super().__init__(os.path.abspath(name), codec)
 
     def _load(self) -> dict[str, Any]:
         try:
-            content = self.codec.decode(Path(self.name).read_text(encoding="utf-8"))
+            content = self.codec.decode(Path(self.name).read_text(encoding="utf-8-sig"))
         except (OSError, ValueError, RecursionError):
             return {}
         entries = content.items() if isinstance(content, dict) else ()
@@ -40,25 +46,47 @@ class StateFile(JsonDB):  # type: ignore[misc]
 
     def set(self, task_id: str, dependency: str, value: Any) -> None:
         """Store a value."""
-        self._changed = True
+        self._changed.add(task_id)
         super().set(task_id, dependency, value)
 
     def remove(self, task_id: str) -> None:
         """Forget a task."""
-        self._changed = self._changed or task_id in self._db
+        self._changed.add(task_id)
         super().remove(task_id)
 
     def remove_all(self) -> None:
         """Forget all tasks."""
-        self._changed = True
+        self._emptied = True
         super().remove_all()
 
     def dump(self) -> None:
         """Save, if anything changed."""
-        if self._changed:
-            from mediabuild.machine.files import write_atomically
+        if not (self._changed or self._emptied):
+            return
+        from mediabuild.machine.files import write_atomically
 
-            write_atomically(Path(self.name), self.codec.encode(self._db).encode())
+        file = Path(self.name)
+        with _folder_locked(file.parent):
+            found = {} if self._emptied else self._load()
+            for task in self._changed:
+                if task in self._db:
+                    found[task] = self._db[task]
+                else:
+                    found.pop(task, None)
+            write_atomically(file, self.codec.encode(found).encode())
+        self._changed, self._emptied = set(), False
+
+
+@contextlib.contextmanager
+def _folder_locked(folder: Path) -> Iterator[None]:
+    """Be the only one who replaces the state file in a folder, where its file system knows locks."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def pipeline_task(task: DoitTask) -> Task | None:

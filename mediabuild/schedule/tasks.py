@@ -157,10 +157,10 @@ def _remake(build: Build, task: Task) -> DoitTask:
 
 
 def target_paths(build: Build, task: Task) -> list[str]:
-    """The files that the task makes, relative to the pipeline: as declared; globs and directories as recorded."""
+    """The files that the task makes, relative to here: as declared; globs and directories as recorded."""
     declared = [path for path in task.stage.outputs.values() if "*" not in path]
     many = len(declared) < len(task.stage.outputs) or any(path.endswith("/") for path in declared)
     manifest = find_manifest(task.directory) if many else None
     recorded = [path for path in manifest.output_files() if not path.endswith("/")] if manifest else []
-    folder = os.path.relpath(task.directory, build.pipeline.root)
+    folder = os.path.relpath(task.directory)
     return [os.path.join(folder, path) for path in dict.fromkeys([*declared, *recorded])]

@@ -304,7 +304,9 @@ def test_a_failing_task_of_the_users(built: Project) -> None:
     run = built.run()
     assert run.status == 1
     assert sorted(run.ran) == ["A:one", "B:one", "C:one"]
-    assert built.command("check").status == 0
+    check = built.command("check")
+    assert check.status == 1
+    assert [line.split()[1] for line in check.out.splitlines() if line.startswith("RUN")] == ["mine"]
 
 
 def test_users_python_tasks_print_beside_threads(built: Project) -> None:

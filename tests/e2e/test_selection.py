@@ -337,3 +337,18 @@ def test_a_subfolder_has_no_pipeline(two: Project) -> None:
     assert done.status == 3
     assert "pipeline.toml: not found" in done.err
     assert list(below.root.iterdir()) == []
+
+
+def test_names_that_look_the_same_are_the_same(project: Project) -> None:
+    """A Mac writes `é` as two characters, a keyboard as one: names, patterns, targets, `--job`, `[jobs]` fit both."""
+    typed, stored = "caf\u00e9", "cafe\u0301"
+    project.write("pipeline.toml", CHAIN + f'\n[jobs."{typed}".params.B]\ntimes = 3\n')
+    project.write(f"media/{stored}.txt", "hello\n")
+    first = project.run(f"B:{typed}")
+    assert first.ran == [f"A:{stored}", f"B:{stored}"], first.err
+    assert project.read(f"jobs/{stored}/B/b.txt") == "hello\n" * 3
+    assert project.run(f"jobs/{typed}/C/c.txt").ran == [f"C:{stored}"]
+    for args in ((f"*:{typed}",), ("--job", typed), ("--job", f"{typed}*")):
+        again = project.run("--force", *args)
+        assert (again.status, len(again.ran)) == (0, 3), again.err
+    assert project.command("validate").status == 0

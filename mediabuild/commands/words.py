@@ -1,0 +1,123 @@
+"""What the words of a command line stand for: names, patterns, targets, and the arguments of the user's own tasks.
+
+Not here: what options mean (the commands, a file each).
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import getopt
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from doit.exceptions import InvalidCommand
+
+from mediabuild.machine.visible import same_text
+from mediabuild.schedule.dodo import arguments_of
+from mediabuild.schedule.state import is_remake
+
+if TYPE_CHECKING:
+    from doit.task import Task as DoitTask
+
+
+def leading_options(parser: Any, words: list[str], command: str) -> tuple[list[str], list[str]]:
+    """The options that the words begin with, and the rest: names, and what stands behind them.
+
+    Args:
+        parser: doit's, which knows the command's options. command: as it is typed behind `doit`.
+
+    Raises:
+        InvalidCommand: one of them is no option of the command; with the nearest one that is.
+    """
+    try:
+        _, rest = getopt.getopt(words, parser.get_short(), parser.get_long())
+    except getopt.GetoptError as error:
+        raise InvalidCommand(f"{_mistake(parser, error)}\n  hint: doit{command} --help") from None
+    return words[: len(words) - len(rest)], rest
+
+
+def _mistake(parser: Any, error: getopt.GetoptError) -> str:
+    """What is wrong with an option."""
+    from mediabuild.pipeline.mistakes import nearest
+
+    known = [f"--{option.long}" for option in parser.options if option.long]
+    dashed = f"--{error.opt}" if len(error.opt) > 1 else f"-{error.opt}"
+    if "requires argument" in error.msg:
+        return f"{dashed}: a value is missing"
+    if "must not have" in error.msg:
+        return f"{dashed}: takes no value"
+    close = nearest(dashed, known) if len(error.opt) > 1 else ""
+    return f"{dashed}: there is no such option{'; ' + close if close.startswith('did') else ''}"
+
+
+def arrange(
+    words: list[str], own: Iterable[DoitTask], leading_options: Callable[[list[str]], tuple[list[str], list[str]]]
+) -> tuple[list[str], list[str]]:
+    """The names, and the command's options, which may stand behind names.
+
+    What follows one of the user's own tasks and is an option of that task stays behind it; of a task that takes
+    arguments, all that follows does.
+
+    Args:
+        leading_options: the command's options that words begin with, and the rest of them.
+    """
+    tasks = {task.name: task for task in own}
+    names: list[str] = []
+    options: list[str] = []
+    rest = words
+    while rest:
+        if rest[0] == "--":
+            return [*names, *rest[1:]], options
+        if rest[0].startswith("-") and rest[0] != "-":
+            found, rest = leading_options(rest)
+            options += found
+            continue
+        task = tasks.get(rest[0])
+        count = 1 + (arguments_of(task, rest[1:]) if task is not None else 0)
+        names, rest = [*names, *rest[:count]], rest[count:]
+    return names, options
+
+
+def expand_names(
+    args: Iterable[str],
+    tasks: Mapping[str, DoitTask],
+    commands: Iterable[str] = (),
+    *,
+    later: Callable[[str], bool] | None = None,
+) -> list[str]:
+    """Task names for names, patterns and targets (relative, absolute, `./`); a misspelt command is told too.
+
+    Names that look the same are the same, however their accents are encoded.
+
+    Args:
+        later: which other names stay as they are, since tasks of these names may be made while the run goes on.
+
+    Raises:
+        InvalidCommand: with the nearest name for each that is none of these.
+    """
+    from mediabuild.pipeline.mistakes import nearest
+
+    names = {same_text(name): name for name in tasks}
+    targets = {same_text(target): task.name for task in tasks.values() for target in task.targets}
+    found: list[str] = []
+    for arg in args:
+        if arg in tasks:
+            found.append(arg)
+            continue
+        is_pattern, text = any(c in arg for c in "*?["), same_text(arg)
+        matches = [names[name] for name in fnmatch.filter(names, text)] if is_pattern else []
+        matches = [name for name in matches if not is_remake(tasks[name])]
+        path = os.path.relpath(text)
+        if matches:
+            found += matches
+        elif text in names:
+            found.append(names[text])
+        elif path in targets or text in targets:
+            found.append(targets.get(path) or targets[text])
+        elif later is not None and later(arg):
+            found.append(arg)
+        else:
+            what = "matches no task" if is_pattern else "is no task, command or target"
+            raise InvalidCommand(f"{arg!r} {what}; {nearest(arg, [*tasks, *commands])}\n  hint: doit list --all")
+    return list(dict.fromkeys(found))
