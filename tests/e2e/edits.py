@@ -25,7 +25,8 @@ CONTENTS = st.sampled_from([b"", b"a\n", b"b\n", b"ab\n", b"ba\n", b"hello\n", b
 FILES = ("words.txt", "extra/a.txt", "extra/b.txt", "tree/p", "tree/q/r", "notes/one.txt", "notes/two words.txt")
 GARBAGE = st.sampled_from([b"", b"\x00\xff garbage", b"{}", b"[1]\n", b'{"event":'])
 INDEX = st.integers(0, 99)
-WAYS = st.sampled_from(["plain", "hidden", "future", "past", "anew"])
+TAMPERING = ["edit", "hidden", "truncate", "delete", "stray", "folder", "touch", "mode", "link", "file"]
+WAYS = st.sampled_from(["plain", "hidden", "future", "past", "anew", "mode"])
 
 
 class Edits(RuleBasedStateMachine):
@@ -76,6 +77,9 @@ class Edits(RuleBasedStateMachine):
         times, old = file.stat(), file.read_bytes()
         if way == "hidden":
             content = bytes(byte ^ 1 for byte in old)  # same size, same time
+        if way == "mode":
+            file.chmod(times.st_mode ^ 0o111)  # of what a person gives only the bytes count
+            return
         if way == "anew":
             file.unlink()
         file.write_bytes(content)
@@ -257,7 +261,7 @@ class Edits(RuleBasedStateMachine):
 
     # ---- what happens to what the program wrote ----
 
-    @rule(index=INDEX, way=st.sampled_from(["edit", "hidden", "truncate", "delete", "stray", "folder", "touch"]))
+    @rule(index=INDEX, way=st.sampled_from(TAMPERING))
     def tamper(self, index: int, way: str) -> None:
         """An output is edited, cut off, deleted, or gets company."""
         folder = self.world.directory(self.point(index))
@@ -268,6 +272,15 @@ class Edits(RuleBasedStateMachine):
         times, words = file.stat(), self.own()
         if way == "edit":
             file.write_bytes(words)
+        elif way == "mode":
+            file.chmod(times.st_mode ^ 0o111)
+        elif way == "link":
+            file.rename(file.with_name("real"))
+            file.symlink_to("real")
+        elif way == "file":
+            content = file.read_bytes()
+            file.unlink()
+            file.write_bytes(content)
         elif way == "hidden":
             file.write_bytes(bytes(byte ^ 1 for byte in file.read_bytes()))
             os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))

@@ -24,6 +24,9 @@ SCRIPTS = {  # $1 … are: the output, times, word, value, the inputs
     "count": 'o=$1; shift 4; all "$@" | wc -c > "$o"',
     "slow": 'o=$1 n=$2 w=$3 v=$4; shift 4; echo part > "$o"; sleep 0.03; '
     '{ repeat "$n" "$@"; printf "%s\\n" "$w$v"; } > "$o"',
+    "exec": 'o=$1 n=$2 w=$3 v=$4; shift 4; { repeat "$n" "$@"; printf "%s\\n" "$w$v"; } > "$o"; chmod +x "$o"',
+    "tools": 'o=$1 n=$2 w=$3 v=$4; shift 4; mkdir -p "$o/d"; { repeat "$n" "$@"; printf "%s\\n" "$w$v"; } > "$o/part"; '
+    'cp "$o/part" "$o/run"; chmod +x "$o/run"; ln -s part "$o/link"; ln -s ../run "$o/d/up"',
     "split": 'o=$1 n=$2 w=$3 v=$4; shift 4; mkdir "$o"; i=0; while [ "$i" -lt "$n" ]; do mkdir "$o/d$i"; '
     '{ all "$@"; printf "%s\\n" "$i$w$v"; } > "$o/d$i/part"; i=$((i+1)); done',
     "pair": 'o=$1 n=$2 w=$3 v=$4; shift 4; { repeat "$n" "$@"; printf "%s\\n" "$w$v"; } > "$o"; '
@@ -31,8 +34,9 @@ SCRIPTS = {  # $1 … are: the output, times, word, value, the inputs
     "many": 'o=$1 n=$2 w=$3 v=$4; shift 4; all "$@" | wc -c > "$o"; i=0; while [ "$i" -lt "$n" ]; do '
     '{ all "$@"; printf "%s\\n" "$i$w$v"; } > "${o%n.txt}p$i.txt"; i=$((i+1)); done',
 }
+KINDS = ("join", "join", "head", "count", "slow", "exec", "split", "tools", "pair", "many", "own")
 BROKEN = "exit 7; "
-FILE_KINDS = ("join", "head", "count", "slow")
+FILE_KINDS = ("join", "head", "count", "slow", "exec")
 OWN_STAGE = '''"""A stage of the project's own, each file that it reads a unit."""
 
 import hashlib
@@ -111,6 +115,7 @@ class Node:
         """As `pipeline.toml` writes them."""
         return {
             "split": {"out": "parts"},
+            "tools": {"out": "parts"},
             "pair": {"out": "out.txt", "size": "sub/size"},
             "many": {"out": "n.txt", "each": "p*.txt"},
             "own": {"out": "out.txt"},
@@ -152,7 +157,7 @@ def graphs(draw: st.DrawFn) -> list[Node]:
 @st.composite
 def stages(draw: st.DrawFn, name: str, earlier: list[Node]) -> Node:
     """A stage that can stand behind the earlier ones."""
-    kind = draw(st.sampled_from(["join", "join", "head", "count", "slow", "split", "pair", "many", "own"]))
+    kind = draw(st.sampled_from(KINDS))
     values = draw(VALUES)
     readable = [node for node in earlier if fits(values, node)]
     reads = draw(st.lists(references(readable), min_size=1, max_size=3))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,12 +55,37 @@ def digest(content: bytes) -> str:
     return "blake3:" + blake3.blake3(content).hexdigest()
 
 
+class Program(bytes):
+    """The content of an executable."""
+
+
+class Link(bytes):
+    """The content behind a link, and what the link says."""
+
+    to = ""
+    program = False
+
+    @classmethod
+    def of(cls, content: bytes, to: str) -> Link:
+        """A link to a file with this content."""
+        link = cls(content)
+        link.to, link.program = to, isinstance(content, Program)
+        return link
+
+
 def flat(tree: Tree) -> bytes:
     """All bytes of a file or directory, in the order of names."""
     assert not isinstance(tree, str), "a program reads what was deleted"
     if isinstance(tree, bytes):
-        return tree
+        return bytes(tree)
     return b"".join(tree[name] for name in sorted(tree, key=lambda name: name.split("/")))
+
+
+def plain(tree: Tree) -> Tree:
+    """What a person gives: only the bytes count."""
+    if isinstance(tree, dict):
+        return {name: bytes(content) for name, content in tree.items()}
+    return bytes(tree) if isinstance(tree, bytes) else tree
 
 
 def labelled(label: str, tree: Tree) -> dict[str, str]:
@@ -67,17 +93,30 @@ def labelled(label: str, tree: Tree) -> dict[str, str]:
     if isinstance(tree, str):
         return {label: tree}
     if isinstance(tree, bytes):
-        return {label: digest(tree)}
-    return {f"{label}/{name}": digest(content) for name, content in tree.items()} or {label + "/": digest(b"")}
+        mode = "+x" if isinstance(tree, Program) or getattr(tree, "program", False) else ""
+        return {label: digest(tree) + mode + (f"+link:{tree.to}" if isinstance(tree, Link) else "")}
+    found = {k: v for name, content in tree.items() for k, v in labelled(f"{label}/{name}", content).items()}
+    return found or {label + "/": digest(b"")}
+
+
+def alike(one: Tree, other: Tree) -> bool:
+    """Whether two files or directories are the same: bytes, executables and links."""
+    return labelled("", one) == labelled("", other)
 
 
 def read_tree(path: Path) -> Tree:
     """A file or directory on disk."""
     if path.is_dir():
-        files = {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
+        files = {str(file.relative_to(path)): read_file(file) for file in path.rglob("*") if file.is_file()}
         empty = [folder for folder in path.rglob("*") if folder.is_dir() and not any(folder.iterdir())]
         return files | {f"{folder.relative_to(path)}/": b"" for folder in empty}  # that they are there is content too
-    return path.read_bytes()
+    return read_file(path)
+
+
+def read_file(path: Path) -> bytes:
+    """A file's content, as an executable's or behind a link where it is one."""
+    content = Program(path.read_bytes()) if os.access(path, os.X_OK) else path.read_bytes()
+    return Link.of(content, os.readlink(path)) if path.is_symlink() else content
 
 
 def text(value: Any) -> str:
@@ -98,13 +137,13 @@ class Oracle(World):
         reference = reference.removeprefix("?")
         if reference == "source":
             source = self.jobs()[point.job]
-            yield str(source.relative_to(self.root)), source.read_bytes()
+            yield str(source.relative_to(self.root)), plain(read_tree(source))
         elif "/" in reference:
             pattern = reference.replace("{job}", point.job).removeprefix("./")
             files = sorted(self.root.glob(pattern)) if "*" in pattern else [self.root / pattern]
             for file in files:
                 if file.exists():
-                    yield str(file.relative_to(self.root)), read_tree(file)
+                    yield str(file.relative_to(self.root)), plain(read_tree(file))
         else:
             _, _, output = reference.partition(".")
             for producer in self.producers(point, reference):
@@ -126,6 +165,12 @@ class Oracle(World):
         if node.kind == "split":
             parts: Tree = {f"d{n}/part": content + str(n).encode() + word + b"\n" for n in range(times)}
             return {"out": [(path, parts)]}
+        if node.kind == "exec":
+            return {"out": [(path, Program(joined))]}
+        if node.kind == "tools":
+            run = Program(joined)
+            return {"out": [(path, {"part": joined, "run": run, "link": Link.of(joined, "part"),
+                                    "d/up": Link.of(run, "../run")})]}  # fmt: skip
         if node.kind == "pair":
             return {"out": [(path, joined)], "size": [("sub/size", f"{len(content)}\n".encode())]}
         if node.kind == "many":
@@ -185,7 +230,7 @@ class Oracle(World):
         folder, declared = self.directory(point), self.nodes[point.stage].outputs
         for name, files in manifest["outputs"].items():
             for path, value in files.items():
-                if (folder / path).is_file() and digest((folder / path).read_bytes()) != value:
+                if (folder / path).is_file() and labelled("", read_file(folder / path))[""] != value:
                     return None
             there = folder / declared.get(name, "none")
             below = there.rglob("*") if any(path.startswith(there.name + "/") for path in files) else ()
@@ -296,7 +341,7 @@ class Oracle(World):
         """The copies that are to be there, and whether the task has any to make."""
         for copy, content in self.copies(point, plan.outputs[point]).items():
             plan.copies[copy] = content
-            if not copy.is_file() or copy.read_bytes() != content:
+            if not copy.is_file() or not alike(read_tree(copy), content):
                 plan.delivers.add(point.name)
 
     def same(
