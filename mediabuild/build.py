@@ -58,9 +58,12 @@ class Build:
         self.job_dirs = [job_dir or self.pipeline.jobs_dir / job for job in self.shelf]
         places.check_shared(self.pipeline.jobs_dir)
         self.digests = Digests(self.pipeline.root, places.stat_cache(self.pipeline.jobs_dir))
+        if options.read:
+            self.digests.forget()
         self.devices = Devices(places.devices_file(self.pipeline.jobs_dir))
         self.check_devices()
-        known = self.bulk.fresh(self.pipeline, self.devices, self.shelf) if options.as_written else set()
+        may_know = options.as_written and not options.read
+        known = self.bulk.fresh(self.pipeline, self.devices, self.shelf) if may_know else set()
         self.left_out = self._narrowed(known) if options.narrow else set()
         made = make_tasks(
             self.pipeline,

@@ -88,13 +88,16 @@ class Check(PipelineCommand):
         option(
             "manifests_only", "manifests-only", "the media is not here: compare manifests, params and code", bool, False
         ),
+        option("read", "read", "read every file, also where size and times say that it is the same", bool, False),
     )
 
     def may_narrow(self, params: Any) -> bool:
         """They are only counted."""
-        return not params["as_json"]
+        return not (params["as_json"] or params["read"])
 
-    def _execute(self, as_json: bool, manifests_only: bool, pos_args: list[str]) -> int:
+    def _execute(self, as_json: bool, manifests_only: bool, read: bool, pos_args: list[str]) -> int:
+        if read and manifests_only:
+            raise InvalidCommand("check: --read and --manifests-only are opposites")
         names = self.select()
         if manifests_only:  # what the user's own tasks read may not be here
             names = [task.name for task in self.named_tasks(names or []) if pipeline_task(task)]

@@ -25,7 +25,7 @@ def adopt(executor: Executor, task: Task) -> list[str]:
     """
     recorder = executor.recorder
     with executor.holding(task):
-        now = executor.freshness.observer.observe(task)
+        now = executor.freshness.observer.observe(task, adopting=True)
         refuse_troubles(task, now)
         if not task.directory.is_dir():
             raise StageError(f"{task.name}: there are no outputs to adopt", f"doit {task.name}")

@@ -16,6 +16,7 @@ import msgspec
 
 from mediabuild.errors import MediabuildError
 from mediabuild.freshness.code import CodeReader
+from mediabuild.freshness.fixity import Fixity
 from mediabuild.freshness.inputs import InputReader
 from mediabuild.freshness.presence import why
 from mediabuild.freshness.producers import Producers
@@ -64,19 +65,23 @@ class Observer:
         self.producers = producers
         self.media_present = media_present
         self.code = CodeReader(pipeline, digests)
+        self.fixity = Fixity(pipeline, digests, producers.tasks)
         self.inputs = InputReader(pipeline, digests, producers, media_present=media_present)
 
-    def observe(self, task: Task, like: Facts | None = None) -> Observation:
+    def observe(self, task: Task, like: Facts | None = None, *, adopting: bool = False) -> Observation:
         """Take the facts; trouble becomes a reason.
 
         Args:
             like: the recorded facts: files are hashed with the algorithm that they were recorded with, so that
                 changing `checksum` re-runs nothing.
+            adopting: what is there counts, also where it is frozen and was something else.
         """
         facts = Facts(stage=task.stage.name, code={}, params=_plain(task.params), device="cpu", inputs={}, models={})
         now = Observation(facts)
         recorded = like.inputs if like else {}
         reordered = [self._observe_input(task, name, recorded.get(name, {}), now) for name in task.inputs]
+        for name in task.inputs if not adopting else ():
+            now.troubles += self.fixity.troubles(task, name, now.facts.inputs[name])
         try:
             facts.device = self.devices.resolve(task.device, task.stage.devices, task.stage.python)
         except MediabuildError as error:

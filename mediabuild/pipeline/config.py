@@ -67,7 +67,7 @@ def load_pipeline(file: Path, *, commands: tuple[str, ...] = ()) -> Pipeline:
     order = canonical_order(stages, mistakes)
     cache = mistakes.fields("cache", document.get("cache", {}), CacheTable)
     mistakes.raise_if_any()
-    sources = values["sources"]
+    sources, frozen = values["sources"], values.get("frozen", False)
     return Pipeline(
         root=root,
         file=file,
@@ -80,6 +80,7 @@ def load_pipeline(file: Path, *, commands: tuple[str, ...] = ()) -> Pipeline:
         resources=_amounts(values.get("resources")),
         cache_bytes=CacheTable(**cache).max_gb * 1e9,
         job=values.get("job", "{path}"),
+        frozen=frozen if isinstance(frozen, bool) else tuple([frozen] if isinstance(frozen, str) else frozen),
         shared=shared,
     )
 

@@ -138,6 +138,7 @@ class Pipeline:
         job_params: job → stage → params of that job's table.
         cache_bytes: how much the kept generations may take.
         job: what a job is called, with `{path}` and `{suffix}`.
+        frozen: sources that must not change: all, or those that globs match.
         shared: a value of `[params]` → the stages' params that are this value: (stage, param).
     """
 
@@ -152,6 +153,7 @@ class Pipeline:
     resources: Mapping[str, float]
     cache_bytes: float
     job: str = "{path}"
+    frozen: bool | tuple[str, ...] = False
     shared: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
 

@@ -106,6 +106,7 @@ class Options:
         variables: doit's NAME=VALUE words. allow_unknown: some of them may be the dodo file's own.
         demucs_venv: the separator's venv, where it isn't the project's `venv/demucs`.
         narrow: leave out the tasks of jobs that are all fresh.
+        read: every file is read, whatever is remembered of it.
         only_failed: what failed last time is asked for, and nothing else.
     """
 
@@ -119,6 +120,7 @@ class Options:
     demucs_venv: str | None = None
     narrow: bool = False
     only_failed: bool = False
+    read: bool = False
 
     @property
     def one_job(self) -> bool:

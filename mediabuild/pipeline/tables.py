@@ -42,6 +42,10 @@ class PipelineTable(msgspec.Struct, forbid_unknown_fields=True):
     device: Annotated[str, described("auto, cpu, cuda, mps, cuda:1", pattern=DEVICE)] = "auto"
     checksum: Annotated[Literal["blake3", "sha256"], described("Digest of each file")] = "blake3"
     resources: Annotated[ResourcesTable | None, described("What the machine has; found out if left out")] = None
+    frozen: Annotated[
+        bool | Text | Annotated[list[Text], msgspec.Meta(min_length=1)],
+        described("Sources that must not change: true, or globs; one that does is a failure until reset-dep"),
+    ] = False
     isolate: Annotated[bool, described("What holds for the commands whose tables don't say `isolate`")] = False
 
 

@@ -106,6 +106,7 @@ class PipelineLoader(DodoTaskLoader):  # type: ignore[misc]
             sources=(opt_values["only_source"],) if opt_values["only_source"] else (),
             job_dir=opt_values["one_job_dir"],
             manifests_only=bool(opt_values.get("manifests_only")),
+            read=bool(opt_values.get("read")),
             variables=variables,
             allow_unknown=self._reads_variables(),
             demucs_venv=opt_values.get("demucs_venv"),

@@ -76,6 +76,10 @@ class Digests:
             self._remember(key, before, algorithm, digest)
         return digest
 
+    def forget(self) -> None:
+        """Remember nothing: every file is read."""
+        self._known = {}
+
     def output(self, path: Path, like: str, witness: Path | None = None) -> str:
         """The digest of a file that a stage made: its content, and whether it is an executable or a link.
 

@@ -22,7 +22,7 @@ from mediabuild.machine.files import PART_AGE_S, write_atomically
 from mediabuild.machine.hashing import hash_bytes, hash_file
 from mediabuild.machine.listing import files_below
 from mediabuild.store.digest import Digests
-from mediabuild.store.stats import fine_device
+from mediabuild.store.stats import fine_device, stats_of
 
 watches: list[list[str]] = []
 
@@ -313,3 +313,14 @@ def test_warming_reads_each_unknown_file_once(tmp_path: Path) -> None:
         found = [digests.file(file) for file in files]
     assert seen == []
     assert found == [hash_file(file, "blake3") for file in files]
+
+
+def test_forgetting_reads_again(tmp_path: Path) -> None:
+    """What is remembered counts while the stats are the same, whatever the file holds; `check --read` forgets it."""
+    file = tmp_path / "a"
+    file.write_bytes(b"hello")
+    digests = Digests(tmp_path, tmp_path / "cache")
+    digests._known[digests._key(file)] = (stats_of(file), {"blake3": "blake3:" + "0" * 64})
+    assert digests.file(file) == "blake3:" + "0" * 64
+    digests.forget()
+    assert digests.file(file) == hash_file(file, "blake3")
