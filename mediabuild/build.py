@@ -15,6 +15,7 @@ from mediabuild.freshness.bulk import Bulk
 from mediabuild.freshness.look import Freshness
 from mediabuild.freshness.orphans import Orphan, Withdrawn, find_orphans, find_withdrawn
 from mediabuild.freshness.verdicts import Verdict, verdicts
+from mediabuild.machine.cores import cores
 from mediabuild.machine.device import Devices
 from mediabuild.pipeline.code_of_stages.separator import separator_venv, with_separator
 from mediabuild.pipeline.config import load_pipeline
@@ -167,7 +168,7 @@ class Build:
         """What the machine has for stages that run at once; `[pipeline.resources]` wins."""
         pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         gpus = self.devices.gpus()
-        machine = {"cpu": float(os.cpu_count() or 1), "gpu": float(max(1, gpus)), "memory_gb": pages / 1e9}
+        machine = {"cpu": float(cores()), "gpu": float(max(1, gpus)), "memory_gb": pages / 1e9}
         return machine | dict(self.pipeline.resources)
 
     def earlier_s(self, name: str) -> float | None:

@@ -127,6 +127,8 @@ class Stage:
             resolved device is recorded and compared.
         heavy: runs in a worker of its own kind (it imports torch or loads a large model);
             otherwise it shares the light worker.
+        memory_gb: what a run takes at most besides its models' files, in gigabytes (10⁹ bytes); so many tasks run
+            at once as fit into the machine's memory.
         models: ``(params, lookup) -> {name: ModelRef}``: what it would load; cheap, no imports.
         tools: names of the Python packages whose versions are recorded in the manifest.
         summary: the first line of its docstring, or the module's.
@@ -141,6 +143,7 @@ class Stage:
     params: type[msgspec.Struct] = NoParams
     devices: tuple[str, ...] = ()
     heavy: bool = False
+    memory_gb: float = 0.0
     models: Callable[[Any, Lookup], dict[str, ModelRef]] | None = None
     tools: tuple[str, ...] = ()
     summary: str = ""
@@ -155,6 +158,7 @@ def stage(
     optional: Mapping[str, str] | None = None,
     devices: tuple[str, ...] = (),
     heavy: bool = False,
+    memory_gb: float = 0.0,
     models: Callable[[Any, Lookup], dict[str, ModelRef]] | None = None,
     tools: tuple[str, ...] = (),
 ) -> Callable[[Callable[[Context, Any], Mapping[str, Any] | None]], Stage]:
@@ -172,6 +176,7 @@ def stage(
             params=hints.get("params", NoParams),
             devices=devices,
             heavy=heavy,
+            memory_gb=memory_gb,
             models=models,
             tools=tools,
             summary=doc.strip().split("\n")[0],

@@ -73,6 +73,7 @@ def models(params: SeparateParams, lookup: Lookup) -> dict[str, ModelRef]:
     outputs={"vocals": "vocals.wav", "accompaniment": "accompaniment.wav"},
     devices=("cuda", "mps"),
     heavy=True,
+    memory_gb=1.0,
     models=models,
     tools=("torch", "demucs"),
 )

@@ -96,6 +96,7 @@ def models(params: TranscribeParams, lookup: Lookup) -> dict[str, ModelRef]:
     outputs={"transcript": "transcript.json", "hotwords": "hotwords.json"},
     devices=("cuda",),
     heavy=True,
+    memory_gb=0.5,
     models=models,
     tools=("faster-whisper", "ctranslate2"),
 )

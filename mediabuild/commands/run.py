@@ -99,11 +99,13 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
             from mediabuild.commands.status import print_plan
 
             return print_plan(self.build, self.foreseen(names, always=always), sys.stdout)
-        left_s = remaining_s(self.build.tasks) if num_process > 1 else {}
+        threads = num_process or max(1, int(self.build.capacity["cpu"]))
+        left_s = remaining_s(self.build.tasks) if threads > 1 else {}
         control = control_of(self.task_list, names, self.build, left_s, auto_delayed_regex=auto_delayed_regex)
         options = RunOptions(
             output=outfile if isinstance(outfile, str) else None,
-            threads=num_process or 1,
+            threads=threads,
+            own_at_once=num_process > 1,
             always=always,
             fail_fast=fail_fast,
             wait=not no_wait,

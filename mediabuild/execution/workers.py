@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -23,13 +24,14 @@ import msgspec
 from mediabuild.errors import Interrupted, StageError
 from mediabuild.execution.protocol import REPLY_BYTES, Reply, Request
 from mediabuild.machine.child import Child
+from mediabuild.machine.cores import cores
 from mediabuild.machine.processes import Processes
 from mediabuild.pipeline.code_of_stages.loading import builtin_stages_dir
 from mediabuild.pipeline.model import StageSpec
 
 Key = tuple[str, str, int]  # interpreter, kind, threads
 Report = Callable[[str, dict[str, Any]], None]
-MOST_IDLE = 4 * (os.cpu_count() or 1)  # each may hold a model
+MOST_IDLE = 4 * cores()  # each may hold a model
 PACKAGE = str(Path(__file__).parents[1])
 
 # Brings this mediabuild into any interpreter, and nothing else: as an entry of PYTHONPATH, its parent
@@ -74,6 +76,7 @@ class RunningWorker:
         self.requests: IO[bytes] = os.fdopen(our_requests, "wb")
         self.replies: IO[bytes] = os.fdopen(our_replies, "rb")
         self.number = 0
+        self.memory_gb = 0.0  # what it took at most until now
         self.is_idle = True  # nothing of an earlier request can come from it any more
 
     def run(self, request: Request, timeout_s: float | None, report: Report) -> dict[str, Any]:
@@ -95,6 +98,7 @@ class RunningWorker:
                 if reply.kind in ("done", "failed"):
                     self.is_idle = not reply.spent
                 if reply.kind == "done":
+                    self.memory_gb = (reply.fields["peak_memory_bytes"] or 0) / 1e9
                     return reply.fields
                 if reply.kind == "failed":
                     raise StageError(reply.fields["message"], reply.fields["hint"])
@@ -148,7 +152,24 @@ class Workers:
         self.processes = processes
         self.root = root
         self._idle: list[RunningWorker] = []
+        self._busy: Counter[Key] = Counter()
         self._lock = threading.Lock()
+
+    def are_busy(self, key: Key) -> bool:
+        """Whether all workers of this kind, at least one, have a request: another one would load its models again."""
+        with self._lock:
+            return self._busy[key] > 0 and all(worker.key != key for worker in self._idle)
+
+    def shrink(self, room_gb: float, wanted: Key) -> None:
+        """End idle workers, the longest idle first, until they take no more than this; those of a kind stay."""
+        ended = []
+        with self._lock:
+            spare = [worker for worker in self._idle if worker.key != wanted]
+            while spare and sum(worker.memory_gb for worker in self._idle) > room_gb:
+                ended.append(spare.pop(0))
+                self._idle.remove(ended[-1])
+        for worker in ended:
+            worker.close()
 
     def run(self, key: Key, request: Request, timeout_s: float | None, report: Report) -> dict[str, Any]:
         """Run a request on an idle worker of this kind, or on a new one; as `RunningWorker.run`."""
@@ -156,6 +177,8 @@ class Workers:
         try:
             return worker.run(request, timeout_s, report)
         finally:
+            with self._lock:
+                self._busy[key] -= 1
             if worker.alive():
                 self._keep(worker)
             else:
@@ -167,9 +190,10 @@ class Workers:
                 worker = next((worker for worker in reversed(self._idle) if worker.key == key), None)
                 if worker is not None:
                     self._idle.remove(worker)
-            if worker is None:
-                return RunningWorker(key, self.root, self.processes, log)
+            worker = worker or RunningWorker(key, self.root, self.processes, log)
             if worker.alive():
+                with self._lock:
+                    self._busy[key] += 1
                 return worker
             worker.end()
 

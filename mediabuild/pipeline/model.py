@@ -59,11 +59,14 @@ def _is_digest(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Resources:
-    """What a stage needs of the machine while it runs; a thread budget follows from `cpu`."""
+    """What a stage needs of the machine while it runs; a thread budget follows from `cpu`.
+
+    What is None isn't said: it follows from the stage's declaration, its models and its device.
+    """
 
     cpu: int = 1
-    gpu: int = 0
-    memory_gb: float = 0.0
+    gpu: int | None = None
+    memory_gb: float | None = None
 
 
 @dataclass(frozen=True)

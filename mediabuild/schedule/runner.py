@@ -24,6 +24,7 @@ from mediabuild.execution.delivery import is_delivery
 from mediabuild.execution.executor import Executor
 from mediabuild.execution.refresh import refresh
 from mediabuild.execution.temporary import Temporary
+from mediabuild.execution.workers import Key, worker_key
 from mediabuild.machine.signals import STOP
 from mediabuild.machine.visible import visible_line
 from mediabuild.pipeline.model import Reason, Task
@@ -37,6 +38,7 @@ from mediabuild.reporting.events import (
     StageSkipped,
 )
 from mediabuild.schedule.crew import Crew
+from mediabuild.schedule.needs import Needs
 from mediabuild.schedule.own import belonging
 from mediabuild.schedule.slots import Held, Slots
 from mediabuild.schedule.state import is_group, is_remake, pipeline_task
@@ -54,8 +56,8 @@ class PipelineRunner(Runner):  # type: ignore[misc]
 
     Args:
         executor: runs the pipeline's tasks. emit: receives events.
-        slots: what tasks that run at once share.
-        threads: how many tasks run at once at most.
+        slots: what tasks that run at once share. needs: what each takes of it.
+        threads: how many tasks run at once at most. own_at_once: the user's own, too.
         left_s: task → seconds to the end of the work that waits for it.
     """
 
@@ -65,7 +67,9 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         executor: Executor,
         emit: Callable[[Event], None],
         slots: Slots,
+        needs: Needs,
         threads: int,
+        own_at_once: bool = False,
         left_s: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__(*args)
@@ -74,13 +78,17 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         self.temporary = Temporary(executor.freshness)
         self.emit = emit
         self.slots = slots
+        self.needs = needs
         self.threads = max(1, threads)
+        self.own_at_once = own_at_once
         self.left_s = left_s or {}
         self.touched: set[str] = set()
         self.final_result: int
         self.interrupted = False
         self._held: dict[str, Held] = {}
         self._begun: set[str] = set()  # jobs
+        self._own_running: set[str] = set()
+        self._claimed_gb: dict[str, float] = {}  # running task → gigabytes
         self._unsaid: dict[str, StageSkipped] = {}  # temp tasks that are up to date, and may be made again
         self._passed: dict[str, int] = {}  # ready task → how many others have started since it first didn't fit
         self._roots: dict[str, list[str]] = {}  # blocked task → the failed ones behind it
@@ -150,15 +158,21 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         return inbox[0] is None and len(ready) >= AHEAD * self.threads
 
     def _in_order(self, ready: list[Any]) -> list[Any]:
-        """The ready tasks, those of jobs that are begun first, then those with the most work behind them."""
+        """The ready tasks: first those that needn't load a model once more beside a busy worker that has it, then those
+        of jobs that are begun, then those with the most work behind them.
+        """
         if self.threads == 1:
             return ready
         return sorted(ready, key=lambda node: self._rank(pipeline_task(node.task)))
 
-    def _rank(self, task: Task | None) -> tuple[bool, float]:
+    def _rank(self, task: Task | None) -> tuple[bool, bool, float]:
         if task is None:
-            return False, 0.0
-        return task.job not in self._begun, -self.left_s.get(task.name, 0.0)
+            return False, False, 0.0
+        loads = task.stage.heavy and self.executor.programs.workers.are_busy(self._worker_key(task))
+        return loads, task.job not in self._begun, -self.left_s.get(task.name, 0.0)
+
+    def _worker_key(self, task: Task) -> Key:
+        return worker_key(task.stage, self.needs.device_of(task))
 
     def _fitting(self, ready: list[Any]) -> Any | None:
         """The first ready task whose slots are free; they are taken. Who was passed over too often comes next."""
@@ -166,22 +180,24 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         passed: list[str] = []
         for node in waited or self._in_order(ready):
             try:
-                held = self._slots_of(pipeline_task(node.task), first=bool(waited))
+                held = self._slots_of(node.task, first=bool(waited))
             except OSError:  # a read-only disk: the task itself fails by name
                 held = Held()
             if held is not None:
                 self._begin(node, held, passed)
                 return node
-            passed.append(node.task.name)
+            if pipeline_task(node.task) is not None:
+                passed.append(node.task.name)
         return None
 
-    def _slots_of(self, task: Task | None, *, first: bool) -> Held | None:
+    def _slots_of(self, doit_task: DoitTask, *, first: bool) -> Held | None:
         """A task's slots, or None where some of them are in use; `first` holds others back until they aren't."""
+        task = pipeline_task(doit_task)
         if task is None:
-            return Held()
+            return Held() if self.own_at_once or not self._own_running else None
         if first and not self.slots.hold_back_others():
             return None
-        return self.slots.take(task.stage.resources)
+        return self.slots.take(self.needs.of(task))
 
     def _begin(self, node: Any, held: Held, passed: list[str]) -> None:
         """Note that a task starts, which these others would have liked to do before it."""
@@ -191,8 +207,13 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         for name in passed:
             self._passed[name] = self._passed.get(name, 0) + 1
         task = pipeline_task(node.task)
-        if task is not None:
+        if task is None:
+            self._own_running.add(node.task.name)
+        else:
             self._begun.add(task.job)
+            self._claimed_gb[task.name] = self.needs.of(task).memory_gb or 0.0
+            room_gb = self.slots.counts["memory_gb"] - sum(self._claimed_gb.values())
+            self.executor.programs.workers.shrink(room_gb, self._worker_key(task))
 
     def _in_main_thread(self, task: DoitTask) -> bool:
         return pipeline_task(task) is None and any(isinstance(action, PythonAction) for action in task.actions)
@@ -272,6 +293,8 @@ class PipelineRunner(Runner):  # type: ignore[misc]
     def process_task_result(self, node: Any, base_fail: BaseFail | None) -> None:
         """Note what became of a task, for the console, the events and the next run."""
         self._held.pop(node.task.name, Held()).give_back()
+        self._own_running.discard(node.task.name)
+        self._claimed_gb.pop(node.task.name, None)
         super().process_task_result(node, base_fail)
         task = pipeline_task(node.task)
         if task is None and node.run_status == "successful":

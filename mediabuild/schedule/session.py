@@ -27,6 +27,7 @@ from mediabuild.reporting.eventlog import EventLog
 from mediabuild.reporting.events import Event, JobsOrphaned, Listeners, RunStarted, StageSkipped, StageWarning
 from mediabuild.reporting.report import Report
 from mediabuild.reporting.tally import Tally
+from mediabuild.schedule.needs import Needs
 from mediabuild.schedule.runner import PipelineRunner
 from mediabuild.schedule.slots import Slots
 from mediabuild.store import places
@@ -38,7 +39,8 @@ class RunOptions:
 
     Args:
         output: a file for the console's lines; None for stdout, or stderr where stdout carries events.
-        threads: how many tasks run at once at most.
+        threads: how many tasks run at once at most. own_at_once: the user's own tasks, too; else one after the other,
+            as doit runs them.
         always: run the selected tasks, fresh or not (`doit -a`).
         wait: False fails at once where another run holds a task's lock.
         log_level: as `Report` has it. events_to: a file for events, `-` for stdout.
@@ -47,6 +49,7 @@ class RunOptions:
 
     output: str | None = None
     threads: int = 1
+    own_at_once: bool = False
     always: bool = False
     fail_fast: bool = False
     wait: bool = True
@@ -191,6 +194,8 @@ class Session:
             executor=executor,
             emit=emit,
             slots=Slots(places.slots(self.build.pipeline.jobs_dir), self.build.capacity),
+            needs=Needs(self.build.pipeline, self.build.devices),
             threads=options.threads,
+            own_at_once=options.own_at_once,
             left_s=self.left_s,
         )

@@ -24,6 +24,7 @@ import msgspec
 
 from mediabuild.errors import Interrupted
 from mediabuild.machine import regular
+from mediabuild.machine.cores import cores
 from mediabuild.machine.files import write_atomically
 from mediabuild.machine.hashing import hash_bytes, hash_file
 from mediabuild.machine.listing import counts, files_below, refuse_unprintable
@@ -166,7 +167,7 @@ class Digests:
                     self.file(path)
 
         # daemons, so that nothing waits for a large file after Ctrl-C
-        threads = [threading.Thread(target=work, daemon=True) for _ in range(min(len(waiting), os.cpu_count() or 1))]
+        threads = [threading.Thread(target=work, daemon=True) for _ in range(min(len(waiting), cores()))]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -62,7 +62,7 @@ def test_it_runs_when_the_set_of_jobs_or_a_content_changes_and_is_cut_off_early(
     assert sorted(shelf.run().ran) == ["count:d", "share:a", "share:b", "share:d", "share:sub/c", "total:.all"]
     (shelf.root / "media/d.txt").unlink()
     gone = shelf.run()
-    assert gone.tasks("stage_restored") == ["total:.all", "share:a", "share:b", "share:sub/c"]
+    assert sorted(gone.tasks("stage_restored")) == ["share:a", "share:b", "share:sub/c", "total:.all"]
     assert gone.ran == []
     shelf.write("media/d.txt", "one\n")
     assert "total:.all" in shelf.run().tasks("stage_restored")

@@ -95,7 +95,7 @@ def test_the_next_run_touches_only_what_failed(three: Project) -> None:
 def test_fail_fast(three: Project) -> None:
     """`--fail-fast` starts nothing after the first failure."""
     three.write("pipeline.toml", PICKY.replace("grep -q bad", "grep -q ."))
-    run = three.run("--fail-fast")
+    run = three.run("--fail-fast", "-n", "1")
     assert (run.status, len(run.ran)) == (1, 1)
     assert len(three.run().ran) == 3
 
@@ -463,7 +463,7 @@ def test_a_python_stage_goes_wrong(project: Project, trouble: str) -> None:
     run = project.run()
     assert run.status == 1, run.out + run.err
     assert run.tasks("stage_failed") == ["wrong:b"]
-    assert run.tasks("stage_completed") == ["wrong:a", "wrong:c"]
+    assert sorted(run.tasks("stage_completed")) == ["wrong:a", "wrong:c"]
     for text in expected:
         assert text in run.out, run.out
     assert "Traceback" not in run.err

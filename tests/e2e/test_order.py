@@ -28,8 +28,8 @@ def test_one_thread_goes_job_by_job(project: Project) -> None:
     for name in "abc":
         project.write(f"media/{name}.txt", f"{name}\n")
     expected = [f"{stage}:{job}" for job in "abc" for stage in "ABC"]
-    assert project.run("C").ran == expected
-    assert project.run("--force").ran == expected
+    assert project.run("C", "-n", "1").ran == expected
+    assert project.run("--force", "-n", "1").ran == expected
 
 
 def test_few_jobs_are_begun_before_the_slow_stage_takes_them(project: Project) -> None:
