@@ -15,8 +15,8 @@ from mediabuild.freshness.bulk import Bulk
 from mediabuild.freshness.look import Freshness
 from mediabuild.freshness.orphans import Orphan, Withdrawn, find_orphans, find_withdrawn
 from mediabuild.freshness.verdicts import Verdict, verdicts
-from mediabuild.machine.cores import cores
-from mediabuild.machine.device import Devices
+from mediabuild.machine.hardware.cores import cores
+from mediabuild.machine.hardware.device import Devices
 from mediabuild.pipeline.code_of_stages.separator import separator_venv, with_separator
 from mediabuild.pipeline.config import load_pipeline
 from mediabuild.pipeline.deliveries import deliveries
@@ -24,6 +24,7 @@ from mediabuild.pipeline.mistakes import Mistakes
 from mediabuild.pipeline.model import Given, Task
 from mediabuild.pipeline.options import Options
 from mediabuild.pipeline.overrides import stage_overrides, with_matrix_overrides
+from mediabuild.pipeline.references import reads_collected
 from mediabuild.pipeline.reserved import ALL_JOBS
 from mediabuild.pipeline.sources import find_sources
 from mediabuild.pipeline.tasks import make_tasks
@@ -91,9 +92,9 @@ class Build:
         )
 
     def _brought(self) -> set[str]:
-        """The jobs that a task over all jobs brings along."""
+        """The jobs that a task over all jobs brings along: all that take part in the run."""
         jobs = self.options.selection.jobs(self.jobs)
-        if self.options.only_failed:
+        if self.options.only_failed and not reads_collected(self.pipeline):
             jobs = {job for job in jobs if inventory.failed_marks(self.pipeline.jobs_dir / job)}
         return jobs
 

@@ -21,7 +21,7 @@ import msgspec
 
 from mediabuild import __version__
 from mediabuild.errors import MediabuildError
-from mediabuild.machine.device import Devices
+from mediabuild.machine.hardware.device import Devices
 from mediabuild.machine.imports import imported_modules
 from mediabuild.machine.install import requirements
 from mediabuild.machine.interpreter import has_module, python_version, site_packages, versions

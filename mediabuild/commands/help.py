@@ -24,7 +24,7 @@ WITHOUT_EFFECT = {
 EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "run": (
         ("", "build what is stale"),
-        ("-n 4", "four tasks at once"),
+        ("-n 1", "one task at a time, instead of one on each core"),
         ("--job ep01", "one recording only"),
         ("subtitles", "one stage, and what it needs"),
         ("--from translate --to mux", "a range of stages, and nothing else"),

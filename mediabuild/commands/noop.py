@@ -15,7 +15,7 @@ import sys
 import time
 import tomllib
 
-from mediabuild.machine.driver import driver_facts
+from mediabuild.machine.hardware.driver import driver_facts
 from mediabuild.reporting.console import SKIPS_SHOWN, Steady, colour_wanted, ending, shown
 from mediabuild.reporting.eventlog import EventLog
 from mediabuild.store import index, places

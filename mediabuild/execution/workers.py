@@ -24,7 +24,7 @@ import msgspec
 from mediabuild.errors import Interrupted, StageError
 from mediabuild.execution.protocol import REPLY_BYTES, Reply, Request
 from mediabuild.machine.child import Child
-from mediabuild.machine.cores import cores
+from mediabuild.machine.hardware.cores import cores
 from mediabuild.machine.processes import Processes
 from mediabuild.pipeline.code_of_stages.loading import builtin_stages_dir
 from mediabuild.pipeline.model import StageSpec

@@ -20,9 +20,9 @@ from mediabuild import __version__
 from mediabuild.freshness import code
 from mediabuild.freshness.look import Freshness
 from mediabuild.freshness.watch import Unsettled, Watch, folders_listed, models_text, name_in
-from mediabuild.machine.device import Devices
-from mediabuild.machine.driver import driver_facts
 from mediabuild.machine.files import write_atomically
+from mediabuild.machine.hardware.device import Devices
+from mediabuild.machine.hardware.driver import driver_facts
 from mediabuild.machine.interpreter import lacking_for_separator, site_packages
 from mediabuild.pipeline.code_of_stages.loading import builtin_stages_dir
 from mediabuild.pipeline.code_of_stages.separator import runs_demucs

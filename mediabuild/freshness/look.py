@@ -21,7 +21,7 @@ from mediabuild.freshness import rebuilder
 from mediabuild.freshness.observation import Observation, Observer
 from mediabuild.freshness.presence import copies_there, outputs_there
 from mediabuild.freshness.producers import Producers, deleted_outputs
-from mediabuild.machine.device import Devices
+from mediabuild.machine.hardware.device import Devices
 from mediabuild.pipeline.deliveries import clash, deliveries
 from mediabuild.pipeline.model import Given, Pipeline, Reason, Task
 from mediabuild.pipeline.paths import paths_of

@@ -20,7 +20,7 @@ from mediabuild.freshness.fixity import Fixity
 from mediabuild.freshness.inputs import InputReader
 from mediabuild.freshness.presence import why
 from mediabuild.freshness.producers import Producers
-from mediabuild.machine.device import Devices
+from mediabuild.machine.hardware.device import Devices
 from mediabuild.machine.interpreter import site_packages
 from mediabuild.pipeline.model import Pipeline, Reason, StageSpec, Task
 from mediabuild.stage import Lookup, ModelRef

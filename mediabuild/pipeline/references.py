@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from mediabuild.pipeline.deliveries import deliver_texts
 from mediabuild.pipeline.mistakes import Mistakes, nearest
-from mediabuild.pipeline.model import StageSpec
+from mediabuild.pipeline.model import Pipeline, StageSpec
 from mediabuild.pipeline.placeholders import check_names, names_in
 
 MANY = re.compile(r"[*?\[]")
@@ -37,6 +37,12 @@ def single_inputs(spec: StageSpec) -> set[str]:
     """The inputs that may be absent and are one file where they aren't; which suffix it has may be open (`x.*`)."""
     optional = {name: text[1:] for name, text in spec.inputs.items() if text.startswith("?") and is_path(text)}
     return {name for name, text in optional.items() if not (spec.collect or MANY.search(text.removesuffix(".*")))}
+
+
+def reads_collected(pipeline: Pipeline) -> bool:
+    """Whether stages of each job read what a stage over all jobs makes: then all jobs depend on each."""
+    collecting = {spec.name for spec in pipeline.stages.values() if spec.collect}
+    return any(collecting & set(needed_stages(spec)) for spec in pipeline.stages.values() if not spec.collect)
 
 
 def check_references(stages: Mapping[str, StageSpec], mistakes: Mistakes) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mediabuild.errors import MediabuildError
 from mediabuild.freshness.observation import models_of
-from mediabuild.machine.device import Devices
+from mediabuild.machine.hardware.device import Devices
 from mediabuild.pipeline.model import Pipeline, Resources, Task
 
 

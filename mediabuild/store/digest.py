@@ -24,8 +24,8 @@ import msgspec
 
 from mediabuild.errors import Interrupted
 from mediabuild.machine import regular
-from mediabuild.machine.cores import cores
 from mediabuild.machine.files import write_atomically
+from mediabuild.machine.hardware.cores import cores
 from mediabuild.machine.hashing import hash_bytes, hash_file
 from mediabuild.machine.listing import counts, files_below, refuse_unprintable
 from mediabuild.machine.mounts import keeps_modes

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from mediabuild.machine.device import PROBE, Devices
+from mediabuild.machine.hardware.device import PROBE, Devices
 from tests.e2e.conftest import Project, Ran
 
 STAGE = '''

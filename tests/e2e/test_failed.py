@@ -33,12 +33,20 @@ def test_only_what_failed_and_what_it_blocked(project: Project) -> None:
 
 
 def test_a_task_over_all_jobs_brings_only_the_failed_ones(project: Project) -> None:
-    """What collects them runs again too, on what the other jobs have."""
+    """What collects them runs again too, and what the jobs that follow from it need; then nothing is left to do."""
     project.write("pipeline.toml", SHELF)
     for name in ("a", "b"):
         project.write(f"media/{name}.txt", "bad\n" if name == "b" else "x\n")
     assert project.run().status == 1
     project.write("media/a.txt", "x y z\n")
     project.write("media/b.txt", "x y\n")
-    assert project.run("--failed").ran[:2] == ["count:b", "total:.all"]
-    assert project.read("jobs/.all/total/all.txt").split() == ["1", "2"]
+    assert sorted(project.run("--failed").ran) == ["count:a", "count:b", "share:a", "share:b", "total:.all"]
+    assert project.read("jobs/.all/total/all.txt").split() == ["3", "2"]
+    assert project.run().ran == []
+    project.write("pipeline.toml", SHELF.partition("[stages.share]")[0])
+    project.write("media/b.txt", "bad\n")
+    assert project.run().status == 1
+    project.write("media/a.txt", "x x x x\n")
+    project.write("media/b.txt", "x y z z z\n")
+    assert project.run("--failed").ran == ["count:b", "total:.all"]
+    assert project.read("jobs/.all/total/all.txt").split() == ["3", "5"], "as the other job was"

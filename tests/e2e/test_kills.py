@@ -213,7 +213,7 @@ def test_a_dead_worker_fails_its_stage_only(slow_python: Project) -> None:
     """KILL to the worker: the stage fails with its log's tail, the next one gets a new worker."""
     (slow_python.root / "slow").rename(slow_python.root / "slow-one")
     slow_python.write("media/two.txt", "more\n")
-    run = start_and_wait(slow_python)
+    run = start_and_wait(slow_python, "-n", "1")
     (worker,) = [
         pid for pid in processes_marked(marker(slow_python)) if "mediabuild.execution.worker" in command_line(pid)
     ]

@@ -21,8 +21,8 @@ from pathlib import Path
 
 from mediabuild.errors import PipelineError
 from mediabuild.machine import regular
-from mediabuild.machine.driver import driver_facts
 from mediabuild.machine.files import write_atomically
+from mediabuild.machine.hardware.driver import driver_facts
 
 PROBE_TIMEOUT_S = 120
 
