@@ -95,7 +95,7 @@ class Slots:
         held = Held()
         try:
             for kind in KINDS:
-                count = min(math.ceil(getattr(needs, kind)), self.counts[kind])
+                count = min(math.ceil(getattr(needs, kind) or 0), self.counts[kind])
                 numbers = self._take(kind, count, held)
                 if len(numbers) < count:
                     held.give_back()
