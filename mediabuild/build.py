@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import ChainMap
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from mediabuild.pipeline.code_of_stages.separator import separator_venv, with_se
 from mediabuild.pipeline.config import load_pipeline
 from mediabuild.pipeline.deliveries import deliveries
 from mediabuild.pipeline.mistakes import Mistakes
-from mediabuild.pipeline.model import Given, Task
+from mediabuild.pipeline.model import Given, Pipeline, Task
 from mediabuild.pipeline.options import Options
 from mediabuild.pipeline.overrides import stage_overrides, with_matrix_overrides
 from mediabuild.pipeline.references import reads_collected
@@ -42,15 +42,24 @@ class Build:
     Args:
         root: the folder of `pipeline.toml`.
         commands: words that no stage may be called.
+        before: called when the pipeline is known, and its jobs aren't yet.
 
     Raises:
         PipelineError: with all mistakes of the file and the command line at once.
     """
 
-    def __init__(self, root: Path, options: Options, *, commands: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        root: Path,
+        options: Options,
+        *,
+        commands: tuple[str, ...] = (),
+        before: Callable[[Pipeline], None] = lambda pipeline: None,
+    ) -> None:
         self.options = options
         self.bulk = Bulk(root)
         loaded = load_pipeline(root / PIPELINE_NAME, commands=commands)
+        before(loaded)
         loaded = with_separator(loaded, separator_venv(root, options.demucs_venv))
         self.pipeline, variables = with_matrix_overrides(loaded, options.variables)
         overrides = stage_overrides(self.pipeline, variables, allow_unknown=options.allow_unknown)

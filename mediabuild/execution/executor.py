@@ -23,7 +23,7 @@ from mediabuild.execution.outcome import Keeping, Outcome, Ran
 from mediabuild.execution.programs import Programs
 from mediabuild.execution.recorder import Recorder
 from mediabuild.execution.restorer import Restorer
-from mediabuild.execution.sweep import sweep_dead
+from mediabuild.execution.sweep import sweep_dead, watching
 from mediabuild.freshness.look import Freshness, Look
 from mediabuild.freshness.meanwhile import Meanwhile
 from mediabuild.freshness.observation import Observation
@@ -98,7 +98,7 @@ class Executor:
         """
         self.freshness.no_longer_known(task)
         with self.holding(task) as undisturbed:
-            sweep_dead(task)
+            sweep_dead(self.pipeline, task)
             if look is None or not undisturbed or not look.still_holds(task):
                 look = self.freshness.look(task)
             self._say_who_is_missing(task)
@@ -209,7 +209,8 @@ class Executor:
             with self.recorder.temporary(task) as out:
                 meanwhile = Meanwhile(self.freshness, task, before)
                 self.emit(StageRunning(task=task.name, device=before.facts.device))
-                ran = self.programs.run(task, meanwhile, out, gpus, keeping)
+                with watching(self.pipeline, task, before.handed, out):
+                    ran = self.programs.run(task, meanwhile, out, gpus, keeping)
                 outputs = self.recorder.digest_outputs(task, out, ran.returned)
                 after = self.freshness.observer.observe(task, before.facts)  # by the same algorithms
                 changed = meanwhile.changes(after, ran.loaded)
@@ -235,8 +236,7 @@ class Executor:
             before.facts.models[name] = before.facts.models.get(name) or digest
         write_manifest(out, self.recorder.manifest(task, before.facts, outputs, ran, seconds))
         kept = self.recorder.publish(task, out, outputs)
-        count = sum(len(files) for files in outputs.values())
-        return Outcome(built=True, seconds=seconds, outputs=count, kept=kept, ran=ran)
+        return Outcome(built=True, seconds=seconds, outputs=sum(map(len, outputs.values())), kept=kept, ran=ran)
 
     def _make_again(self, task: Task) -> bool:
         """Make temporary outputs that it reads again, where nobody did before: another run may just have deleted them.

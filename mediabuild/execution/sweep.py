@@ -1,6 +1,10 @@
-"""Cleans up after a run that was killed: deletes its temporary directories, completes or undoes its last exchange.
+"""Cleans up after a stage that has ended, and after a run that was killed, and nothing of the user's goes with it.
 
-Only names of one strict pattern, of tasks that are known, are ever touched (`store.inventory`).
+What was an input and lies in the stage's temporary directory goes back to its place. Then that directory goes, and an
+exchange that was cut short is completed or undone. A note tells the next run what a stage was handed. It may come from
+a stranger: so a file is only put where the pipeline reads one, and else beside the stage's directory.
+
+Only names of one strict pattern are ever touched (`store.inventory`).
 
 Not here: the exchange (`store.publish`).
 """
@@ -8,15 +12,34 @@ Not here: the exchange (`store.publish`).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from mediabuild.errors import LockBusy, MediabuildError
-from mediabuild.machine.files import remove_tree
+import msgspec
+
+from mediabuild.errors import LockBusy, MediabuildError, StageError
+from mediabuild.machine import regular
+from mediabuild.machine.files import move, new_file, remove_tree, unused_name
+from mediabuild.machine.lock import locked
 from mediabuild.pipeline.model import Pipeline, Task
+from mediabuild.pipeline.paths import reads
 from mediabuild.store import inventory, owners, places
 from mediabuild.store.holding import holding
-from mediabuild.store.publish import recover
+from mediabuild.store.publish import part_of, recover
+from mediabuild.store.sight import Identity, found_again, identities
+
+HINT = "let the stage copy it (cp instead of mv), and write below its own outputs only"
+
+
+class Note(msgspec.Struct, array_like=True):
+    """What a running stage was handed: the job's directory, the task's key, the temporary directory's name, inputs."""
+
+    job_dir: bytes
+    key: str
+    out: bytes
+    files: dict[bytes, Identity]
 
 
 def sweep(pipeline: Pipeline, tasks: Iterable[Task]) -> None:
@@ -29,11 +52,165 @@ def sweep(pipeline: Pipeline, tasks: Iterable[Task]) -> None:
         for key in keys if keys and owners.may_touch(pipeline, job_dir) else ():
             with contextlib.suppress(OSError, LockBusy, MediabuildError), holding(known[key]):
                 recover(known[key].directory, places.swap(known[key]))
-                sweep_dead(known[key])
+                sweep_dead(pipeline, known[key])
 
 
-def sweep_dead(task: Task) -> None:
+def sweep_dead(pipeline: Pipeline, task: Task) -> None:
     """Remove what dead runs of a task left; its lock is held, so they are dead."""
-    for leftover in inventory.leftovers(task.job_dir).get(task.key, ()):
+    leftovers = inventory.leftovers(task.job_dir).get(task.key, ())
+    for file, note in _notes(pipeline.jobs_dir) if leftovers else ():
+        if (os.fsdecode(note.job_dir), note.key) == (str(task.job_dir), task.key):
+            _give_back(pipeline, task.job, file, note)
+    for leftover in leftovers:
         with contextlib.suppress(OSError):
             remove_tree(leftover)
+
+
+def give_back(pipeline: Pipeline) -> list[str]:
+    """Put inputs back that stages of dead runs had moved: before jobs are looked for, which may be named after them.
+
+    Returns:
+        What there is to say of it, a line each.
+    """
+    said = []
+    for file, note in _notes(pipeline.jobs_dir):
+        job_dir = Path(os.fsdecode(note.job_dir))
+        job = os.path.relpath(job_dir, pipeline.jobs_dir)
+        if job.startswith("..") or str(pipeline.jobs_dir / job) != str(job_dir):
+            continue
+        if note.key not in inventory.leftovers(job_dir) or not owners.may_touch(pipeline, job_dir):
+            continue
+        with contextlib.suppress(OSError, LockBusy), locked(places.lock_of(job_dir, note.key), note.key, wait=False):
+            said += _give_back(pipeline, job, file, note)
+    return said
+
+
+@contextlib.contextmanager
+def watching(pipeline: Pipeline, task: Task, inputs: Mapping[str, Mapping[str, Path]], out: Path) -> Iterator[None]:
+    """While a stage runs, note what it was handed; afterwards put back what it moved to its temporary directory.
+
+    Args:
+        inputs: input name → (key → path).
+
+    Raises:
+        StageError: it moved an input, made a hard link of it, or one is gone; or as it failed itself.
+    """
+    handed = [str(path) for files in inputs.values() for path in files.values()]
+    files = identities(handed)
+    note = Note(os.fsencode(task.job_dir), task.key, os.fsencode(out.name), _as_bytes(files))
+    places.handed(pipeline.jobs_dir).mkdir(parents=True, exist_ok=True)
+    number, file = new_file(places.handed(pipeline.jobs_dir) / "input")
+    failure: StageError | None = None
+    try:
+        with open(number, "wb") as writing:
+            writing.write(msgspec.msgpack.encode(note))
+        try:
+            yield
+        except StageError as error:
+            failure = error
+        finally:
+            moved = _put_back(files, out, places.edited(task), lambda path: True)
+        trouble = _trouble(pipeline, moved, [path for path in handed if path in files], files, out)
+        if trouble is not None:
+            raise StageError(f"{trouble}\n{failure.message}" if failure else trouble, HINT) from failure
+        if failure is not None:
+            raise failure
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def _trouble(
+    pipeline: Pipeline, moved: dict[str, str], handed: list[str], files: dict[str, Identity], out: Path
+) -> str | None:
+    """What a stage did to its inputs that it must not do."""
+    for path, now in moved.items():
+        return f"{_shown(pipeline, path)}: is an input, and {_where(pipeline, path, now)}"
+    for path in handed:
+        if not os.path.lexists(path) and not Path(path).is_relative_to(pipeline.jobs_dir):
+            return f"{_shown(pipeline, path)}: is an input, and is gone; a stage must neither move nor delete it"
+    by_inode = {identity[:3]: path for path, identity in identities([out], follow=False).items()}
+    for path, identity in files.items():
+        if identity[:3] in by_inode:
+            inside = os.path.relpath(by_inode[identity[:3]], out)
+            return f"output {inside}: is a hard link of {_shown(pipeline, path)}: who edits one edits both"
+    return None
+
+
+def _shown(pipeline: Pipeline, path: str) -> str:
+    return os.path.relpath(path, pipeline.root) if Path(path).is_relative_to(pipeline.root) else path
+
+
+def _where(pipeline: Pipeline, path: str, now: str) -> str:
+    return "the stage moved it; it is " + ("back in its place" if now == path else f"kept: {_shown(pipeline, now)}")
+
+
+def _notes(jobs_dir: Path) -> Iterator[tuple[Path, Note]]:
+    """The notes of runs that are busy or dead; one that can't be read is none."""
+    for file in inventory.handed_files(jobs_dir):
+        with contextlib.suppress(OSError, msgspec.DecodeError):
+            yield file, msgspec.msgpack.decode(regular.read_bytes(file), type=Note)
+
+
+def _give_back(pipeline: Pipeline, job: str, file: Path, note: Note) -> list[str]:
+    """Put back what a dead stage had moved; the lock of its task is held.
+
+    Returns:
+        A line for each.
+    """
+    job_dir = Path(os.fsdecode(note.job_dir))
+    stage, _, value = note.key.partition("@")
+    aside = job_dir / f"{stage}{places.EDITED}" / value
+    out = places.state_of(job_dir) / places.TMP / os.fsdecode(note.out)
+    said = []
+    if out in inventory.leftovers(job_dir).get(note.key, ()) and not (aside.is_symlink() or aside.parent.is_symlink()):
+        files = {os.fsdecode(path): identity for path, identity in note.files.items()}
+        moved = _put_back(files, out, aside, lambda path: reads(pipeline, job, path))
+        said = [f"{_shown(pipeline, path)}: {_where(pipeline, path, now)}" for path, now in moved.items()]
+    file.unlink(missing_ok=True)
+    return said
+
+
+def _put_back(files: dict[str, Identity], out: Path, aside: Path, may_be_made: Callable[[str], bool]) -> dict[str, str]:
+    """Put inputs that are gone, and lie in a temporary directory, back to their places.
+
+    Args:
+        aside: a folder on the same disk, for what can't go back.
+        may_be_made: whether a path may be made at all.
+
+    Returns:
+        Input → where it is now.
+    """
+    gone = [path for path in sorted(files) if not os.path.lexists(path)]  # a folder before what it holds
+    among = identities([out], follow=False) if gone else {}
+    moved: dict[str, str] = {}
+    for path in gone:
+        found = found_again(files[path], among)
+        if found is None or os.path.lexists(path) or not os.path.lexists(found):
+            continue
+        moved[path] = path
+        try:
+            if not may_be_made(path):
+                raise PermissionError
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            _move(found, path)
+        except OSError:
+            moved[path] = str(unused_name(aside / os.path.basename(path)))
+            move(Path(found), Path(moved[path]))
+    return moved
+
+
+def _move(found: str, path: str) -> None:
+    """Rename; to another disk by a copy, whole or not at all."""
+    try:
+        os.rename(found, path)
+    except OSError:
+        part = part_of(Path(path))
+        if os.path.isdir(found):
+            raise
+        shutil.copy2(found, part, follow_symlinks=False)
+        os.rename(part, path)
+        os.unlink(found)
+
+
+def _as_bytes(files: dict[str, Identity]) -> dict[bytes, Identity]:
+    return {os.fsencode(path): identity for path, identity in files.items()}

@@ -6,6 +6,7 @@ Not here: which recordings are jobs (`sources`).
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import glob
 import itertools
 import os
@@ -63,6 +64,29 @@ def check_apart(where: str, given: Given, pipeline: Pipeline, mistakes: Mistakes
         holds = (jobs + "/").startswith(path.rstrip("/") + "/")
     if holds or (path + "/").startswith(jobs + "/"):
         mistakes.add(where, f"{given.pattern} and the jobs directory overlap", "read a stage's output as STAGE.OUTPUT")
+
+
+def reads(pipeline: Pipeline, job: str, path: str) -> bool:
+    """Whether the pipeline would read a path in a job: as a recording, by its path or a glob, or in a folder.
+
+    Args:
+        path: absolute; nothing needs to be there.
+    """
+    paths = [text.removeprefix("?") for spec in pipeline.stages.values() for text in spec.inputs.values()]
+    given = [given_for(text, job, True, pipeline.root) for text in paths if "/" in text]
+    globs = {choice for one in given for choice in (one.globs or [glob.escape(one.pattern)])}
+    globs |= {choice for text in pipeline.sources if text[0] != "!" for choice in expand_braces(text)}
+    parts = os.path.normpath(path).split("/")
+    return any(_leads_to(os.path.normpath(pipeline.root / choice).split("/"), parts) for choice in globs)
+
+
+def _leads_to(pattern: list[str], path: list[str]) -> bool:
+    """Whether a glob matches a path, or a folder above it; both in parts."""
+    if not pattern:
+        return True
+    if pattern[0] == "**":
+        return any(_leads_to(pattern[1:], path[count:]) for count in range(len(path) + 1))
+    return bool(path) and fnmatch.fnmatchcase(path[0], pattern[0]) and _leads_to(pattern[1:], path[1:])
 
 
 def may_be_there(given: Given, root: Path) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from doit.task import Task as DoitTask
 
     from mediabuild.build import Build
+    from mediabuild.pipeline.model import Pipeline
     from mediabuild.pipeline.options import Options
 
 
@@ -159,13 +161,24 @@ class PipelineLoader(DodoTaskLoader):  # type: ignore[misc]
         options = self.options or Options()
         narrow = self.narrow and not own and not pos_args and options.selection.is_empty
         try:
-            self.build = Build(self.root, replace(options, narrow=narrow), commands=tuple(self.cmd_names))
+            options, commands = replace(options, narrow=narrow), tuple(self.cmd_names)
+            self.build = Build(self.root, options, commands=commands, before=_give_back)
         except MediabuildError as error:
             raise InvalidDodoFile(str(error)) from None
         clash = {task.name for task in own} & set(self.build.pipeline.stages)
         if clash:
             raise InvalidDodoFile(f"dodo.py: the task {sorted(clash)[0]!r} is also a stage of {PIPELINE_NAME}")
         return [*own, *make_doit_tasks(self.build)]
+
+
+def _give_back(pipeline: Pipeline) -> None:
+    """Put back what stages of dead runs had moved, and say so."""
+    from mediabuild.store import inventory
+
+    if inventory.handed_files(pipeline.jobs_dir):
+        from mediabuild.execution.sweep import give_back
+
+        sys.stderr.writelines(f"NOTE: {line}\n" for line in give_back(pipeline))
 
 
 def _checked_device(device: str | None) -> str | None:

@@ -28,10 +28,9 @@ from mediabuild.machine.files import write_atomically
 from mediabuild.machine.hardware.cores import cores
 from mediabuild.machine.hashing import hash_bytes, hash_file
 from mediabuild.machine.listing import counts, files_below, refuse_unprintable
-from mediabuild.machine.mounts import keeps_modes
 from mediabuild.pipeline.reserved import MANIFEST_NAME
 from mediabuild.store.facts import EXECUTABLE, LINK, is_executable
-from mediabuild.store.stats import COARSE_TICK_S, Stats, fine_device, is_still, stats_of, tick_s
+from mediabuild.store.stats import COARSE_TICK_S, Stats, fine_device, is_still, keeps_modes, stats_of, tick_s
 
 CACHE_VERSION = 1
 SEAL_BYTES = 32

@@ -31,6 +31,7 @@ ENDINGS = {
 }
 NAMES = {folder: re.compile(KEY + ending, re.DOTALL) for folder, ending in ENDINGS.items()}
 TRACE = re.compile(r"[0-9a-f]{64}")
+HANDED = re.compile(r"input\.[0-9a-f]{8}\.part")
 
 
 def leftovers(job_dir: Path) -> dict[str, list[Path]]:
@@ -84,6 +85,12 @@ def trace_files(jobs_dir: Path) -> list[Path]:
         if _are_folders([top / folder]):
             found += [top / folder / name for name in _listed(top / folder) if TRACE.fullmatch(folder + name)]
     return found
+
+
+def handed_files(jobs_dir: Path) -> list[Path]:
+    """The notes on what stages were handed that run, or died."""
+    folder = places.handed(jobs_dir)
+    return [folder / name for name in _listed(folder, places.state_of(jobs_dir)) if HANDED.fullmatch(name)]
 
 
 def _ours(job_dir: Path, folder: str) -> Iterable[tuple[Path, str]]:

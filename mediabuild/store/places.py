@@ -1,6 +1,7 @@
 """Every path below the jobs directory: named here, made here and checked here, so that nothing leads out of it.
 
-    JOBS/.mediabuild/            of all jobs: events.jsonl, fresh.index, stats.cache, devices.json, slots/, traces/
+    JOBS/.mediabuild/            of all jobs: events.jsonl, fresh.index, stats.cache, devices.json, slots/, traces/,
+                                 handed/
     JOBS/JOB/STAGE/              outputs and their manifest; with a matrix JOBS/JOB/STAGE/VALUE/
     JOBS/JOB/STAGE.edited/       what a person had edited there; no stage and no job can have such a directory
     JOBS/JOB/.mediabuild/        of one job: locks/ logs/ marks/ delivered/ tmp/ swap/ units/ generations/
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 LOCKS, LOGS, MARKS, DELIVERED = "locks", "logs", "marks", "delivered"
 TMP, SWAP, UNITS, GENERATIONS = "tmp", "swap", "units", "generations"
 FOLDERS = (LOCKS, LOGS, MARKS, DELIVERED, TMP, SWAP, UNITS, GENERATIONS)
-SLOTS, TRACES = "slots", "traces"
+SLOTS, TRACES, HANDED = "slots", "traces", "handed"
 EDITED = ".edited"  # no stage's name has a dot
 
 
@@ -70,6 +71,11 @@ def slots(jobs_dir: Path) -> Path:
 def traces(jobs_dir: Path) -> Path:
     """The folder of the traces: who holds which result."""
     return state_of(jobs_dir) / TRACES
+
+
+def handed(jobs_dir: Path) -> Path:
+    """The folder of the notes on what running stages were handed."""
+    return state_of(jobs_dir) / HANDED
 
 
 # of one job or task
@@ -172,7 +178,7 @@ def check_shared(jobs_dir: Path) -> None:
     Raises:
         StageError: names it, and what to type.
     """
-    _refuse_others([state_of(jobs_dir), slots(jobs_dir)])
+    _refuse_others([state_of(jobs_dir), slots(jobs_dir), handed(jobs_dir)])
     if traces(jobs_dir).is_symlink():  # a file there does no harm: traces are derived, and nobody needs them
         _refuse_others([traces(jobs_dir)])
 

@@ -4,6 +4,8 @@ Equal digests before and after don't tell that a file was the same in between: i
 Stats do: a write, a rename or a replacement leaves another ctime or inode behind, in the file, in the folder that holds
 it, or in a folder or link on the way to it.
 
+What a stage moved away is found again by its inode, or by its size and time where it went to another disk.
+
 Not here: the digests (`digest`), when two looks are compared (`freshness.meanwhile`). A stage's own interpreter imports
 this module: it needs only the standard library.
 """
@@ -13,12 +15,14 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from mediabuild.store.stats import ABSENT, Stats
 
 Sight = dict[str, Stats]  # path → stats; of a folder on the way, a path that ends with "/", see `moved`
 ON_THE_WAY = "/"
+Identity = tuple[int, int, int, int, int]  # kind, device, inode, size in bytes, mtime_ns; a link's own
+TIMES_DIFFER_NS = 2_100_000_000  # by less than that, where a file system keeps even seconds
 
 
 def sight(paths: Iterable[str | os.PathLike[str]], folders: Iterable[str | os.PathLike[str]] = ()) -> Sight:
@@ -106,3 +110,39 @@ def _stats(path: str) -> Stats:
 
 def _of(status: os.stat_result) -> Stats:
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
+def identities(paths: Iterable[str | os.PathLike[str]], *, follow: bool = True) -> dict[str, Identity]:
+    """Path → identity, of files and directories and of all that they hold.
+
+    Args:
+        follow: also of what links among them lead to.
+    """
+    found: dict[str, Identity] = {}
+    waiting = [os.path.normpath(path) for path in paths]
+    while waiting:
+        path = waiting.pop()
+        status = _lstat(path)
+        if status is None or path in found:
+            continue
+        kind = stat.S_IFMT(status.st_mode)
+        found[path] = (kind, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        if kind == stat.S_IFLNK and follow:
+            waiting.append(os.path.realpath(path))
+        elif kind == stat.S_IFDIR:
+            with contextlib.suppress(OSError), os.scandir(path) as entries:
+                waiting += [entry.path for entry in entries]
+    return found
+
+
+def found_again(known: Identity, among: Mapping[str, Identity]) -> str | None:
+    """The path at which an entry is now; None where it is at none."""
+    kind, device, _, size, mtime = known
+    for path, identity in among.items():
+        if identity[:3] == known[:3]:
+            return path
+    for path, identity in among.items():  # moved to another disk
+        same = (identity[0], identity[3]) == (kind, size) and kind == stat.S_IFREG
+        if same and identity[1] != device and abs(identity[4] - mtime) < TIMES_DIFFER_NS:
+            return path
+    return None

@@ -1,11 +1,14 @@
-"""Compares the stats of files, and knows when equal stats don't prove equal content.
+"""Compares the stats of files, and knows when they prove nothing: within a tick of the clock, on some file systems.
 
 Not here: digests (`digest`).
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
+import re
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -19,6 +22,11 @@ TRIES = 5  # the process may be interrupted at the wrong moment
 COARSE_TICK_S = 2.1  # FAT and some network file systems keep even seconds
 Stats = tuple[int, int, int, int]  # size in bytes, mtime_ns, ctime_ns, inode
 ABSENT: Stats = (-1, -1, -1, -1)  # of what is not there
+MOUNTS = "/proc/self/mountinfo"
+NO_MODES = re.compile(
+    r"(vfat|msdos|exfat|ntfs|ntfs3|fuseblk|cifs|smb3|9p|drvfs|hgfs|vboxsf|fuse\.(exfat|ntfs.*|sshfs|rclone))"
+)
+NO_CTIME = re.compile(r"(vfat|msdos|exfat|fuse\.(exfat|sshfs|rclone|s3fs|gcsfuse|mount-s3|davfs.*)|davfs)")
 
 
 def stats_of(path: Path) -> Stats:
@@ -65,3 +73,37 @@ def stats_or_absent(path: Path) -> Stats:
         return stats_of(path)
     except (FileNotFoundError, NotADirectoryError):
         return ABSENT
+
+
+def keeps_modes(device: int) -> bool:
+    """Whether the executable bit of a file there says anything: on FAT and network disks every file may have it.
+
+    Args:
+        device: `st_dev` of the file.
+    """
+    return NO_MODES.fullmatch(_kinds().get(device, "")) is None
+
+
+def keeps_ctime(device: int) -> bool:
+    """Whether each change of a file there leaves a time behind that no program can set back: exFAT has no such time."""
+    return NO_CTIME.fullmatch(_kinds().get(device, "")) is None
+
+
+@functools.cache
+def _kinds() -> dict[int, str]:
+    """Device → kind of file system, of all that was mounted when it was first asked; none where nobody can tell."""
+    with contextlib.suppress(OSError), open(MOUNTS, errors="replace") as mounts:
+        return kinds_of(mounts.read())
+    return {}
+
+
+def kinds_of(mounts: str) -> dict[int, str]:
+    """Device → kind of file system, as /proc/self/mountinfo has them (proc_pid_mountinfo(5))."""
+    found = {}
+    for line in mounts.splitlines():
+        before, dash, after = line.partition(" - ")
+        fields = before.split()
+        if dash and len(fields) > 2 and after:
+            major, _, minor = fields[2].partition(":")
+            found[os.makedev(int(major), int(minor))] = after.split()[0]
+    return found
