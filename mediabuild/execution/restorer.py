@@ -15,7 +15,7 @@ import msgspec
 
 from mediabuild.execution.outcome import Restored
 from mediabuild.execution.recorder import Recorder
-from mediabuild.machine.files import set_executable
+from mediabuild.machine.files import move_tree, set_executable
 from mediabuild.machine.reflink import copy
 from mediabuild.pipeline.deliveries import deliveries
 from mediabuild.pipeline.model import Pipeline, Task
@@ -50,7 +50,7 @@ class Restorer:
             return None
         with self.recorder.temporary(task) as out:
             out.rmdir()
-            found.rename(out)
+            move_tree(found, out)
             manifest = read_manifest(out)
             self.digests.adopt((found / path, out / path) for path in manifest.output_files())
             kept = self.recorder.publish(task, out, manifest.outputs)

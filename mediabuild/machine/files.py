@@ -20,6 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from mediabuild.machine.reflink import copy
+
 PART = ".part"
 PART_AGE_S = 3600  # a run that was killed while it wrote leaves a part behind; none is written for this long
 TRIES = 100
@@ -175,6 +177,44 @@ def move(file: Path, target: Path) -> None:
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     _insistently(lambda path: path.rename(target), file)
+
+
+def move_tree(directory: Path, target: Path) -> None:
+    """Rename a directory; by a copy where it lies in a lower layer of overlayfs, whose directories can't be renamed.
+
+    Raises:
+        OSError: it can't be moved; nothing is left over.
+    """
+    try:
+        directory.rename(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        copy_tree(directory, target)
+        remove_tree(directory)
+
+
+def copy_tree(directory: Path, target: Path) -> None:
+    """Copy a directory with its modes, times and links to a path where nothing is.
+
+    Raises:
+        OSError: it can't be copied; nothing is left over.
+    """
+    try:
+        target.mkdir()
+        for entry in os.scandir(directory):
+            copied = target / entry.name
+            if entry.is_dir(follow_symlinks=False):
+                copy_tree(Path(entry.path), copied)
+            elif entry.is_symlink():
+                copied.symlink_to(os.readlink(entry.path))
+            else:
+                copy(Path(entry.path), copied)
+                shutil.copystat(entry.path, copied)
+        shutil.copystat(directory, target)
+    except BaseException:
+        remove_tree(target)
+        raise
 
 
 def _insistently(act: Callable[[Path], object], path: Path) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mediabuild.machine.files import remove_tree
+from mediabuild.machine.files import move_tree, remove_tree
 from mediabuild.machine.listing import leaves
 from mediabuild.pipeline.model import Task
 from mediabuild.pipeline.reserved import MANIFEST_NAME
@@ -61,7 +61,7 @@ def keep(task: Task, earlier: Path, digests: Digests) -> None:
     try:
         _drop(target)
         target.parent.mkdir(parents=True, exist_ok=True)
-        earlier.rename(target)
+        move_tree(earlier, target)
         os.utime(target)
     except OSError:  # a full disk: a cache is no reason to fail
         _drop(earlier)

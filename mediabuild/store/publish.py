@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mediabuild.errors import StageError
-from mediabuild.machine.files import PART, is_straight, move, remove_tree, set_executable, unused_name
+from mediabuild.machine.files import PART, copy_tree, is_straight, move, remove_tree, set_executable, unused_name
 from mediabuild.machine.listing import leaves
 from mediabuild.machine.reflink import copy
 from mediabuild.pipeline.reserved import MANIFEST_NAME
@@ -30,7 +30,7 @@ from mediabuild.store.manifest import find_manifest
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2  # linux/fs.h
 RENAME_SWAP = 2  # macOS, sys/stdio.h
-UNSUPPORTED = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP}
+UNSUPPORTED = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EXDEV}
 
 
 @functools.cache
@@ -85,7 +85,14 @@ def publish(new: Path, current: Path, swap: Path) -> Path | None:
     swap.parent.mkdir(parents=True, exist_ok=True)
     coming, going = swap.with_name(swap.name + ".new"), swap.with_name(swap.name + ".old")
     new.rename(coming)
-    current.rename(going)
+    try:
+        current.rename(going)
+    except OSError as error:
+        if error.errno != errno.EXDEV:  # else it lies in a lower layer of overlayfs, whose directories can't be renamed
+            raise
+        copy_tree(current, going)
+        (current / MANIFEST_NAME).unlink(missing_ok=True)  # from here on it is no more what `recover` keeps
+        remove_tree(current)
     coming.rename(current)
     return going
 
@@ -100,8 +107,9 @@ def recover(current: Path, swap: Path) -> bool:
     for leftover in (coming, going):
         if leftover.is_symlink():  # nothing of ours
             leftover.unlink()
-    recovered = not current.exists() and going.exists()
+    recovered = going.exists() and not (current / MANIFEST_NAME).exists() and set(leaves(current)) <= set(leaves(going))
     if recovered:
+        remove_tree(current)
         (coming if (coming / MANIFEST_NAME).exists() else going).rename(current)
     for leftover in (coming, going):
         remove_tree(leftover)

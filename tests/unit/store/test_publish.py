@@ -134,6 +134,21 @@ def test_recovery_never_takes_a_half_copied_directory(tmp_path: Path) -> None:
     assert content(tmp_path / "A") == {"f": b"old"}
 
 
+def test_recovery_after_a_copy_aside(tmp_path: Path) -> None:
+    """Where it had to be copied, the earlier directory may be half removed, its manifest first; a person's may not."""
+    finished(tmp_path / "swap/A.old", {"f": b"old", "d/g": b"old"})
+    finished(tmp_path / "swap/A.new", {"f": b"new"})
+    (tmp_path / "A/d").mkdir(parents=True)
+    (tmp_path / "A/d/g").write_bytes(b"old")
+    assert recover(tmp_path / "A", tmp_path / "swap/A")
+    assert content(tmp_path / "A") == {"f": b"new"}
+    finished(tmp_path / "swap/B.old", {"f": b"old"})
+    (tmp_path / "B").mkdir()
+    (tmp_path / "B/note").write_bytes(b"a person's")
+    assert not recover(tmp_path / "B", tmp_path / "swap/B")
+    assert (tmp_path / "B/note").read_bytes() == b"a person's"
+
+
 def test_edits_and_strays_are_kept(tmp_path: Path) -> None:
     """What no manifest vouches for moves beside the directory, under its own name; what is vouched for stays."""
     current = finished(tmp_path / "A", {"same": b"1", "edited.txt": b"2", "parts/p": b"3"})
