@@ -126,7 +126,9 @@ class Build:
 
     def withdrawn(self, *, copies_only: bool = False) -> list[Withdrawn]:
         """What is left of tasks that the pipeline has no more; none where the command line changes the pipeline."""
-        job_dirs = dict(zip(self.shelf, self.job_dirs, strict=True)) if self.options.as_written else {}
+        if not self.options.as_written:
+            return []
+        job_dirs = {job: self.pipeline.jobs_dir / job for job in (*self.jobs, ALL_JOBS)}  # whether a stage collects now
         return find_withdrawn(self.pipeline, job_dirs, copies_only=copies_only)
 
     def delivered(self) -> set[str]:

@@ -206,3 +206,15 @@ def test_one_more_recording_among_many(project: Project) -> None:
     assert len(project.run("-n", "2").ran) == 1 + 1 + 32
     (project.root / "media/05.txt").unlink()
     assert project.run().ran == ["total:.all"]
+
+
+def test_the_last_stage_that_collects_is_withdrawn(shelf: Project) -> None:
+    """Its copy goes at the next run, its outputs with `clean --orphans`: also where no stage collects any more."""
+    shelf.write("pipeline.toml", SHELF.partition("[stages.total]")[0])
+    run = shelf.run()
+    assert (run.status, run.ran) == (0, [])
+    assert not (shelf.root / "out/total.txt").exists()
+    assert "total:.all: withdrawn" in shelf.command("status").out
+    assert shelf.command("clean", "--orphans").status == 0
+    assert not (shelf.root / "jobs/.all/total").exists()
+    assert "withdrawn" not in shelf.command("status").out
