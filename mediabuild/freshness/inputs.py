@@ -32,6 +32,7 @@ class Input:
         troubles: what could not be looked at.
         vouched: files weren't there, and their stage's manifest stood for them.
         reordered: letter by letter, the files would stand in another order.
+        several: a job or value has several files, which are handed over as JOB/FILE.
     """
 
     files: Files = field(default_factory=dict)
@@ -39,6 +40,7 @@ class Input:
     troubles: list[Reason] = field(default_factory=list)
     vouched: bool = False
     reordered: bool = False
+    several: bool = False
 
     def ordered(self, names: Iterable[str]) -> list[str]:
         """Names in natural order; whether letter by letter they stand in another is noted."""
@@ -125,6 +127,7 @@ class InputReader:
         paths = list(_outputs_of(producer, manifest, reference.output, found))
         for path in paths:
             alone = reference.key and reference.output and len(paths) == 1
+            found.several = found.several or bool(reference.key and reference.output and len(paths) > 1)
             key = reference.key if alone else "/".join(filter(None, (reference.key, path)))
             yield f"{folder}/{path}", key, producer.directory / path
 

@@ -79,7 +79,7 @@ class Observer:
         facts = Facts(stage=task.stage.name, code={}, params=_plain(task.params), device="cpu", inputs={}, models={})
         now = Observation(facts)
         recorded = like.inputs if like else {}
-        reordered = [self._observe_input(task, name, recorded.get(name, {}), now) for name in task.inputs]
+        ways = [self._observe_input(task, name, recorded.get(name, {}), now) for name in task.inputs]
         for name in task.inputs if not adopting else ():
             now.troubles += self.fixity.troubles(task, name, now.facts.inputs[name])
         try:
@@ -87,19 +87,19 @@ class Observer:
         except MediabuildError as error:
             now.troubles.append(Reason("device", now=error.message))
         self._observe_code(task, like, now)
-        if any(reordered):
-            facts.code[ORDER] = "natural"
+        if any(ways):
+            facts.code[ORDER] = ", ".join(sorted(set().union(*ways)))
         self._observe_models(task, like, now)
         return now
 
-    def _observe_input(self, task: Task, name: str, recorded: Files, now: Observation) -> bool:
-        """Take the facts of an input; returns whether its files would stand in another order letter by letter."""
+    def _observe_input(self, task: Task, name: str, recorded: Files, now: Observation) -> set[str]:
+        """Take the facts of an input; returns in which ways it isn't handed over letter by letter, one by one."""
         found = self.inputs.read(task, name, recorded)
         now.facts.inputs[name] = found.files
         now.handed[name] = found.handed
         now.troubles += found.troubles
         now.vouched = now.vouched or found.vouched
-        return found.reordered
+        return {word for word, holds in (("natural", found.reordered), ("JOB/FILE", found.several)) if holds}
 
     def _observe_code(self, task: Task, like: Facts | None, now: Observation) -> None:
         code = self.code.read(task, like.code if like else {})

@@ -28,7 +28,7 @@ Digest = Annotated[
     ),
 ]
 Files = dict[str, Digest]  # path → digest
-ORDER = "order"  # among the facts of the code: `natural` where files aren't handed over in the order of letters
+ORDER = "order"  # among the facts of the code: files aren't in the order of letters (`natural`), have keys `JOB/FILE`
 EXECUTABLE, LINK = "+x", "+link:"  # what a digest ends with
 
 
