@@ -33,10 +33,10 @@ class Clean(PipelineCommand, DoitClean):  # type: ignore[misc]
     """`clean`: removes what the stage made and only that; an edited output stays. `--dry-run` removes nothing."""
 
     name = "clean"
-    doc_purpose = "remove what the stages made; with --orphans, recordings that are gone"
+    doc_purpose = "remove what the stages made; with --orphans, jobs whose sources are gone"
     cmd_options = (
         *DoitClean.cmd_options,
-        option("orphans", "orphans", "remove jobs whose recording is gone, and nothing else", bool, False),
+        option("orphans", "orphans", "remove jobs whose source is gone, and nothing else", bool, False),
     )
 
     def _execute(
@@ -71,7 +71,7 @@ class Clean(PipelineCommand, DoitClean):  # type: ignore[misc]
         if pos_args or not build.options.selection.is_empty or build.options.one_job:
             raise InvalidCommand("clean --orphans: takes no names and no selection\n  hint: doit clean --orphans")
         for pattern in unseen(build.pipeline):
-            self._say(f"sources: nothing matches {pattern}; its recordings may be out of sight, not gone")
+            self._say(f"sources: nothing matches {pattern}; its sources may be out of sight, not gone")
         for job, owner in foreign_jobs(build.pipeline, build.shelf):
             folder = os.path.normpath(build.pipeline.jobs_dir / owner)
             whose = f"it belongs to the pipeline in {folder}" if owner else "nobody knows whose it is"

@@ -13,6 +13,8 @@ from pathlib import Path
 from mediabuild.reporting.events import Event, StageCompleted, StageDelivered, StageRestored, StageWarning
 from mediabuild.store.manifest import Manifest
 
+CORRECTED = (".srt", ".vtt", ".ass", ".json", ".txt")
+
 
 @dataclass
 class Ran:
@@ -82,7 +84,7 @@ class Outcome:
             yield StageWarning(
                 task=task,
                 message=f"it had been edited, and is kept: {os.path.relpath(kept, root)}",
-                hint=f"to make an edit count: a file in corrections/ (text), or put it back and: doit reset-dep {task}",
+                hint=f"to make an edit count: {_other_way(kept)}put it back and: doit reset-dep {task}",
             )
         if self.built:
             ran = self.ran
@@ -99,3 +101,8 @@ class Outcome:
             yield StageRestored(task=task, made_ts=made_ts, spared_s=spared_s, source=self.source)
         if self.delivered:
             yield StageDelivered(task=task, files=self.delivered)
+
+
+def _other_way(kept: Path) -> str:
+    """Where a text can be corrected besides."""
+    return "a file in corrections/, or " if kept.suffix.lower() in CORRECTED else ""

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from mediabuild.machine.visible import one_line
+from mediabuild.pipeline.command_stages.differing import differing
 from mediabuild.pipeline.command_stages.running import Running
 from mediabuild.pipeline.reserved import STATE_DIR
 from mediabuild.stage import Stage
@@ -50,7 +51,7 @@ class Reason(msgspec.Struct, frozen=True):
             said = "added" if self.now is not None and _is_digest(self.now) else self.now
             between = " " if said == "added" or self.kind in ("inputs", "outputs") or "/" in self.name else ": "
             return f"{subject}{between}{said}" if said is not None else subject
-        return f"{subject}: {self.was} → {self.now if self.now is not None else '(removed)'}"
+        return f"{subject}: " + " → ".join(differing(self.was, "(removed)" if self.now is None else self.now))
 
 
 def _is_digest(text: str) -> bool:

@@ -1,6 +1,6 @@
-"""Sources: which recordings the globs match, and the jobs that are named after them.
+"""Sources: which files the globs match, and the jobs that are named after them.
 
-Not here: the tasks of a job (`tasks`), jobs whose recording is gone (`freshness.orphans`).
+Not here: the tasks of a job (`tasks`), jobs whose source is gone (`freshness.orphans`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def find_sources(
 
     Args:
         given: files named on the command line, instead of the pipeline's globs.
-        known: jobs that are there though their recordings may not be; no recording is missed then.
+        known: jobs that are there though their sources may not be; none is missed then.
 
     Raises:
         PipelineError: nothing matches, two sources have one name, or a job would lie in another's stage.
@@ -54,7 +54,7 @@ def find_sources(
     jobs = {**(known or {}), **jobs}
     _check_nesting(jobs, pipeline, mistakes)
     if not jobs and not mistakes.found:
-        mistakes.add("pipeline.sources", f"no recording matches {', '.join(pipeline.sources)}", "put one there")
+        mistakes.add("pipeline.sources", f"no source matches {', '.join(pipeline.sources)}", "put one there")
     for job in pipeline.job_params.keys() - {same_text(job) for job in jobs}:
         if not tuple(given):
             mistakes.add(f'jobs."{job}"', "no source has this name", nearest(job, jobs))

@@ -35,7 +35,7 @@ class PipelineTable(msgspec.Struct, forbid_unknown_fields=True):
 
     sources: Annotated[
         Annotated[list[Text], msgspec.Meta(min_length=1)] | Text,
-        described("Globs of recordings, one job each; `!` excludes"),
+        described("Globs of sources, one job each; `!` excludes"),
     ]
     jobs_dir: Annotated[str, described("Where jobs are kept", min_length=1)] = "jobs"
     job: Annotated[str, described("A job's name: {path} below the fixed part of the glob, {suffix}")] = "{path}"

@@ -130,7 +130,7 @@ class OwnTask(Event, tag="own_task"):
 
 
 class JobsOrphaned(Event, tag="jobs_orphaned"):
-    """These jobs have no recording any more."""
+    """These jobs have no source any more."""
 
     jobs: list[str]
 

@@ -12,6 +12,7 @@ Not here: deciding or running anything, what programs read (`eventlog`), how a l
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 import time
@@ -39,6 +40,7 @@ from mediabuild.reporting.live import LiveView
 from mediabuild.reporting.tally import Tally
 
 SHOWN = 5  # names of a list
+HEXADECIMAL = re.compile("0x[0-9a-f]+")
 
 
 class Report:
@@ -49,7 +51,7 @@ class Report:
         tally: counts the same events, and hears each before this does.
         level: `debug`, `info`, `warning` or `error`; failures are always shown.
         total: how many tasks the run looks at: above a hundred, those that are up to date are summed up.
-        source_of: task name → the file name of its recording, to tell what failures have in common.
+        source_of: task name → the file name of its source, to tell what failures have in common.
         earlier: task name → seconds it took last time; for the live view on a terminal.
     """
 
@@ -71,6 +73,7 @@ class Report:
         self.sum_up = total > SKIPS_SHOWN
         self.source_of = source_of
         self._made: set[str] = set()  # tasks that ran or came back
+        self._shown: dict[tuple[str, str], str] = {}  # stage and message without names → the task that said it first
         self._failures: list[tuple[str, str]] = []  # task, cause
         self._warned: dict[tuple[str, str], list[str]] = {}  # stage and message → tasks
         self._lock = threading.Lock()
@@ -98,7 +101,7 @@ class Report:
         elif isinstance(event, StageFailed):
             self._failed(event)
         elif isinstance(event, JobsOrphaned):
-            what = f"no recording any more; to remove: {program()} clean --orphans"
+            what = f"no source any more; to remove: {program()} clean --orphans"
             self._line("ORPHAN", f"{_listed(event.jobs)}: {what}", "warning")
         elif isinstance(event, RunFinished):
             self._finished(event)
@@ -147,11 +150,25 @@ class Report:
             self._line("BLOCKED", f"{event.task}  {event.message}", "warning")
             return
         self._failures.append((event.task, self._cause(event)))
+        like = (event.task.partition(":")[0], self._nameless(event))
+        with self._lock:
+            first = self._shown.setdefault(like, event.task)
+        if first != event.task and "\n" in event.message:
+            self._line("FAILED", f"{event.task}  {event.message.partition(chr(10))[0]}, like {first}", "error")
+            return
         self._line("FAILED", f"{event.task}  {event.message}", "error")
         self._hint(event.hint, "error")
 
+    def _nameless(self, event: StageFailed) -> str:
+        """A failure's message without the names of its job and source, and without addresses in memory."""
+        text = HEXADECIMAL.sub("", event.message)
+        job = event.task.split(":")[1] if ":" in event.task else ""
+        for name in filter(None, (job, self.source_of(event.task))):
+            text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "", text)
+        return text
+
     def _cause(self, event: StageFailed) -> str:
-        """The first line of a failure, without the name of the recording: what many can have in common."""
+        """The first line of a failure, without the name of the source: what many can have in common."""
         source = self.source_of(event.task)
         return event.message.partition("\n")[0].removeprefix(f"{source}: " if source else "")
 

@@ -51,7 +51,7 @@ LOADER_OPTIONS = (
     option("only_stages", "stages", "just these stages, a,b,c; wins over --from and --to"),
     option("only_job", "job", "only jobs that match this name or pattern"),
     option("want_device", "device", "auto, cpu, cuda, cuda:1 or mps"),
-    option("only_source", "source", "this recording instead of the pipeline's sources"),
+    option("only_source", "source", "this file instead of the pipeline's sources"),
     option("one_job_dir", "job-dir", "the directory of the one job"),
     option("clip_start", "clip-start", "same as clip_start_s=SECONDS"),
     option("clip_end", "clip-end", "same as clip_end_s=SECONDS"),

@@ -124,7 +124,7 @@ def test_what_is_a_fact(measured: Project, old: str, new: str, reason: str) -> N
     measured.write("pipeline.toml", MEASURE.replace(old, new, 1))
     run = measured.run()
     assert reason in run.reasons("use:one")
-    assert run.ran == (["use:one", "also:one"] if reason == "params.goal" else ["use:one"])
+    assert set(run.ran) == ({"use:one", "also:one"} if reason == "params.goal" else {"use:one"})
     measured.write("pipeline.toml", MEASURE)
     assert measured.run().ran == []
 

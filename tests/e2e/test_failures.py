@@ -494,3 +494,27 @@ def test_a_python_stage_that_hangs(project: Project) -> None:
     assert run.tasks("stage_failed") == ["wrong:a"]
     assert run.tasks("stage_completed") == ["wrong:b"]
     assert "took longer than 4 s" in run.out
+
+
+def test_like_failures_are_said_once(project: Project) -> None:
+    """The same lines but for the names of jobs and files: the others name the first; what differs is said."""
+    project.write(
+        "pipeline.toml",
+        """
+[pipeline]
+sources = ["media/**/*.txt"]
+[stages.A]
+command = ["sh", "-c", 'for n in 1 2 3; do echo "line $n of $1 at 0x$$"; done; cat "$1"; exit 4', "A", "{inputs.text}"]
+inputs  = { text = "source" }
+outputs = { text = "a.txt" }
+""",
+    )
+    for job in ("a", "b", "show/c"):
+        project.write(f"media/{job}.txt", "the same\n")
+    project.write("media/d.txt", "another\n")
+    run = project.run()
+    assert run.status == 1
+    assert run.out.count("line 2 of") == 2
+    assert run.out.count("failed with exit 4, like A:") == 2
+    assert "another" in run.out
+    assert len({e["message"] for e in run.events if e["event"] == "stage_failed"}) == 4

@@ -239,7 +239,7 @@ def test_a_source_becomes_a_directory(chain: Project) -> None:
     (chain.root / "media/one.txt").mkdir()
     run = chain.run()
     assert (run.status, run.ran) == (3, [])
-    assert "no recording matches" in run.err
+    assert "no source matches" in run.err
     assert chain.read("jobs/one/C/c.txt") == "olleh\nolleh\n"
 
 

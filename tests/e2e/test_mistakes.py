@@ -83,7 +83,7 @@ MISTAKES = {
     ),
     "no source matches": (
         '[pipeline]\nsources = ["nowhere/*.mp4"]\n' + stage("alpha", "source"),
-        ["pipeline.sources", "no recording matches", "nowhere/*.mp4"],
+        ["pipeline.sources", "no source matches", "nowhere/*.mp4"],
     ),
     "a source that is named and missing": (
         '[pipeline]\nsources = ["media/two.txt"]\n' + stage("alpha", "source"),

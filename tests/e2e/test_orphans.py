@@ -31,7 +31,7 @@ def test_an_orphan_is_shown_and_only_clean_orphans_removes_it(shelf: Project) ->
     gone(shelf, "show/b")
     for run in (shelf.run(), shelf.run()):
         assert run.status == 0
-        assert "ORPHAN  show/b: no recording any more" in run.out
+        assert "ORPHAN  show/b: no source any more" in run.out
     assert "show/b: orphaned, media/show/b.txt is gone" in shelf.command("status").out
     states = {t["job"]: t["state"] for t in json.loads(shelf.command("status", "--json").out)}
     assert states == {"a": "fresh", "a/deep": "fresh", "show/b": "orphaned"}
