@@ -13,9 +13,12 @@ from typing import Any
 
 from mediabuild.commands.base import PipelineCommand
 from mediabuild.errors import PipelineError
+from mediabuild.pipeline.model import Given, Task
+from mediabuild.pipeline.paths import may_be_there
 from mediabuild.pipeline.placeholders import text_of
 from mediabuild.pipeline.references import needed_stages
 from mediabuild.pipeline.reserved import MANIFEST_NAME
+from mediabuild.pipeline.sources import idle_exclusions
 from mediabuild.schedule.loader import option
 from mediabuild.store import generations, owners, places
 from mediabuild.store.generations import Kept
@@ -38,6 +41,7 @@ class Validate(PipelineCommand):
         found: list[str] = []
         count = 0
         for task in self.build.tasks.values():
+            found += [] if manifests_only else self._missing(task)
             file = task.directory / MANIFEST_NAME
             if not file.exists():
                 continue
@@ -51,12 +55,20 @@ class Validate(PipelineCommand):
                 found.append(f"{shown}: is the manifest of {manifest.task}")
             if not manifests_only:
                 found += [f"{shown}: {reason}" for reason in self.build.freshness.output_reasons(task, manifest)]
+        for line in idle_exclusions(self.build.pipeline):
+            self.outstream.write(f"{line}\n")
         for gone in self.build.withdrawn():
             self.outstream.write(f"{gone.name}: withdrawn, the pipeline has it no more; doit clean --orphans\n")
         for line in found:
             self.outstream.write(line + "\n")
         self.outstream.write(f"{self.build.pipeline.file.name} and {count} manifests: {len(found) or 'no'} problems\n")
         return 1 if found else 0
+
+    def _missing(self, task: Task) -> list[str]:
+        """The paths that a job's task reads and that aren't there."""
+        given = [(n, r) for n, references in task.inputs.items() for r in references if isinstance(r, Given)]
+        gone = [(n, r) for n, r in given if not r.optional and not may_be_there(r, self.build.pipeline.root)]
+        return [f"{task.name}: inputs.{name}: nothing is at {reference.pattern}" for name, reference in gone]
 
 
 class Graph(PipelineCommand):

@@ -5,6 +5,7 @@ Not here: the run itself (`schedule.session`).
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -103,7 +104,7 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
         left_s = remaining_s(self.build.tasks) if threads > 1 else {}
         control = control_of(self.task_list, names, self.build, left_s, auto_delayed_regex=auto_delayed_regex)
         options = RunOptions(
-            output=outfile if isinstance(outfile, str) else None,
+            output=os.path.expanduser(outfile) if isinstance(outfile, str) else None,
             threads=threads,
             own_at_once=num_process > 1,
             always=always,
@@ -159,10 +160,13 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
         self.task_list = self.loader.load_tasks(self, list(self.sel_tasks or []), self.own)
 
     def _checked(self, names: list[str] | None, *, whatever: bool) -> None:
-        """Refuse a range that begins with outputs that are missing; warn of stale ones."""
+        """Refuse a range that begins with outputs that are missing; warn of stale ones, and of idle exclusions."""
         from mediabuild.freshness.ranges import check_missing
+        from mediabuild.pipeline.sources import idle_exclusions
         from mediabuild.reporting.report import warn
 
+        for line in () if self.build.options.one_job else idle_exclusions(self.build.pipeline):
+            warn(line)
         if self.build.options.selection.is_range:
             for message in check_missing(self.build.freshness, self.build.tasks, names or [], whatever=whatever):
                 warn(message)

@@ -1,12 +1,14 @@
-"""Lists what lies in a folder and counts.
+"""Lists what lies in a folder and counts, and what a glob matches.
 
 Not here: making and removing it (`files`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fnmatch
+import glob
 import os
 import re
 from collections.abc import Iterator
@@ -51,6 +53,56 @@ def files_below(directory: Path, *, follow: bool = True) -> Iterator[tuple[str, 
             yield prefix, folder  # an empty directory is content too
 
     yield from walk(directory, "", frozenset())
+
+
+def matches(pattern: str, root: Path) -> list[str]:
+    """What a glob matches, relative to `root` as it stands there; as Python's `glob` where there is no `**`.
+
+    `**` takes each folder once: by its own path, else by the shortest one through links, so loops of links end there.
+    What file managers leave never matches.
+    """
+    parts = pattern.split("/")
+    if "**" not in parts:
+        return [path for path in glob.glob(pattern, root_dir=root) if counts(os.path.basename(path.rstrip("/")))]
+    place = parts.index("**")
+    head, rest = "/".join(parts[:place]), "/".join(parts[place + 1 :])
+    base = head or "/" * (place > 0)
+    found: dict[str, None] = {}
+    for top in glob.glob(base, root_dir=root) if base else [""]:
+        for folder in _folders_once(os.path.join(root, top)):
+            below = os.path.join(top, folder)
+            inside = matches(rest or "*", Path(root, below))
+            found |= dict.fromkeys([os.path.join(below, "")] if not rest else [])
+            found |= dict.fromkeys(os.path.join(below, path) for path in inside)
+    return list(found)
+
+
+def _folders_once(top: str) -> list[str]:
+    """A folder (as the empty name) and all below it that are not hidden, each once, by names relative to it."""
+    found: list[str] = []
+    seen: set[str] = set()
+    waiting = [("", os.path.realpath(top))]
+    links: list[str] = []
+    while waiting or links:
+        if not waiting:
+            links.sort(key=lambda name: (len(name), name))
+            waiting.append((links[0], os.path.realpath(os.path.join(top, links.pop(0)))))
+        name, real = waiting.pop()
+        if real in seen:
+            continue
+        seen.add(real)
+        with contextlib.suppress(OSError):  # as Python's `glob`: what can't be listed holds nothing
+            entries = sorted(os.scandir(os.path.join(top, name)), key=lambda entry: entry.name, reverse=True)
+            found.append(name)
+            for entry in entries:
+                if entry.name.startswith(".") or not counts(entry.name) or not entry.is_dir():
+                    continue
+                inside = os.path.join(name, entry.name)
+                if entry.is_symlink():
+                    links.append(inside)
+                else:
+                    waiting.append((inside, os.path.join(real, entry.name)))
+    return found
 
 
 def leaves(directory: Path) -> Iterator[str]:

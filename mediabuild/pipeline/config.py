@@ -23,7 +23,7 @@ from mediabuild.pipeline.document import check_values, read_document
 from mediabuild.pipeline.mistakes import Mistakes, nearest, toml_type
 from mediabuild.pipeline.model import Pipeline, Resources, StageSpec
 from mediabuild.pipeline.params import check_params, fill_shared, matrix_of, shared_uses, stage_params
-from mediabuild.pipeline.paths import jobs_dir_of
+from mediabuild.pipeline.paths import at_home, jobs_dir_of
 from mediabuild.pipeline.placeholders import check_names, names_in
 from mediabuild.pipeline.references import canonical_order, check_references
 from mediabuild.pipeline.reserved import LONGEST_NAME, MANIFEST_NAME
@@ -67,11 +67,12 @@ def load_pipeline(file: Path, *, commands: tuple[str, ...] = ()) -> Pipeline:
     order = canonical_order(stages, mistakes)
     cache = mistakes.fields("cache", document.get("cache", {}), CacheTable)
     mistakes.raise_if_any()
-    sources, frozen = values["sources"], values.get("frozen", False)
+    sources = [values["sources"]] if isinstance(values["sources"], str) else values["sources"]
+    frozen = values.get("frozen", False)
     return Pipeline(
         root=root,
         file=file,
-        sources=tuple([sources] if isinstance(sources, str) else sources),
+        sources=tuple(map(at_home, sources)),
         jobs_dir=root / jobs_dir_of(values),
         device=values.get("device", "auto"),
         checksum=values.get("checksum", "blake3"),

@@ -11,10 +11,11 @@ import glob
 import itertools
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from mediabuild.machine.listing import matches
 from mediabuild.machine.natural import in_order
 from mediabuild.pipeline.mistakes import Mistakes
 from mediabuild.pipeline.model import Given, Pipeline
@@ -27,6 +28,12 @@ WILDCARDS = re.compile(r"[*?\[{]")
 def jobs_dir_of(table: Mapping[str, Any]) -> str:
     """Where the jobs are, of the table `[pipeline]`: relative to the pipeline's folder, or absolute; `~` is home."""
     return os.path.expanduser(str(table.get("jobs_dir", "jobs")))
+
+
+def at_home(pattern: str) -> str:
+    """A pattern of `sources`, which may exclude; `~` is home."""
+    exclusion = pattern[:1] == "!"
+    return "!" * exclusion + os.path.expanduser(pattern[exclusion:])
 
 
 def expand_braces(pattern: str) -> list[str]:
@@ -44,14 +51,34 @@ def fixed_part(pattern: str) -> str:
 
 
 def given_for(text: str, job: str, optional: bool, root: Path) -> Given:
-    """What a path or glob of an input stands for in a job; its placeholders are filled in."""
-    named = own_name(job)
+    """What a path or glob of an input stands for in a job; its placeholders are filled in, and `~` is home."""
+    named, text = own_name(job), os.path.expanduser(text)
     path = os.path.normpath(fill(text, {"job": named}.get))
     if not WILDCARDS.search(fill(text, {"job": ""}.get)) or os.path.exists(root / path):
         return Given(pattern=path, optional=optional)
     # braces before the job's name goes in, which may hold braces of its own
     choices = (os.path.normpath(fill(choice, {"job": glob.escape(named)}.get)) for choice in expand_braces(text))
     return Given(pattern=path, globs=tuple(choices), optional=optional)
+
+
+def in_brackets(pattern: str, root: Path) -> str:
+    """How a glob is written that means a folder or file whose name has brackets: `[[]2024]`; empty where none is so."""
+    parts = pattern.split("/")
+    escaped = parts.copy()
+    for place, part in enumerate(parts):
+        if not os.path.lexists(os.path.join(root, "/".join(parts[: place + 1]) or "/")):
+            break
+        if "[" in part:
+            escaped[place] = glob.escape(part)
+    return "/".join(escaped) if escaped != parts else ""
+
+
+def check_brackets(where: str, globs: Iterable[str], root: Path, mistakes: Mistakes) -> None:
+    """A glob that matches nothing, where a folder is called just as it is written, means that folder."""
+    for pattern in globs:
+        meant = in_brackets(pattern, root) if "[" in pattern else ""
+        if meant and not matches(pattern, root):
+            mistakes.add(where, f"{pattern}: [ ] stand for one letter out of several", f'"{meant}"')
 
 
 def check_apart(where: str, given: Given, pipeline: Pipeline, mistakes: Mistakes) -> None:
@@ -105,7 +132,7 @@ def paths_of(given: Given, root: Path) -> list[str]:
     """
     if not given.globs:
         return [given.pattern] if os.path.lexists(root / given.pattern) else []
-    found = (glob.glob(choice, root_dir=root, recursive=True) for choice in given.globs)
+    found = (matches(choice, root) for choice in given.globs)
     paths = in_order({os.path.normpath(path) for paths in found for path in paths})
     for choice in given.globs if not paths else ():
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):

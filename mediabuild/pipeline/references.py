@@ -46,6 +46,8 @@ def reads_collected(pipeline: Pipeline) -> bool:
 
 
 def check_references(stages: Mapping[str, StageSpec], mistakes: Mistakes) -> None:
+    """Note references to what no stage makes: one that is written in several places is said once, with the places."""
+    wrong: dict[tuple[str, str], list[str]] = {}  # what, hint → where
     for spec in stages.values():
         if spec.collect:
             _check_collect(spec, mistakes)
@@ -59,9 +61,13 @@ def check_references(stages: Mapping[str, StageSpec], mistakes: Mistakes) -> Non
             producer, output = split_reference(text)
             if producer not in stages:
                 hint = nearest(producer, [*stages, "source"])
-                mistakes.add(where, f"no stage makes {text!r}", hint + "; a path needs a /, such as ./" + text)
+                hint += "; a path needs a /, such as ./" + text
+                wrong.setdefault((f"no stage makes {text!r}", hint), []).append(where)
             elif output is not None and output not in stages[producer].outputs:
-                mistakes.add(where, f"{producer!r} has no output {output!r}", nearest(output, stages[producer].outputs))
+                hint = nearest(output, stages[producer].outputs)
+                wrong.setdefault((f"{producer!r} has no output {output!r}", hint), []).append(where)
+    for (what, hint), places in wrong.items():
+        mistakes.add(", ".join(places), what, hint)
 
 
 def _check_collect(spec: StageSpec, mistakes: Mistakes) -> None:

@@ -5,17 +5,16 @@ Not here: the tasks of a job (`tasks`), jobs whose source is gone (`freshness.or
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from mediabuild.machine.listing import counts
+from mediabuild.machine.listing import counts, matches
 from mediabuild.machine.natural import in_order
 from mediabuild.machine.visible import same_text
 from mediabuild.pipeline.mistakes import Mistakes, nearest
 from mediabuild.pipeline.model import Given, Pipeline
-from mediabuild.pipeline.paths import WILDCARDS, expand_braces, fixed_part
+from mediabuild.pipeline.paths import WILDCARDS, check_brackets, expand_braces, fixed_part
 from mediabuild.pipeline.placeholders import fill
 from mediabuild.pipeline.reserved import ALL_JOBS, STATE_DIR, encode_name
 
@@ -92,6 +91,7 @@ def _matches(pipeline: Pipeline, given: tuple[str, ...], mistakes: Mistakes) -> 
             elif not is_excluded(pattern):
                 found[os.path.normpath(pattern)] = os.path.dirname(os.path.normpath(pattern))
             continue
+        check_brackets("pipeline.sources", expand_braces(pattern), pipeline.root, mistakes)
         base = os.path.normpath(fixed_part(pattern)) if fixed_part(pattern) else ""
         for path in matching(pipeline, pattern):
             if counts(os.path.basename(path)) and os.path.isfile(os.path.join(root, path)) and not is_excluded(path):
@@ -100,22 +100,21 @@ def _matches(pipeline: Pipeline, given: tuple[str, ...], mistakes: Mistakes) -> 
 
 
 def matching(pipeline: Pipeline, pattern: str) -> list[str]:
-    """All that a glob of `sources` matches now, as it stands there; suffixes in any case: `*.mp4` is also `A.MP4`.
+    """All that a glob of `sources` matches now, as it stands there; suffixes in any case: `*.mp4` is also `A.MP4`."""
+    return [path for choice in expand_braces(pattern) for path in matches(_any_case(choice), pipeline.root)]
 
-    What is matched again through links to folders counts once, under its shortest path: a loop of links ends there.
-    """
-    choices = map(_any_case, expand_braces(pattern))
-    found = [p for choice in choices for p in glob.glob(choice, root_dir=pipeline.root, recursive=True)]
-    if "**" not in pattern:
-        return found
-    real: dict[str, str] = {}  # folder → where it really is
-    once: dict[tuple[str, str], str] = {}
-    for path in sorted(found, key=lambda path: (len(path), path)):
-        folder, name = os.path.split(os.path.join(pipeline.root, path))
-        if folder not in real:
-            real[folder] = os.path.realpath(folder)
-        once.setdefault((real[folder], name), path)
-    return list(once.values())
+
+def idle_exclusions(pipeline: Pipeline) -> list[str]:
+    """What is said of each exclusion that fits nothing at all, with the nearest recording or folder."""
+    wanted = [path for pattern in pipeline.sources if pattern[0] != "!" for path in matching(pipeline, pattern)]
+    known = {os.path.normpath(path) for path in wanted}
+    known |= {folder for path in known for folder in map(str, Path(path).parents) if folder not in (".", "/")}
+    found = []
+    for pattern in (p[1:] for p in pipeline.sources if p[0] == "!"):
+        if not (os.path.lexists(pipeline.root / pattern) or matching(pipeline, pattern)):
+            close = nearest(os.path.normpath(pattern), known)
+            found.append(f"sources: !{pattern} fits nothing{'; ' + close if close.startswith('did') else ''}")
+    return found
 
 
 def _any_case(pattern: str) -> str:

@@ -19,7 +19,7 @@ from mediabuild.pipeline.deliveries import check_deliveries
 from mediabuild.pipeline.mistakes import Mistakes
 from mediabuild.pipeline.model import Given, Pipeline, Produced, Reference, Scalar, StageSpec, Task
 from mediabuild.pipeline.params import effective_params
-from mediabuild.pipeline.paths import check_apart, given_for, may_be_there
+from mediabuild.pipeline.paths import check_apart, check_brackets, given_for, may_be_there
 from mediabuild.pipeline.placeholders import names_in, text_of
 from mediabuild.pipeline.references import is_path, needed_stages, split_reference
 from mediabuild.pipeline.reserved import ALL_JOBS, LONGEST_NAME, encode_name
@@ -162,11 +162,12 @@ def _references(
         yield source
     elif is_path(text):
         given = given_for(text, job, optional, pipeline.root)
+        where = f"stages.{spec.name}.inputs.{name}"
         of_all = "job" not in names_in(text)  # what one job lacks is that job's trouble
         if of_all and not optional and not may_be_there(given, pipeline.root):
-            where = f"stages.{spec.name}.inputs.{name}"
             mistakes.add(where, f"nothing is at {given.pattern}", f'"?{text}" if it may be absent')
-        check_apart(f"stages.{spec.name}.inputs.{name}", given, pipeline, mistakes)
+        check_brackets(where, given.globs, pipeline.root, mistakes)
+        check_apart(where, given, pipeline, mistakes)
         yield given
     else:
         stage, output = split_reference(text)

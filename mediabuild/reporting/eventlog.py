@@ -46,7 +46,7 @@ class EventLog:
             self._files.append(open(os.dup(sys.stdout.fileno()), "wb", buffering=0))
         elif target:
             try:
-                self._files.append(open(target, "wb", buffering=0))
+                self._files.append(open(os.path.expanduser(target), "wb", buffering=0))
             except OSError as error:
                 raise MediabuildError(f"--events: {target}: {error.strerror}", "doit --events=events.jsonl") from None
 

@@ -105,8 +105,8 @@ class PipelineLoader(DodoTaskLoader):  # type: ignore[misc]
                 opt_values["from_stage"], opt_values["to_stage"], opt_values["only_stages"], opt_values["only_job"]
             ),
             device=_checked_device(opt_values["want_device"]),
-            sources=(opt_values["only_source"],) if opt_values["only_source"] else (),
-            job_dir=opt_values["one_job_dir"],
+            sources=(os.path.expanduser(opt_values["only_source"]),) if opt_values["only_source"] else (),
+            job_dir=opt_values["one_job_dir"] and os.path.expanduser(opt_values["one_job_dir"]),
             manifests_only=bool(opt_values.get("manifests_only")),
             read=bool(opt_values.get("read")),
             variables=variables,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.e2e.conftest import CHAIN, Project
@@ -99,3 +101,112 @@ def test_suffixes_fit_in_any_case(project: Project) -> None:
     assert sorted(path.name for path in (project.root / "jobs").iterdir()) == [".mediabuild", "A", "c", "deep"]
     project.write("pipeline.toml", CHAIN.replace('["media/*.txt"]', '["media/**/*.{txt,md}", "!media/*.txt"]'))
     assert "3 of 3 up to date" in project.command("--dry-run").out
+
+
+def test_links_that_lead_round_and_round_end(project: Project) -> None:
+    """A glob of an input too: three links of a folder to itself are walked once, not forty levels deep three ways."""
+    project.write(
+        "pipeline.toml",
+        CHAIN.replace("media/*.txt", "media/**/*.txt").replace(
+            '{ media = "source" }', '{ media = "source", notes = "./media/**/*.md" }'
+        ),
+    )
+    for name in ("media/x.txt", "media/a/n.md", "media/b/m.md"):
+        project.write(name, "hello\n")
+    for link, target in (
+        ("1", "."),
+        ("2", "."),
+        ("3", "../media"),
+        ("a/b", "../b"),
+        ("b/a", "../a"),
+        ("far", "../far"),
+    ):
+        (project.root / "media" / link).symlink_to(target)
+    project.write("far/o.md", "hello\n")
+    run = project.run()
+    assert (run.status, len(run.ran)) == (0, 3), run.err
+    manifest = json.loads(project.read("jobs/x/A/manifest.json"))
+    assert sorted(manifest["inputs"]["notes"]) == ["media/a/n.md", "media/b/m.md", "media/far/o.md"]
+    assert project.run().ran == []
+    (project.root / "media/Thumbs.db").write_text("x")
+    (project.root / "media/a/._n.md").write_text("x")
+    assert project.run().ran == []
+
+
+def test_an_exclusion_that_fits_nothing_is_named(project: Project) -> None:
+    """By the run and by `validate`, with the nearest recording or folder; it stops nothing."""
+    text = CHAIN.replace('["media/*.txt"]', '["media/**/*.txt", "!media/draft", "!media/y.txt", "!media/*.old"]')
+    project.write("pipeline.toml", text)
+    for name in ("x.txt", "y.txt", "drafts/z.txt"):
+        project.write(f"media/{name}", "hello\n")
+    run = project.run("--job", "x")
+    assert run.status == 0
+    validated = project.command("validate")
+    assert validated.status == 0
+    for said in (run.err, validated.out):
+        assert "!media/draft fits nothing; did you mean 'media/drafts'?" in said
+        assert "!media/*.old fits nothing" in said
+        assert "!media/y.txt" not in said
+
+
+def test_brackets_in_a_folders_name(project: Project) -> None:
+    """`[2024]` is one letter of a glob: where a folder is called so, the mistake says how to write it; that works."""
+    text = CHAIN.replace('"media/*.txt"', '"media/*.txt", "SOURCES"').replace(
+        '{ media = "source" }', '{ media = "source", notes = "NOTES" }'
+    )
+    for name in ("media/x.txt", "media/[2024] may/y.txt", "notes [a]/x.md", "notes [a]/2024 may/y.md"):
+        project.write(name, "hello\n")
+
+    def said(sources: str, notes: str) -> str:
+        project.write("pipeline.toml", text.replace("SOURCES", sources).replace("NOTES", notes))
+        return project.command("validate").err
+
+    assert '"media/[[]2024] may/*.txt"' in said("media/[2024] may/*.txt", "./notes [[]a]/**/*.md")
+    assert '"notes [[]a]/**/*.md"' in said("media/[[]2024] may/*.txt", "?./notes [a]/**/*.md")
+    assert said("media/[[]2024] may/*.txt", "?./notes [[]a]/**/*.md") == ""
+    assert {name.partition(":")[2] for name in project.run().ran} == {"x", "[2024] may/y"}
+
+
+def test_validate_lists_what_jobs_lack(project: Project) -> None:
+    """A path with `{job}` that isn't there for one of the jobs, unless it may be absent or the media isn't here."""
+    text = CHAIN.replace('{ text = "B.text" }', '{ text = "B.text", slides = "./slides/{job}.txt" }')
+    project.write("pipeline.toml", text)
+    for name in ("media/x.txt", "media/y.txt", "slides/x.txt"):
+        project.write(name, "hello\n")
+    validated = project.command("validate")
+    assert validated.status == 1
+    assert "C:y: inputs.slides: nothing is at slides/y.txt" in validated.out
+    assert "C:x" not in validated.out
+    assert project.command("validate", "--manifests-only").status == 0
+    project.write("pipeline.toml", text.replace("./slides", "?./slides"))
+    assert project.command("validate").status == 0
+
+
+def test_home_wherever_a_path_may_stand(project: Project) -> None:
+    """`~` is home in sources, exclusions, inputs and options; where it can't be it is a mistake, never a folder `~`."""
+    home = project.root.parent / "home"
+    project.env["HOME"] = str(home)
+    text = CHAIN.replace('"media/*.txt"', '"~/media/*.txt", "!~/media/y.txt"').replace(
+        '{ media = "source" }', '{ media = "source", notes = "~/notes/{job}.md" }'
+    )
+    project.write("pipeline.toml", text)
+    for name in ("media/x.txt", "media/y.txt", "notes/x.md"):
+        project.write(f"../home/{name}", "hello\n")
+    run = project.run()
+    assert (run.status, run.ran) == (0, ["A:x", "B:x", "C:x"]), run.err
+    assert project.command("--source=~/media/x.txt", "--job-dir=~/jobs/x", "--events=~/run.jsonl").status == 0
+    assert (home / "jobs/x/C/c.txt").exists()
+    assert (home / "run.jsonl").exists()
+    for wrong in (text + 'deliver = "~/out/{job}"\n', text.replace('"sh", "-c", \'rev', '"~/bin/sh", "-c", \'rev')):
+        project.write("pipeline.toml", wrong)
+        assert project.command("validate").status == 3
+    assert not (project.root / "~").exists()
+
+
+def test_one_misspelling_is_said_once(project: Project) -> None:
+    """An output that several stages misspell is one mistake, with the places."""
+    project.write("media/x.txt", "hello\n")
+    project.write("pipeline.toml", CHAIN.replace('{ text = "B.text" }', '{ text = "A.txet", more = "A.txet" }'))
+    said = project.command("validate").err
+    assert said.count("has no output 'txet'") == 1
+    assert "stages.C.inputs.text, stages.C.inputs.more: 'A' has no output 'txet' (did you mean 'text'?)" in said

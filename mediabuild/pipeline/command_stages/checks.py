@@ -92,6 +92,8 @@ def check_command(
     """Note placeholders that stand for nothing, or for any number of files."""
     if not command or not command[0]:
         mistakes.add(f"{where}.command", "empty")
+    elif command[0].startswith("~"):
+        mistakes.add(f"{where}.command", f"{command[0]!r}: without a shell, ~ isn't home", "the path in full")
     for name in inputs if running.isolate else ():
         if not NAME_ONLY.match(name) or name == OUT:
             mistakes.add(
