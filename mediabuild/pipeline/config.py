@@ -81,7 +81,9 @@ def load_pipeline(file: Path, *, commands: tuple[str, ...] = ()) -> Pipeline:
         resources=_amounts(values.get("resources")),
         cache_bytes=CacheTable(**cache).max_gb * 1e9,
         job=values.get("job", "{path}"),
-        frozen=frozen if isinstance(frozen, bool) else tuple([frozen] if isinstance(frozen, str) else frozen),
+        frozen=frozen
+        if isinstance(frozen, bool)
+        else tuple(map(at_home, [frozen] if isinstance(frozen, str) else frozen)),
         shared=shared,
     )
 
