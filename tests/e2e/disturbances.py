@@ -11,10 +11,12 @@ from __future__ import annotations
 import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
+from tests.e2e.crash import wait_for_end
 from tests.e2e.edits import INDEX, Edits
 from tests.e2e.world import CODE
 
@@ -26,19 +28,23 @@ STATE_PLACES = ("tmp", "generations", "units", "locks", "logs", "delivered", "ma
 class Disturbances(Edits):
     """The rules whose runs are disturbed."""
 
-    def under_way(self, *doings: str, threads: int = 1, once: bool = True) -> None:
+    def under_way(self, *doings: str, threads: int = 1, once: bool = True, **kill: Any) -> None:
         """A run whose stages do something, then soundness: what it recorded is what a clean build makes.
 
         Args:
-            doings: lines of a shell for each time that a hook is called; `$1` is `before` or `after`, `$2` the output.
+            doings: lines of a shell for each time that a hook is called; `$1` is `before` or `after`, `$2` the output,
+                `$6` the first input, before.
             once: only the first task does it.
         """
         done = shlex.quote(str(self.base / "done"))
         guard = f'[ "$1" = after ] || {{ [ ! -e {done} ] || exit 0; : > {done}; }}\n'
         (self.base / "hook").write_text((guard if once else "") + "\n".join(doings))
         (self.base / "done").unlink(missing_ok=True)
-        ran = self.launch(f"-n{threads}", env={"HOOK": str(self.base / "hook")})
-        (self.base / "hook").unlink()
+        ran = self.launch(f"-n{threads}", env={"HOOK": str(self.base / "hook")}, **kill)
+        (self.base / "hook").write_text("")
+        if ran.status == -9 and kill:
+            assert wait_for_end(f"MEDIABUILD_TEST={self.base.name}") == []
+            ran = self.launch()
         assert ran.status in (0, 1), ran.out + ran.err
         assert "Traceback" not in ran.out + ran.err, ran.out + ran.err
         self.world.reload_code()

@@ -14,8 +14,8 @@ ALL = (
     'show() { if [ -d "$1" ]; then for x in "$1"/*; do if [ -e "$x" ]; then show "$x"; fi; done; else cat "$1"; fi; }\n'
     'all() { for f in "$@"; do show "$f"; done; }\n'
     'repeat() { n=$1; shift; i=0; while [ "$i" -lt "$n" ]; do all "$@"; i=$((i+1)); done; }\n'
-    'hook() { if [ -n "${HOOK-}" ]; then sh "$HOOK" "$1" "$2"; fi; }\n'
-    'hook before "$1"\n'
+    'hook() { if [ -n "${HOOK-}" ]; then sh "$HOOK" "$@"; fi; }\n'
+    'hook before "$@"\n'
 )
 THEN = '\ns=$?; hook after "$o"; exit "$s"'
 SCRIPTS = {  # $1 … are: the output, times, word, value, the inputs
@@ -51,9 +51,9 @@ from mediabuild.stage import Context, stage
 SALT = "{salt}"
 
 
-def hook(moment: str, out: object) -> None:
+def hook(*words: object) -> None:
     if os.environ.get("HOOK"):
-        subprocess.run(["sh", os.environ["HOOK"], moment, str(out)], check=False)
+        subprocess.run(["sh", os.environ["HOOK"], *map(str, words)], check=False)
 
 
 class OwnParams(msgspec.Struct, forbid_unknown_fields=True):
@@ -64,7 +64,8 @@ class OwnParams(msgspec.Struct, forbid_unknown_fields=True):
 
 @stage(version=1, inputs={{}}, optional={{"i0": "", "i1": "", "i2": "", "i3": ""}}, outputs={{"out": "out.txt"}})
 def own(ctx: Context, params: OwnParams) -> None:
-    hook("before", ctx.output("out"))
+    inputs = [path for name in ("i0", "i1", "i2", "i3") for path in ctx.inputs(name).values()]
+    hook("before", ctx.output("out"), "", "", "", *inputs)
     files = []
     for name in ("i0", "i1", "i2", "i3"):
         for path in ctx.inputs(name).values():

@@ -51,14 +51,14 @@ class AnyHistory(Disturbances):
         finally:
             shutil.rmtree(self.base, ignore_errors=True)
 
-    def launch(self, *args: str, env: dict[str, str] | None = None) -> Ran:
-        """A run, or another command, to its end."""
+    def launch(self, *args: str, env: dict[str, str] | None = None, **kill: Any) -> Ran:
+        """A run, or another command, to its end; `kill` as in `Launcher.run`."""
         type(self).runs += 1
         events = self.base / "events.jsonl"
         events.unlink(missing_ok=True)
         asking = args[:1] in (("check",), ("validate",), ("gc",))
         words = [*args, *([] if asking else [f"--events={events}"])]
-        status = self.launcher.run(self.world.root, *words, env={**self.env, **(env or {})})
+        status = self.launcher.run(self.world.root, *words, env={**self.env, **(env or {})}, **kill)
         out, err = self.launcher.out.read_text(), self.launcher.err.read_text()
         return Ran(status, out, err, read_events(events))
 
