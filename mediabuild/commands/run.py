@@ -73,7 +73,7 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
         log_level: str = "info",
         auto_install_demucs: bool = False,
     ) -> int:
-        from mediabuild.schedule.order import remaining_s
+        from mediabuild.schedule.order import Forecast, forecast
         from mediabuild.schedule.selected import control_of, failed_last_time
         from mediabuild.schedule.session import RunOptions, Session
 
@@ -101,8 +101,8 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
 
             return print_plan(self.build, self.foreseen(names, always=always), sys.stdout)
         threads = num_process or max(1, int(self.build.capacity["cpu"]))
-        left_s = remaining_s(self.build.tasks) if threads > 1 else {}
-        control = control_of(self.task_list, names, self.build, left_s, auto_delayed_regex=auto_delayed_regex)
+        expected = forecast(self.build.tasks) if threads > 1 else Forecast()
+        control = control_of(self.task_list, names, self.build, expected.left_s, auto_delayed_regex=auto_delayed_regex)
         options = RunOptions(
             output=os.path.expanduser(outfile) if isinstance(outfile, str) else None,
             threads=threads,
@@ -119,7 +119,7 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
         ours = self._pipeline_tasks(names)
         limited = single or self.build.options.selection.is_range
         session = Session(
-            self.build, options, dep_manager=self.dep_manager, reporter=self.reporters["mediabuild"], left_s=left_s
+            self.build, options, dep_manager=self.dep_manager, reporter=self.reporters["mediabuild"], expected=expected
         )
         return session.run(
             control.task_dispatcher(),

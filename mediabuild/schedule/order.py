@@ -1,7 +1,7 @@
 """Which ready task is started first: the one with the most work waiting for it.
 
 How long a task takes is what its manifest says, else what the same stage took in other jobs, else a guess:
-heavy stages take longer than light ones. Jobs that are begun are finished before others begin.
+heavy stages take longer than light ones.
 
 Not here: what is ready, and whether it fits (`runner`).
 """
@@ -9,33 +9,81 @@ Not here: what is ready, and whether it fits (`runner`).
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 from mediabuild.pipeline.model import Task
 from mediabuild.store.manifest import find_manifest
 
 HEAVY_GUESS_S, LIGHT_GUESS_S = 60.0, 1.0
+URGENT = 2  # a chain goes first from when it is half as long as what is left for each core; later, cores would idle
 
 
-def remaining_s(tasks: Mapping[str, Task]) -> dict[str, float]:
-    """Task → seconds from its start to the end of the longest chain that it begins.
+@dataclass(frozen=True)
+class Forecast:
+    """How long tasks will take, in seconds.
+
+    Args:
+        own_s: task → by itself. left_s: task → from its start to the end of the longest chain that it begins.
+    """
+
+    own_s: Mapping[str, float] = field(default_factory=dict)
+    left_s: Mapping[str, float] = field(default_factory=dict)
+
+
+class Precedence:
+    """Which of the ready tasks starts first, as a run goes on.
+
+    Jobs that are begun come first, so that few are under way at once. But towards the end the longest chain comes
+    first: the run would wait for it, with nothing to do for the other cores ("critical path").
+
+    Args:
+        names: the tasks that the run is about. threads: how many run at once.
+    """
+
+    def __init__(self, forecast: Forecast, names: Collection[str], threads: int) -> None:
+        self.forecast = forecast
+        self.threads = threads
+        self._begun: set[str] = set()  # jobs
+        self._undone_s = {name: forecast.own_s.get(name, 0.0) for name in names}
+        self._rest_s = sum(self._undone_s.values())
+
+    def begin(self, task: Task) -> None:
+        """A task starts."""
+        self._begun.add(task.job)
+
+    def done(self, task: Task) -> None:
+        """A task is up to date, or has run."""
+        self._rest_s -= self._undone_s.pop(task.name, 0.0)
+
+    def rank(self, task: Task) -> tuple[bool, bool, float]:
+        """What to sort ready tasks by."""
+        left_s = self.forecast.left_s.get(task.name, 0.0)
+        is_critical = left_s * self.threads * URGENT >= self._rest_s
+        return not is_critical, not is_critical and task.job not in self._begun, -left_s
+
+
+def forecast(tasks: Mapping[str, Task]) -> Forecast:
+    """How long tasks will take, by what they and others of their stage took.
 
     Args:
         tasks: in canonical order, so that what reads a task comes after it.
     """
-    own_s = {}
+    known_s = {}
     for task in tasks.values():
         manifest = find_manifest(task.directory)
         if manifest is not None:
-            own_s[task.name] = manifest.duration_s
-    usual_s = _by_stage(own_s, tasks)
-    found: dict[str, float] = {}
+            known_s[task.name] = manifest.duration_s
+    usual_s = _by_stage(known_s, tasks)
+    own_s: dict[str, float] = {}
+    left_s: dict[str, float] = {}
     after_s: dict[str, float] = {}
     for task in reversed(list(tasks.values())):
         guess_s = usual_s.get(task.stage.name, HEAVY_GUESS_S if task.stage.heavy else LIGHT_GUESS_S)
-        found[task.name] = own_s.get(task.name, guess_s) + after_s.get(task.name, 0.0)
+        own_s[task.name] = known_s.get(task.name, guess_s)
+        left_s[task.name] = own_s[task.name] + after_s.get(task.name, 0.0)
         for need in task.needs:
-            after_s[need] = max(after_s.get(need, 0.0), found[task.name])
-    return found
+            after_s[need] = max(after_s.get(need, 0.0), left_s[task.name])
+    return Forecast(own_s, left_s)
 
 
 def _by_stage(own_s: Mapping[str, float], tasks: Mapping[str, Task]) -> dict[str, float]:

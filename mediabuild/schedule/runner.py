@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from doit.action import PythonAction
@@ -39,6 +39,7 @@ from mediabuild.reporting.events import (
 )
 from mediabuild.schedule.crew import Crew
 from mediabuild.schedule.needs import Needs
+from mediabuild.schedule.order import Precedence
 from mediabuild.schedule.own import belonging
 from mediabuild.schedule.slots import Held, Slots
 from mediabuild.schedule.state import is_group, is_remake, pipeline_task
@@ -58,7 +59,7 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         executor: runs the pipeline's tasks. emit: receives events.
         slots: what tasks that run at once share. needs: what each takes of it.
         threads: how many tasks run at once at most. own_at_once: the user's own, too.
-        left_s: task → seconds to the end of the work that waits for it.
+        precedence: which of the ready tasks comes first.
     """
 
     def __init__(
@@ -69,8 +70,8 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         slots: Slots,
         needs: Needs,
         threads: int,
+        precedence: Precedence,
         own_at_once: bool = False,
-        left_s: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__(*args)
         self.executor = executor
@@ -81,12 +82,11 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         self.needs = needs
         self.threads = max(1, threads)
         self.own_at_once = own_at_once
-        self.left_s = left_s or {}
+        self.precedence = precedence
         self.touched: set[str] = set()
         self.final_result: int
         self.interrupted = False
         self._held: dict[str, Held] = {}
-        self._begun: set[str] = set()  # jobs
         self._own_running: set[str] = set()
         self._claimed_gb: dict[str, float] = {}  # running task → gigabytes
         self._unsaid: dict[str, StageSkipped] = {}  # temp tasks that are up to date, and may be made again
@@ -158,18 +158,16 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         return inbox[0] is None and len(ready) >= AHEAD * self.threads
 
     def _in_order(self, ready: list[Any]) -> list[Any]:
-        """The ready tasks: first those that needn't load a model once more beside a busy worker that has it, then those
-        of jobs that are begun, then those with the most work behind them.
-        """
+        """The ready tasks: the user's own, others, those that would load a model beside a busy worker that has it."""
         if self.threads == 1:
             return ready
         return sorted(ready, key=lambda node: self._rank(pipeline_task(node.task)))
 
-    def _rank(self, task: Task | None) -> tuple[bool, bool, float]:
+    def _rank(self, task: Task | None) -> tuple[Any, ...]:
         if task is None:
-            return False, False, 0.0
+            return (False,)
         loads = task.stage.heavy and self.executor.programs.workers.are_busy(self._worker_key(task))
-        return loads, task.job not in self._begun, -self.left_s.get(task.name, 0.0)
+        return True, loads, *self.precedence.rank(task)
 
     def _worker_key(self, task: Task) -> Key:
         return worker_key(task.stage, self.needs.device_of(task))
@@ -210,7 +208,7 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         if task is None:
             self._own_running.add(node.task.name)
         else:
-            self._begun.add(task.job)
+            self.precedence.begin(task)
             self._claimed_gb[task.name] = self.needs.of(task).memory_gb or 0.0
             room_gb = self.slots.counts["memory_gb"] - sum(self._claimed_gb.values())
             self.executor.programs.workers.shrink(room_gb, self._worker_key(task))
@@ -266,6 +264,7 @@ class PipelineRunner(Runner):  # type: ignore[misc]
             self._unsaid[task.name] = event
         else:
             self.emit(event)
+        self.precedence.done(task)
         if settled:
             self.temporary.settle(task)
 
@@ -297,6 +296,8 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         self._claimed_gb.pop(node.task.name, None)
         super().process_task_result(node, base_fail)
         task = pipeline_task(node.task)
+        if task is not None:
+            self.precedence.done(task)
         if task is None and node.run_status == "successful":
             self._own(node.task, "built")
         if task is None or base_fail is not None:

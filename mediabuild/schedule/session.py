@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -28,6 +28,7 @@ from mediabuild.reporting.events import Event, JobsOrphaned, Listeners, RunStart
 from mediabuild.reporting.report import Report
 from mediabuild.reporting.tally import Tally
 from mediabuild.schedule.needs import Needs
+from mediabuild.schedule.order import Forecast, Precedence
 from mediabuild.schedule.runner import PipelineRunner
 from mediabuild.schedule.slots import Slots
 from mediabuild.store import places
@@ -65,7 +66,7 @@ class Session:
 
     Args:
         dep_manager: doit's records. reporter: doit's reporter class, for the user's own tasks.
-        left_s: task → seconds to the end of the work that waits for it.
+        expected: how long tasks will take.
     """
 
     def __init__(
@@ -75,13 +76,13 @@ class Session:
         *,
         dep_manager: Any,
         reporter: Callable[[IO[str], dict[str, Any]], Any],
-        left_s: Mapping[str, float],
+        expected: Forecast,
     ) -> None:
         self.build = build
         self.options = options
         self.dep_manager = dep_manager
         self.reporter = reporter
-        self.left_s = left_s
+        self.expected = expected
 
     def run(
         self,
@@ -115,7 +116,7 @@ class Session:
             emit(*(StageSkipped(task=name, spared_s=spared_s) for name, spared_s in build.left_out_tasks.items()))
             executor = Executor(build.freshness, Processes(), emit, build.job_dirs, wait=self.options.wait, only=only)
             opened.enter_context(heard_when_deaf(executor.processes.stop_all))
-            runner = self._runner(executor, emit, stream)
+            runner = self._runner(executor, emit, stream, tasks)
             status = 2
             try:
                 sweep(build.pipeline, build.tasks.values())
@@ -183,7 +184,9 @@ class Session:
                     return reference.pattern.rpartition("/")[2]
         return ""
 
-    def _runner(self, executor: Executor, emit: Callable[[Event], None], stream: IO[str]) -> PipelineRunner:
+    def _runner(
+        self, executor: Executor, emit: Callable[[Event], None], stream: IO[str], tasks: Collection[str]
+    ) -> PipelineRunner:
         options = self.options
         return PipelineRunner(
             self.dep_manager,
@@ -197,5 +200,5 @@ class Session:
             needs=Needs(self.build.pipeline, self.build.devices),
             threads=options.threads,
             own_at_once=options.own_at_once,
-            left_s=self.left_s,
+            precedence=Precedence(self.expected, tasks, options.threads),
         )
