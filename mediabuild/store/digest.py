@@ -30,7 +30,16 @@ from mediabuild.machine.hashing import hash_bytes, hash_file
 from mediabuild.machine.listing import counts, files_below, refuse_unprintable
 from mediabuild.pipeline.reserved import MANIFEST_NAME
 from mediabuild.store.facts import EXECUTABLE, LINK, is_executable
-from mediabuild.store.stats import COARSE_TICK_S, Stats, fine_device, is_still, keeps_modes, stats_of, tick_s
+from mediabuild.store.stats import (
+    COARSE_TICK_S,
+    NEVER_STILL,
+    Stats,
+    fine_device,
+    is_still,
+    keeps_modes,
+    stats_of,
+    tick_s,
+)
 
 CACHE_VERSION = 1
 SEAL_BYTES = 32
@@ -52,8 +61,11 @@ class Digests:
         self._unsaved = False
         self._fine_device: int | None = None  # unknown
 
-    def file(self, path: Path, algorithm: str = "blake3") -> str:
+    def file(self, path: Path, algorithm: str = "blake3", *, may_be_mapped: bool = True) -> str:
         """The digest of a file.
+
+        Args:
+            may_be_mapped: a program may write to it through memory, which must show in its times from now on.
 
         Raises:
             OSError: it is missing, can't be read, or is no regular file.
@@ -64,8 +76,8 @@ class Digests:
         if known is not None and known[0] == before and algorithm in known[1]:
             return known[1][algorithm]
         for _ in range(3):
-            still = is_still(before) or self._ticks_finely(path)
-            digest = hash_file(path, algorithm)
+            still = before[2] != NEVER_STILL and (is_still(before) or self._ticks_finely(path))
+            digest = hash_file(path, algorithm, write_out=still and may_be_mapped)
             after = stats_of(path)
             if after == before:
                 break
@@ -101,7 +113,7 @@ class Digests:
         return self._with_mode(path, algorithm, like, witness)
 
     def _with_mode(self, path: Path, algorithm: str, like: str, witness: Path | None) -> str:
-        digest, stats = self.file(path, algorithm), path.stat()
+        digest, stats = self.file(path, algorithm, may_be_mapped=False), path.stat()  # by a stage that has ended
         executable, recorded = bool(stats.st_mode & stat.S_IXUSR), is_executable(like)
         if executable != recorded:
             carried = executable and ":" in like and os.access(witness or _manifest_above(path), os.X_OK)
@@ -194,7 +206,7 @@ class Digests:
         for path in paths:
             with contextlib.suppress(OSError):
                 stats = stats_of(path)
-                if not (looked_at and self._ticks_finely(path)):
+                if stats[2] != NEVER_STILL and not (looked_at and self._ticks_finely(path)):
                     youngest, tick = max(youngest, stats[2] / 1e9), max(tick, tick_s(stats))
         wait_s = youngest + tick - time.time()
         if 0 < wait_s <= COARSE_TICK_S:

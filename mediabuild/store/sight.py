@@ -17,7 +17,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 
-from mediabuild.store.stats import ABSENT, Stats
+from mediabuild.store.stats import ABSENT, Stats, keeps_ctime, of
 
 Sight = dict[str, Stats]  # path → stats; of a folder on the way, a path that ends with "/", see `moved`
 ON_THE_WAY = "/"
@@ -70,13 +70,13 @@ def _add(path: str, found: Sight, above: frozenset[str]) -> None:
             if entry.is_symlink() or entry.is_dir():
                 _add(entry.path, found, above | {real})
             else:
-                found[entry.path] = _of(entry.stat())
+                found[entry.path] = of(entry.stat())
 
 
 def _add_link(path: str, found: Sight) -> None:
     """A link: itself, and the way to where it leads."""
     with contextlib.suppress(OSError):
-        found[f"{path} → {os.readlink(path)}"] = _of(os.lstat(path))
+        found[f"{path} → {os.readlink(path)}"] = of(os.lstat(path))
     _add_way(os.path.realpath(path), found)
 
 
@@ -88,7 +88,7 @@ def _add_way(path: str, found: Sight) -> None:
         if status is None:
             found[folder + ON_THE_WAY] = ABSENT
         else:
-            found[folder + ON_THE_WAY] = _of(status)
+            found[folder + ON_THE_WAY] = of(status)
             if stat.S_ISLNK(status.st_mode):
                 _add_link(folder, found)
         folder = os.path.dirname(folder)
@@ -103,13 +103,9 @@ def _lstat(path: str) -> os.stat_result | None:
 
 def _stats(path: str) -> Stats:
     try:
-        return _of(os.stat(path))
+        return of(os.stat(path))
     except OSError:
         return ABSENT
-
-
-def _of(status: os.stat_result) -> Stats:
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 def identities(paths: Iterable[str | os.PathLike[str]], *, follow: bool = True) -> dict[str, Identity]:
@@ -143,6 +139,6 @@ def found_again(known: Identity, among: Mapping[str, Identity]) -> str | None:
             return path
     for path, identity in among.items():  # moved to another disk
         same = (identity[0], identity[3]) == (kind, size) and kind == stat.S_IFREG
-        if same and identity[1] != device and abs(identity[4] - mtime) < TIMES_DIFFER_NS:
+        if same and (identity[1] != device or not keeps_ctime(device)) and abs(identity[4] - mtime) < TIMES_DIFFER_NS:
             return path
     return None

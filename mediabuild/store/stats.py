@@ -26,13 +26,21 @@ MOUNTS = "/proc/self/mountinfo"
 NO_MODES = re.compile(
     r"(vfat|msdos|exfat|ntfs|ntfs3|fuseblk|cifs|smb3|9p|drvfs|hgfs|vboxsf|fuse\.(exfat|ntfs.*|sshfs|rclone))"
 )
-NO_CTIME = re.compile(r"(vfat|msdos|exfat|fuse\.(exfat|sshfs|rclone|s3fs|gcsfuse|mount-s3|davfs.*)|davfs)")
+NO_CTIME = re.compile(r"vfat|msdos|exfat|hfs|affs|hpfs|adfs|minix|davfs|fuse|fuseblk|fuse\..*")
+PASSED_ON = re.compile(r"fuse\.(fuse-overlayfs|mergerfs|gocryptfs|encfs|bindfs|unionfs.*|glusterfs|ceph.*|juicefs)")
+NEVER_STILL = 1 << 62  # stands for a ctime in ns where there is none, or none that can be trusted
 
 
 def stats_of(path: Path) -> Stats:
     """What the cache compares; follows links."""
-    s = path.stat()
-    return s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino
+    return of(path.stat())
+
+
+def of(status: os.stat_result) -> Stats:
+    """The same of what `stat` said; without ctime and inode where these mean nothing."""
+    if keeps_ctime(status.st_dev):
+        return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+    return status.st_size, status.st_mtime_ns, NEVER_STILL, 0
 
 
 def tick_s(stats: Stats) -> float:
@@ -75,26 +83,31 @@ def stats_or_absent(path: Path) -> Stats:
         return ABSENT
 
 
+@functools.cache
 def keeps_modes(device: int) -> bool:
     """Whether the executable bit of a file there says anything: on FAT and network disks every file may have it.
 
     Args:
         device: `st_dev` of the file.
     """
-    return NO_MODES.fullmatch(_kinds().get(device, "")) is None
-
-
-def keeps_ctime(device: int) -> bool:
-    """Whether each change of a file there leaves a time behind that no program can set back: exFAT has no such time."""
-    return NO_CTIME.fullmatch(_kinds().get(device, "")) is None
+    return NO_MODES.fullmatch(_kind(device)) is None
 
 
 @functools.cache
-def _kinds() -> dict[int, str]:
-    """Device → kind of file system, of all that was mounted when it was first asked; none where nobody can tell."""
+def keeps_ctime(device: int) -> bool:
+    """Whether each change of a file there leaves a time behind that no program can set back.
+
+    FAT and exFAT have no such time, and of most file systems in user space nobody knows; nor are their inodes lasting.
+    """
+    kind = _kind(device)
+    return NO_CTIME.fullmatch(kind) is None or PASSED_ON.fullmatch(kind) is not None
+
+
+def _kind(device: int) -> str:
+    """The kind of a mounted file system; empty where nobody can tell (macOS)."""
     with contextlib.suppress(OSError), open(MOUNTS, errors="replace") as mounts:
-        return kinds_of(mounts.read())
-    return {}
+        return kinds_of(mounts.read()).get(device, "")
+    return ""
 
 
 def kinds_of(mounts: str) -> dict[int, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import shutil
 import socket
@@ -22,7 +23,7 @@ from mediabuild.machine.files import PART_AGE_S, write_atomically
 from mediabuild.machine.hashing import hash_bytes, hash_file
 from mediabuild.machine.listing import files_below
 from mediabuild.store.digest import Digests
-from mediabuild.store.stats import fine_device, stats_of
+from mediabuild.store.stats import MOUNTS, NO_CTIME, PASSED_ON, fine_device, kinds_of, stats_of
 
 watches: list[list[str]] = []
 
@@ -324,3 +325,47 @@ def test_forgetting_reads_again(tmp_path: Path) -> None:
     assert digests.file(file) == "blake3:" + "0" * 64
     digests.forget()
     assert digests.file(file) == hash_file(file, "blake3")
+
+
+def test_a_write_through_memory_is_seen(tmp_path: Path) -> None:
+    """A program keeps a file mapped and writes to one page before the digest is taken, and after."""
+    if not os.path.isdir("/proc") or kind_of(tmp_path) in ("tmpfs", "overlay", ""):
+        pytest.skip("on this file system such a write leaves no trace")
+    file = settled(tmp_path / "f", b"a" * mmap.PAGESIZE)
+    with open(file, "r+b") as opened_file, mmap.mmap(opened_file.fileno(), 0) as mapped:
+        mapped[0:1] = b"b"
+        digests = Digests(tmp_path, tmp_path / "cache")
+        digests.settle([file], looked_at=False)
+        for letter in (b"c", b"d"):
+            digests.file(file)
+            mapped[1:2] = letter
+            assert digests.file(file) == hash_file(file, "blake3")
+
+
+def kind_of(folder: Path) -> str:
+    """The kind of a folder's file system; empty where it isn't known."""
+    return kinds_of(Path(MOUNTS).read_text()).get(folder.stat().st_dev, "")
+
+
+MOUNTED = """\
+25 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
+30 25 8:17 / /media/stick rw,nosuid - exfat /dev/sdb1 rw
+31 25 8:33 / /media/with\\040space rw,nosuid - fuseblk /dev/sdc1 rw
+32 25 0:50 / /merged rw - fuse.mergerfs a:b rw
+33 25 0:51 / /far rw - fuse.sshfs me@far: rw
+garbage
+"""
+
+
+def test_kinds_of_file_systems() -> None:
+    """As Linux lists what is mounted; damaged lines are left out."""
+    kinds = kinds_of(MOUNTED)
+    assert kinds == {
+        os.makedev(8, 1): "ext4",
+        os.makedev(8, 17): "exfat",
+        os.makedev(8, 33): "fuseblk",
+        os.makedev(0, 50): "fuse.mergerfs",
+        os.makedev(0, 51): "fuse.sshfs",
+    }
+    untrusted = [kind for kind in kinds.values() if NO_CTIME.fullmatch(kind) and not PASSED_ON.fullmatch(kind)]
+    assert untrusted == ["exfat", "fuseblk", "fuse.sshfs"]
