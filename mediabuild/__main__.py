@@ -16,7 +16,10 @@ def main() -> int:
     open_missing()
     leave_at_interrupt()
     from mediabuild.commands.noop import noop
+    from mediabuild.machine.here import enter_project
 
+    if sys.argv[1:2] != ["init"]:
+        enter_project(sys.argv[1:])
     if sys.argv[1:] in ([], ["run"]) and noop():
         return 0
     from mediabuild.commands.main import main as program

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import ChainMap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from mediabuild.freshness.orphans import Orphan, Withdrawn, find_orphans, find_w
 from mediabuild.freshness.verdicts import Verdict, verdicts
 from mediabuild.machine.hardware.cores import cores
 from mediabuild.machine.hardware.device import Devices
+from mediabuild.machine.here import PIPELINE
+from mediabuild.machine.visible import same_text
 from mediabuild.pipeline.code_of_stages.separator import separator_venv, with_separator
 from mediabuild.pipeline.config import load_pipeline
 from mediabuild.pipeline.deliveries import deliveries
@@ -33,7 +35,7 @@ from mediabuild.store.digest import Digests
 from mediabuild.store.manifest import find_manifest
 from mediabuild.store.summaries import recorded_sources, write_summaries
 
-PIPELINE_NAME = "pipeline.toml"
+PIPELINE_NAME = PIPELINE
 
 
 class Build:
@@ -58,10 +60,10 @@ class Build:
     ) -> None:
         self.options = options
         self.bulk = Bulk(root)
-        loaded = load_pipeline(root / PIPELINE_NAME, commands=commands)
+        loaded = load_pipeline(root / PIPELINE_NAME, commands=commands, alone=options.is_alone(root))
         before(loaded)
         loaded = with_separator(loaded, separator_venv(root, options.demucs_venv))
-        self.pipeline, variables = with_matrix_overrides(loaded, options.variables)
+        self.pipeline, variables = with_matrix_overrides(loaded, _variables(loaded, options))
         overrides = stage_overrides(self.pipeline, variables, allow_unknown=options.allow_unknown)
         recorded = recorded_sources(self.pipeline) if options.manifests_only else None
         self.jobs: dict[str, Given] = find_sources(self.pipeline, options.sources, recorded)
@@ -139,6 +141,17 @@ class Build:
             found |= deliveries(self.pipeline, task, manifest.copied_files()).keys() if manifest else set()
         return found
 
+    def tasks_of_file(self, path: str) -> list[str]:
+        """The tasks that a file stands for, by its path below the project: those of a recording, or a copy's own."""
+        jobs = {job for job, source in self.jobs.items() if same_text(os.path.normpath(source.pattern)) == path}
+        if jobs:
+            return [task.name for task in self.tasks.values() if task.job in jobs]
+        for task in self.tasks.values():
+            manifest = find_manifest(task.directory) if task.stage.deliver else None
+            if manifest and path in deliveries(self.pipeline, task, manifest.output_files()):
+                return [task.name]
+        return []
+
     def orphaned(self) -> list[str]:
         """Their names; from the index, where it was written for just these jobs."""
         known = self.bulk.orphans(self.shelf) if self.options.as_written else None
@@ -210,3 +223,16 @@ class Build:
             OSError: they can't be written.
         """
         write_summaries(self.pipeline, self.tasks.values(), self.jobs, jobs)
+
+
+def _variables(pipeline: Pipeline, options: Options) -> Mapping[str, str]:
+    """NAME=VALUE of the command line; of recordings without a project, languages that were made earlier stay."""
+    asked = options.variables.get("language")
+    if not pipeline.alone or asked == "":
+        return options.variables
+    jobs = find_sources(pipeline, options.sources)
+    there = [
+        find_manifest(folder) for job in jobs for folder in sorted((pipeline.jobs_dir / job / "translate").glob("*"))
+    ]
+    languages = [*(asked or "").split(","), *(str(m.params.get("language", "")) for m in there if m)]
+    return {**options.variables, "language": ",".join(dict.fromkeys(filter(None, languages)))}

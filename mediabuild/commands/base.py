@@ -164,7 +164,7 @@ class PipelineCommand(DoitCmdBase):  # type: ignore[misc]
             InvalidCommand: a name that is none; with the nearest one. PipelineError: nothing is left.
         """
         tasks = {task.name: task for task in self.task_list}
-        names = expand_names(args, tasks, later=self._later) if args else list(tasks)
+        names = expand_names(args, tasks, later=self._later, of_file=self.build.tasks_of_file) if args else list(tasks)
         found: dict[str, DoitTask] = {}
         for name in names:
             group = tasks.get(name)
@@ -197,7 +197,8 @@ class PipelineCommand(DoitCmdBase):  # type: ignore[misc]
             self.sel_tasks = None  # a range says itself what is wanted
         names = None
         if self.sel_tasks:
-            names = expand_names(self.sel_tasks, tasks, self.loader.cmd_names, later=self._later)
+            commands, of_file = self.loader.cmd_names, self.build.tasks_of_file
+            names = expand_names(self.sel_tasks, tasks, commands, later=self._later, of_file=of_file)
         if single and names is not None:
             selected.alone(names, tasks)
         if selection.is_empty:

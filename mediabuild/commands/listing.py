@@ -48,7 +48,8 @@ class List(PipelineCommand, DoitList):  # type: ignore[misc]
         sort: str = "name",
         pos_args: list[str] | None = None,
     ) -> int:
-        names = expand_names(pos_args, {task.name: task for task in self.task_list}) if pos_args else []
+        tasks = {task.name: task for task in self.task_list}
+        names = expand_names(pos_args, tasks, of_file=self.build.tasks_of_file) if pos_args else []
         self.sel_tasks = names or None  # not the default tasks: they are what a run begins with
         self.plan = self.foreseen(self.select()) if status else {}
         if not self.build.options.selection.is_empty:
@@ -89,7 +90,7 @@ class Info(PipelineCommand, DoitInfo):  # type: ignore[misc]
 
     def _execute(self, pos_args: list[str], hide_status: bool = False) -> int:
         tasks = {task.name: task for task in self.task_list}
-        names = expand_names(pos_args, tasks)
+        names = expand_names(pos_args, tasks, of_file=self.build.tasks_of_file)
         if len(names) == 1 and is_group(tasks[names[0]]):
             hide_status = True
         return int(super()._execute(names, hide_status) or 0)

@@ -6,6 +6,7 @@ No `dodo.py` is needed, and the `[tool.doit]` of a project is not read: the plug
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,11 @@ from typing import Any
 from doit.doit_cmd import DoitMain
 
 from mediabuild import __version__
+from mediabuild.commands.recordings import without_project
+from mediabuild.machine.here import enter_project
+from mediabuild.machine.interpreter import has_module, site_packages
 from mediabuild.machine.signals import leave_at_interrupt
+from mediabuild.pipeline.document import shipped
 from mediabuild.reporting.console import give_up, open_missing
 from mediabuild.schedule.loader import PipelineLoader
 
@@ -47,6 +52,7 @@ SCHEMA_LINE = "#:schema ./docs/pipeline.schema.json"
 INIT_USAGE = """write a first pipeline.toml, its schema, glossary/, media/ and a .gitignore; what is there stays
 
 usage: mediabuild init"""
+APERTIUM = "sudo apt-get install apertium apertium-eng-spa"
 GITIGNORE = "/jobs*/\n/out/\n/venv/\n/.doit.json\n"
 
 
@@ -59,17 +65,10 @@ class MediabuildMain(DoitMain):  # type: ignore[misc]
         super().__init__(PipelineLoader(), config_filenames=(), extra_config=PLUGINS)
 
 
-def shipped(name: str) -> str:
-    """A file of the project that the wheel carries too: from inside the wheel, or from the clone."""
-    package = Path(__file__).parents[1]
-    inside = package / "project" / Path(name).name
-    return (inside if inside.exists() else package.parent / name).read_text(encoding="utf-8")
-
-
 def init(folder: Path) -> int:
     """Write a first pipeline, its folders and a `.gitignore`; nothing that is there is touched."""
     files = {
-        "pipeline.toml": shipped("pipeline.toml").replace(SCHEMA_LINE, "#:schema ./pipeline.schema.json"),
+        "pipeline.toml": first_pipeline(),
         "pipeline.schema.json": shipped("docs/pipeline.schema.json"),
         "glossary/hotwords.txt": "",
         ".gitignore": GITIGNORE,
@@ -101,6 +100,21 @@ def _init(arguments: list[str]) -> int:
     return 0 if asked else 3
 
 
+def first_pipeline() -> str:
+    """The pipeline that `init` writes: what this machine lacks is commented out, with what to type for it."""
+    text = shipped("pipeline.toml").replace(SCHEMA_LINE, "#:schema ./pipeline.schema.json")
+    if not has_module("demucs", site_packages(None)):
+        start = text.index("[stages.separate]")
+        end = text.index("\n\n", start)
+        table = "".join(f"# {line}\n" for line in text[start:end].splitlines())
+        how = "# remove the # from these, then: mediabuild --auto-install-demucs"
+        text = f"{text[:start]}{how}\n{table.rstrip()}{text[end:]}"
+    if not shutil.which("apertium"):
+        languages = 'matrix = { language = ["es"] }'
+        text = text.replace(languages, f'matrix = {{ language = [] }} # ["es"] needs: {APERTIUM}')
+    return text
+
+
 def main() -> int:
     """The console script. Exit status: 0 done, 1 failed, 2 an error while running, 3 a mistake, 130 interrupted."""
     open_missing()
@@ -117,10 +131,17 @@ def main() -> int:
         print(f"mediabuild {__version__}")
         return 0
     try:
-        return int(MediabuildMain().run(arguments) or 0)
+        if not enter_project(arguments):
+            return without_project(arguments, program, PLUGINS["COMMAND"])
+        return program(arguments)
     except BrokenPipeError as error:  # `mediabuild list | head`
         give_up(sys.stdout, error)
         return 1
+
+
+def program(arguments: list[str]) -> int:
+    """doit's program with these arguments, in the present folder."""
+    return int(MediabuildMain().run(arguments) or 0)
 
 
 if __name__ == "__main__":

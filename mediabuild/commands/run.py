@@ -5,7 +5,6 @@ Not here: the run itself (`schedule.session`).
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Any
 
@@ -15,6 +14,8 @@ from doit.exceptions import InvalidCommand
 
 from mediabuild.commands.base import PipelineCommand
 from mediabuild.commands.noop import noop
+from mediabuild.errors import MediabuildError
+from mediabuild.machine.here import meant
 from mediabuild.reporting.console import LEVELS
 from mediabuild.schedule.dodo import ONLY_THREADS
 from mediabuild.schedule.loader import option
@@ -86,6 +87,7 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
         if reporter not in ("mediabuild", "console"):
             raise InvalidCommand(f"-r {getattr(reporter, '__name__', reporter)}: {NO_REPORTER}")
         if not dry_run:
+            self._refuse_lacking(whatever=force or always)
             self._provide_demucs(install=auto_install_demucs, whatever=force or always)
         names = self.select(single=single)
         self._checked(names, whatever=force or always)
@@ -104,7 +106,7 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
         expected = forecast(self.build.tasks) if threads > 1 else Forecast()
         control = control_of(self.task_list, names, self.build, expected.left_s, auto_delayed_regex=auto_delayed_regex)
         options = RunOptions(
-            output=os.path.expanduser(outfile) if isinstance(outfile, str) else None,
+            output=meant(outfile) if isinstance(outfile, str) else None,
             threads=threads,
             own_at_once=num_process > 1,
             always=always,
@@ -121,7 +123,7 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
         session = Session(
             self.build, options, dep_manager=self.dep_manager, reporter=self.reporters["mediabuild"], expected=expected
         )
-        return session.run(
+        status = session.run(
             control.task_dispatcher(),
             ours,
             own=len(self.named_tasks(names or [])) - len(ours),
@@ -129,6 +131,15 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
             whole=names is None,
             alone=self.loader.alone,
         )
+        if self.build.pipeline.alone and events_to != "-" and LEVELS.index(log_level) < LEVELS.index("warning"):
+            print("".join(f"        {copy}\n" for copy in sorted(self.build.delivered())), end="")
+        return status
+
+    def execute(self, params: Any, args: list[str]) -> Any:
+        """Load the pipeline and run."""
+        if params["events_to"] not in (None, "-"):
+            params["events_to"] = meant(params["events_to"])
+        return super().execute(params, args)
 
     def may_narrow(self, params: Any) -> bool:
         """Whether what is fresh may be left out."""
@@ -139,6 +150,21 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
         options = [option for option in self.get_options() if option.name not in INDIFFERENT]
         special = args or doit_cmd._CMDLINE_VARS or any(params[option.name] != option.default for option in options)
         return not special and noop(params["events_to"])
+
+    def _refuse_lacking(self, *, whatever: bool) -> None:
+        """Where a built-in stage would run and mediabuild was installed without what they need."""
+        from mediabuild.machine.install import EXTRA, extra_hint, has_extra
+        from mediabuild.pipeline.code_of_stages.loading import builtin_stages_dir
+
+        builtin = builtin_stages_dir()
+        stages = self.build.pipeline.stages.values()
+        specs = {spec.name for spec in stages if spec.file and spec.file.parent == builtin and not spec.python}
+        if not specs or has_extra():
+            return
+        names = [name for name in self.picked(list(self.sel_tasks or [])) if self.build.tasks[name].stage.name in specs]
+        if whatever or any(v.state not in ("fresh", "ignored") for v in self.build.verdicts(names).values()):
+            what = f"mediabuild was installed without what its media stages need ({EXTRA})"
+            raise MediabuildError(what, extra_hint())
 
     def _provide_demucs(self, *, install: bool, whatever: bool) -> None:
         """Where a stage would run and lacks demucs: install it and load the pipeline anew, or refuse."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from doit.exceptions import InvalidCommand
 
+from mediabuild.machine.here import meant
 from mediabuild.machine.visible import same_text
 from mediabuild.schedule.dodo import arguments_of
 from mediabuild.schedule.state import is_remake
@@ -85,12 +86,14 @@ def expand_names(
     commands: Iterable[str] = (),
     *,
     later: Callable[[str], bool] | None = None,
+    of_file: Callable[[str], list[str]] = lambda path: [],
 ) -> list[str]:
-    """Task names for names, patterns and targets (relative, absolute, `./`); a misspelt command is told too.
+    """Task names for names, patterns and files (relative, absolute, `./`); a misspelt command is told too.
 
     Names that look the same are the same, however their accents are encoded.
 
     Args:
+        of_file: the tasks that a file stands for which is no target, by its path below the project.
         later: which other names stay as they are, since tasks of these names may be made while the run goes on.
 
     Raises:
@@ -108,15 +111,20 @@ def expand_names(
         is_pattern, text = any(c in arg for c in "*?["), same_text(arg)
         matches = [names[name] for name in fnmatch.filter(names, text)] if is_pattern else []
         matches = [name for name in matches if not is_remake(tasks[name])]
-        path = os.path.relpath(text)
+        path = os.path.relpath(meant(text))
         if matches:
             found += matches
         elif text in names:
             found.append(names[text])
         elif path in targets or text in targets:
             found.append(targets.get(path) or targets[text])
+        elif made := of_file(path):
+            found += made
         elif later is not None and later(arg):
             found.append(arg)
+        elif os.path.isfile(meant(arg)):
+            what = "is no recording of this project, and nothing that it makes"
+            raise InvalidCommand(f"{arg!r} {what}\n  hint: doit --source {arg}")
         else:
             what = "matches no task" if is_pattern else "is no task, command or target"
             raise InvalidCommand(f"{arg!r} {what}; {nearest(arg, [*tasks, *commands])}\n  hint: doit list --all")

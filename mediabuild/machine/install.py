@@ -23,7 +23,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mediabuild.errors import MediabuildError
-from mediabuild.machine.interpreter import STAMP, lacking_for_separator, python_version, venv_python
+from mediabuild.machine.interpreter import (
+    STAMP,
+    has_module,
+    lacking_for_separator,
+    python_version,
+    site_packages,
+    venv_python,
+)
 from mediabuild.machine.lock import locked
 from mediabuild.machine.processes import Processes
 
@@ -32,7 +39,20 @@ from mediabuild.machine.processes import Processes
 TORCH = "torch==2.13.0"
 DEFAULT_VENV = "venv/demucs"
 WORKER_NEEDS = "msgspec"
+EXTRA = "mediabuild[media]"  # what the built-in stages need
+SENTINELS = ("av", "numpy", "faster_whisper")  # of it: pip installs all or nothing
 USAGE = f"usage: python -m mediabuild.machine.install separator [DIR]    (DIR: {DEFAULT_VENV})"
+
+
+def has_extra() -> bool:
+    """Whether this interpreter has what the built-in stages need."""
+    folders = site_packages(None)
+    return all(has_module(name, folders) for name in SENTINELS)
+
+
+def extra_hint() -> str:
+    """The command that installs it."""
+    return f"{sys.executable} -m pip install '{EXTRA}'"
 
 
 def to_console(message: str) -> None:

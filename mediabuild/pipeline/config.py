@@ -19,7 +19,7 @@ from mediabuild.machine.visible import same_text
 from mediabuild.pipeline.code_of_stages.loading import load_stage, misnamed_modules, stage_files
 from mediabuild.pipeline.command_stages.checks import check_command, running_of
 from mediabuild.pipeline.deliveries import check_deliver
-from mediabuild.pipeline.document import check_values, read_document
+from mediabuild.pipeline.document import check_values, document_alone, read_document
 from mediabuild.pipeline.mistakes import Mistakes, nearest, toml_type
 from mediabuild.pipeline.model import Pipeline, Resources, StageSpec
 from mediabuild.pipeline.params import check_params, fill_shared, matrix_of, shared_uses, stage_params
@@ -33,17 +33,18 @@ from mediabuild.stage import Stage
 STAGE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
 
 
-def load_pipeline(file: Path, *, commands: tuple[str, ...] = ()) -> Pipeline:
+def load_pipeline(file: Path, *, commands: tuple[str, ...] = (), alone: bool = False) -> Pipeline:
     """Read and check a pipeline file.
 
     Args:
         file: the `pipeline.toml`.
         commands: words that no stage may be called, since they are commands.
+        alone: there is no such file; recordings in its folder are built with the built-in pipeline and stages.
 
     Raises:
         PipelineError: with all mistakes, each *table.key: what*, and the nearest name that exists.
     """
-    document = read_document(file)
+    document = document_alone() if alone else read_document(file)
     mistakes = Mistakes(file.name)
     check_values(document, mistakes)
     mistakes.raise_if_any()  # nothing else is looked at: such values would come up anywhere
@@ -84,6 +85,7 @@ def load_pipeline(file: Path, *, commands: tuple[str, ...] = ()) -> Pipeline:
         frozen=frozen
         if isinstance(frozen, bool)
         else tuple(map(at_home, [frozen] if isinstance(frozen, str) else frozen)),
+        alone=alone,
         shared=shared,
     )
 

@@ -6,7 +6,8 @@
   `site/ep01/hls/0.ts`.
 - A prefix: the name of a copy is the prefix, and the output's name from its first dot on. `subtitles.es.srt` delivered
   to `out/{job}` is `out/ep01.es.srt`. A directory stays one: `hls/0.ts` is `out/ep01.hls/0.ts`.
-- A table, output → the copy's own name, or a folder as above. What it doesn't name isn't delivered.
+- A table, output → the copy's own name, or a folder as above; a `*` in the name is what the output's `*` stands for.
+  What it doesn't name isn't delivered.
 
 Not here: making the copies (`execution.delivery`).
 """
@@ -34,8 +35,8 @@ def check_deliver(
         for name, text in deliver.items():
             if name not in outputs:
                 mistakes.add(f"{where}.{name}", "there is no such output", nearest(name, outputs))
-            elif "*" in outputs[name] and not text.endswith("/"):
-                mistakes.add(f"{where}.{name}", "any number of files need a folder", f'"{text}/"')
+            elif "*" in outputs[name] and not (text.endswith("/") or text.count("*") == outputs[name].count("*") == 1):
+                mistakes.add(f"{where}.{name}", "any number of files need a folder, or a *", f'"{text}/"')
             _check_place(f"{where}.{name}", text, known, mistakes)
     elif deliver is not None:
         _check_place(where, deliver, known, mistakes)
@@ -107,7 +108,16 @@ def _named(pipeline: Pipeline, task: Task, outputs: Iterable[str]) -> Iterator[t
         name, declared = _declaration(path, task.stage.outputs)
         text = deliver if isinstance(deliver, str) else deliver.get(name)
         if text is not None:
-            yield _name(_filled(pipeline, task, text), path, declared, exact=not isinstance(deliver, str)), path
+            exact = not isinstance(deliver, str)
+            star = _star(path, declared) if exact and "*" in declared else "*"
+            place = star.join(_filled(pipeline, task, part) for part in text.split("*"))
+            yield _name(place, path, declared, exact=exact), path
+
+
+def _star(path: str, declared: str) -> str:
+    """What the `*` of a pattern stands for."""
+    before, _, after = declared.partition("*")
+    return path[len(before) : len(path) - len(after)]
 
 
 def _name(place: str, path: str, declared: str, *, exact: bool) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from mediabuild.errors import PipelineError
 from mediabuild.pipeline.mistakes import Mistakes
 
+ALONE_DIR = ".mediabuild"  # the jobs directory of recordings without a project, beside them
 SHOWN = 5  # levels of what is nested too deep
 DEEPEST = 32  # tables in tables; more is a mistake, and thousands would overflow the stack
 ENDLESS = ("cache.max_gb",)  # where inf says "no limit"
@@ -27,7 +28,8 @@ def read_document(file: Path) -> dict[str, Any]:
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        raise PipelineError(f"{file.name}: not found in {file.parent.absolute()}", "mediabuild init") from None
+        where = f"{file.name}: not found in {file.parent.absolute()}"
+        raise PipelineError(where, "mediabuild init   (or, without a project: mediabuild talk.mp4)") from None
     except UnicodeDecodeError as error:
         raise PipelineError(f"{file.name}: is no UTF-8 text (byte {error.start})", "save it as UTF-8") from None
     except (tomllib.TOMLDecodeError, OSError) as error:
@@ -36,6 +38,24 @@ def read_document(file: Path) -> dict[str, Any]:
         raise PipelineError(f"{file.name}: a number in it is too long") from None
     except RecursionError:
         raise PipelineError(f"{file.name}: nested too deep", f"at most {DEEPEST} levels") from None
+    return document
+
+
+def shipped(name: str) -> str:
+    """A file of the project that the wheel carries too: from inside the wheel, or from the clone."""
+    package = Path(__file__).parents[1]
+    inside = package / "project" / Path(name).name
+    return (inside if inside.exists() else package.parent / name).read_text(encoding="utf-8")
+
+
+def document_alone() -> dict[str, Any]:
+    """The built-in pipeline for recordings without a project: what is made lies beside them, all else in one folder."""
+    document = tomllib.loads(shipped("pipeline.toml"))
+    document["pipeline"] |= {"jobs_dir": ALONE_DIR}
+    stages = document["stages"]
+    del stages["separate"]
+    stages["subtitles"]["deliver"] = {"srt": "{job}.*.srt", "vtt": "{job}.*.vtt", "text": "{job}.*.txt"}
+    stages["mux"]["deliver"] = {"video": "{job}.subtitled.*"}
     return document
 
 

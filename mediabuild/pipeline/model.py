@@ -143,6 +143,7 @@ class Pipeline:
         cache_bytes: how much the kept generations may take.
         job: what a job is called, with `{path}` and `{suffix}`.
         frozen: sources that must not change: all, or those that globs match.
+        alone: the built-in pipeline, for recordings in a folder that is no project.
         shared: a value of `[params]` → the stages' params that are this value: (stage, param).
     """
 
@@ -158,6 +159,7 @@ class Pipeline:
     cache_bytes: float
     job: str = "{path}"
     frozen: bool | tuple[str, ...] = False
+    alone: bool = False
     shared: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from mediabuild.errors import PipelineError
+from mediabuild.machine.here import PIPELINE
 from mediabuild.machine.visible import same_text
 from mediabuild.pipeline.mistakes import Mistakes, nearest
 from mediabuild.pipeline.model import Pipeline, Task
@@ -126,6 +128,10 @@ class Options:
     def one_job(self) -> bool:
         """Whether one recording is built by itself; then stages over all jobs are used as they are."""
         return bool(self.sources or self.job_dir)
+
+    def is_alone(self, root: Path) -> bool:
+        """Whether recordings are named, and their folder is no project."""
+        return bool(self.sources) and not (root / PIPELINE).exists()
 
     @property
     def as_written(self) -> bool:

@@ -9,6 +9,7 @@ import codecs
 import contextlib
 import io
 import os
+import shlex
 import sys
 from typing import IO, Any
 
@@ -31,10 +32,19 @@ COLOURS = {
 }
 
 
+_recordings: list[str] = []  # that were named without a project: no command works without them
+
+
+def name_recordings(files: list[str]) -> None:
+    """Recordings that were typed, and are no project's: hints name them, too."""
+    _recordings.extend(files)
+
+
 def program() -> str:
     """The program that was typed, `doit` or `mediabuild`: hints name it, so that they can be typed."""
     name = os.path.basename(sys.argv[0])
-    return name if name in ("doit", "mediabuild") else "mediabuild"
+    words = [name if name in ("doit", "mediabuild") else "mediabuild", *map(shlex.quote, _recordings)]
+    return " ".join(words)
 
 
 def typed(hint: str) -> str:

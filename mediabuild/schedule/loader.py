@@ -21,6 +21,7 @@ from doit.cmd_base import DodoTaskLoader
 from doit.exceptions import InvalidCommand, InvalidDodoFile
 
 from mediabuild.errors import MediabuildError
+from mediabuild.machine.here import PIPELINE, meant
 from mediabuild.reporting.console import open_missing
 from mediabuild.schedule.dodo import checked_config, made_now, words_for_creators
 
@@ -45,6 +46,7 @@ def option(name: str, long: str, text: str, kind: type = str, default: Any = Non
     }
 
 
+SEPARATOR = "\0"  # between several files of one --source: no argument that is typed can hold it
 LOADER_OPTIONS = (
     option("from_stage", "from", "first stage of the range"),
     option("to_stage", "to", "last stage of the range, inclusive"),
@@ -52,6 +54,7 @@ LOADER_OPTIONS = (
     option("only_job", "job", "only jobs that match this name or pattern"),
     option("want_device", "device", "auto, cpu, cuda, cuda:1 or mps"),
     option("only_source", "source", "this file instead of the pipeline's sources"),
+    option("language", "language", "translate into these languages: es,fr; the same as language=es,fr"),
     option("one_job_dir", "job-dir", "the directory of the one job"),
     option("clip_start", "clip-start", "same as clip_start_s=SECONDS"),
     option("clip_end", "clip-end", "same as clip_end_s=SECONDS"),
@@ -86,7 +89,8 @@ class PipelineLoader(DodoTaskLoader):  # type: ignore[misc]
                 raise InvalidCommand(f"-d: {folder} is no directory")
             os.chdir(folder)
             opt_values = {**opt_values, "cwdPath": None}
-        if not plain or Path("dodo.py").exists():
+        alone = opt_values["only_source"] and not Path(PIPELINE).exists()  # whatever lies there is somebody else's
+        if not plain or (Path("dodo.py").exists() and not alone):
             super().setup(opt_values)
         dodo = Path(self.namespace.get("__file__") or here).parent
         places = [Path.cwd(), dodo, here]
@@ -100,13 +104,16 @@ class PipelineLoader(DodoTaskLoader):  # type: ignore[misc]
         for name in ("clip_start", "clip_end"):
             if opt_values[name] is not None:
                 variables[f"{name}_s"] = opt_values[name]
+        if opt_values["language"] is not None:
+            variables["language"] = opt_values["language"]
+        sources = (opt_values["only_source"] or "").split(SEPARATOR)
         self.options = Options(
             selection=Selection(
                 opt_values["from_stage"], opt_values["to_stage"], opt_values["only_stages"], opt_values["only_job"]
             ),
             device=_checked_device(opt_values["want_device"]),
-            sources=(os.path.expanduser(opt_values["only_source"]),) if opt_values["only_source"] else (),
-            job_dir=opt_values["one_job_dir"] and os.path.expanduser(opt_values["one_job_dir"]),
+            sources=tuple(meant(path) for path in sources if path),
+            job_dir=opt_values["one_job_dir"] and meant(opt_values["one_job_dir"]),
             manifests_only=bool(opt_values.get("manifests_only")),
             read=bool(opt_values.get("read")),
             variables=variables,

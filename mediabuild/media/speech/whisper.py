@@ -112,8 +112,7 @@ def spoken_language(
         if stated is None:
             warn(
                 f"transcribe: the language isn't known, and {name} hears English in anything",
-                'under [stages.transcribe], where it is English: params = { language = "en" }; '
-                'else: params = { model = "small" }',
+                'doit transcribe.language=en   (to keep it: params = { language = "en" } under [stages.transcribe])',
             )
             return "en", "assumed"
         better = name.removesuffix(".en") if name.endswith(".en") else "small"

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from mediabuild.errors import PipelineError
+from mediabuild.machine.here import PIPELINE
 from mediabuild.stage import Stage
 
 SHARED = "mediabuild.media"  # of mediabuild, what stages share
@@ -38,15 +39,20 @@ def builtin_stages_dir() -> Path:
 def stage_files(root: Path) -> dict[str, Path]:
     """Name → file of every stage that a pipeline in `root` can use; the project's own win."""
     found: dict[str, Path] = {}
-    for folder in (builtin_stages_dir(), root / "stages"):
+    for folder in (builtin_stages_dir(), _own_stages(root)):
         if folder.is_dir():
             found |= {file.stem: file for file in sorted(folder.glob("*.py")) if not file.stem.startswith("_")}
     return found
 
 
+def _own_stages(root: Path) -> Path:
+    """The project's stages; a folder without a pipeline has none: `stages/` there is somebody else's."""
+    return root / "stages" if (root / PIPELINE).is_file() else builtin_stages_dir()
+
+
 def misnamed_modules(root: Path) -> list[Path]:
     """Modules that the project's stages share and can't import: Python has one of that name itself."""
-    folder = root / "stages"
+    folder = _own_stages(root)
     return [
         file for file in sorted(folder.glob("_*")) if file.stem in sys.stdlib_module_names and file.stem != "__future__"
     ]

@@ -1,0 +1,111 @@
+"""`mediabuild talk.mp4` where no project is: recordings are built beside themselves, with the built-in pipeline.
+
+Each folder is built by itself. What is made for people lies beside the recordings, all else in `.mediabuild/` there.
+
+Not here: the built-in pipeline for it (`pipeline.document`), recordings of a project (`base.expand_names`).
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Collection, Iterator
+
+from mediabuild.errors import PipelineError
+from mediabuild.machine.here import enter, meant, project_of
+from mediabuild.pipeline.document import document_alone
+from mediabuild.pipeline.mistakes import nearest
+from mediabuild.pipeline.paths import expand_braces
+from mediabuild.reporting.console import name_recordings
+from mediabuild.schedule.loader import SEPARATOR
+
+Program = Callable[[list[str]], int]
+
+
+def without_project(arguments: list[str], program: Program, commands: Collection[str]) -> int:
+    """Build the recordings among the arguments, each folder by itself; with none, what the program says of that.
+
+    Args:
+        program: runs arguments in the present folder, and returns its exit status.
+        commands: their names; the recordings stand behind one.
+    """
+    try:
+        files = set(_recordings(arguments))
+    except PipelineError as error:
+        sys.stderr.write(f"ERROR: {error}\n")
+        return 3
+    rest = [word for word in arguments if word not in files and _source(word) not in files]
+    if "--source" in rest:
+        rest.remove("--source")
+    folders: dict[str, list[str]] = {}
+    for file in sorted(files):
+        folders.setdefault(os.path.dirname(os.path.abspath(file)), []).append(file)
+    if not folders:
+        return program(arguments)
+    if len(folders) == 1:
+        ((folder, named),) = folders.items()
+        first = [rest.pop(0)] if rest and rest[0] in commands else []
+        return _build(folder, named, first, rest, program)
+    return max(_in_a_process(folder, named, rest) for folder, named in folders.items())
+
+
+def _build(folder: str, files: list[str], first: list[str], rest: list[str], program: Program) -> int:
+    """Build the recordings of one folder; in a project they are its own."""
+    root = project_of(folder)
+    there = [os.path.abspath(file) for file in files]
+    enter(root or folder)
+    if root:
+        return program([*first, *rest, *map(meant, files)])
+    name_recordings(files)
+    return program([*first, f"--source={SEPARATOR.join(there)}", *rest])
+
+
+def _in_a_process(folder: str, files: list[str], rest: list[str]) -> int:
+    names = [os.path.basename(file) for file in files]
+    print(f"{folder}:", flush=True)
+    return subprocess.run([sys.executable, "-m", "mediabuild", *rest, *names], cwd=folder, check=False).returncode
+
+
+def _recordings(arguments: list[str]) -> Iterator[str]:
+    """The words that are recordings; doubtful ones are mistakes.
+
+    Raises:
+        PipelineError: a word looks like a recording and isn't there, or is a file that is none.
+    """
+    suffixes = {os.path.splitext(choice)[1] for choice in expand_braces(document_alone()["pipeline"]["sources"][0])}
+    for before, word in zip(["", *arguments], arguments, strict=False):
+        path = _source(word)
+        named = path != word or before == "--source"
+        if not named and (word.startswith("-") or "=" in word or _is_value(before)):
+            continue
+        looks = os.path.splitext(path)[1].lower() in suffixes
+        if os.path.isfile(path) and (looks or named):
+            yield path
+        elif os.path.isdir(path) and os.sep in path:
+            raise PipelineError(f"{path}: is a folder", f"mediabuild {path.rstrip('/')}/*")
+        elif os.path.isfile(path):
+            known = ", ".join(sorted(suffix[1:] for suffix in suffixes))
+            raise PipelineError(f"{path}: is no recording ({known})", "mediabuild -h")
+        elif looks or named:
+            folder = os.path.dirname(path)
+            close = nearest(os.path.basename(path), _names(folder or "."))
+            more = f"; {close}" if close.startswith("did") else ""
+            raise PipelineError(f"{path}: there is no such file{more}", f"ls {folder}".strip())
+
+
+def _source(word: str) -> str:
+    """The recording of `--source=FILE`; any other word as it is."""
+    return word.removeprefix("--source=")
+
+
+def _is_value(option: str) -> bool:
+    """Whether the word behind an option belongs to it: files are looked for among the others."""
+    return option in ("--events", "--job-dir", "-o", "--output-file", "--language", "--device", "--job", "--log-level")
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []

@@ -1,0 +1,143 @@
+"""`mediabuild talk.wav` where no project is, and files and folders of a project on the command line.
+
+Not here: what the stages make of a recording (`tests/stages`), a fresh venv (`test_wheel`).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import wave
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import CHAIN, PATH, Project
+
+SPEECH = Path(__file__).parents[1] / "speech/sense_and_sensibility_01_austen_64kb-0880.wav"
+BESIDE = ["talk.en.srt", "talk.en.txt", "talk.en.vtt", "talk.subtitled.mkv", "talk.wav"]
+
+
+def mediabuild(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    """`mediabuild ARGS`, typed in a folder."""
+    command = [sys.executable, "-m", "mediabuild", *args]
+    environment = {**os.environ, "NO_COLOR": "1", "PATH": PATH}
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+
+
+def beside(folder: Path) -> list[str]:
+    """What lies in a folder and isn't hidden."""
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def test_a_recording_without_a_project(tmp_path: Path) -> None:
+    """Subtitles and a video beside it, nothing else but `.mediabuild`; from anywhere the second call is a no-op."""
+    shutil.copy(SPEECH, tmp_path / "talk.wav")
+    (tmp_path / "dodo.py").write_text("raise SystemExit('somebody else's')")
+    (tmp_path / "stages").mkdir()
+    (tmp_path / "stages/demux.py").write_text("raise SystemExit('somebody else's')")
+    first = mediabuild(tmp_path, "talk.wav")
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert beside(tmp_path) == sorted([*BESIDE, "dodo.py", "stages"])
+    assert "young man" in (tmp_path / "talk.en.srt").read_text()
+    assert first.stdout.splitlines()[-4:] == [f"        {name}" for name in BESIDE[:-1]]
+    assert "hint: mediabuild talk.wav transcribe.language=en" in first.stdout
+    assert {path.name for path in tmp_path.iterdir() if path.name.startswith(".")} == {".mediabuild"}
+    (tmp_path / "elsewhere").mkdir()
+    again = mediabuild(tmp_path / "elsewhere", "../talk.wav")
+    assert "7 up to date" in again.stdout, again.stdout + again.stderr
+    assert "talk" in mediabuild(tmp_path, "status", "talk.wav").stdout
+    assert mediabuild(tmp_path, "talk.wav", "check").returncode == 0
+    hinted = mediabuild(tmp_path, "talk.wav", "transcribe.language=en", "--dry-run")
+    assert "params.language: null" in hinted.stdout
+    if shutil.which("apertium", path=PATH):
+        spanish = mediabuild(tmp_path, "talk.wav", "--language", "es")
+        assert spanish.returncode == 0, spanish.stdout
+        assert (tmp_path / "talk.es.srt").exists()
+        assert "8 up to date" in mediabuild(tmp_path, "talk.wav").stdout, "a language that was asked for stays"
+        assert mediabuild(tmp_path, "talk.wav", "--language=").returncode == 0
+        assert not (tmp_path / "talk.es.srt").exists()
+    assert mediabuild(tmp_path, "clean", "talk.wav").returncode == 0
+    assert beside(tmp_path) == ["dodo.py", "elsewhere", "stages", "talk.wav"]
+
+
+def test_several_recordings_in_several_folders(tmp_path: Path) -> None:
+    """Each folder by itself, suffixes in any case; the exit status is the worst; one of a project is built there."""
+    for name in ("a/x.WAV", "a/y.wav", "b/z.wav"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        with wave.open(str(tmp_path / name), "wb") as file:
+            file.setparams((1, 2, 16000, 0, "NONE", ""))
+            file.writeframes(bytes(32000))
+    (tmp_path / "b/bad.wav").write_bytes(b"no sound")
+    run = mediabuild(tmp_path, "a/x.WAV", "a/y.wav")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert beside(tmp_path / "a") == ["x.WAV", "x.subtitled.mkv", "y.subtitled.mkv", "y.wav"]
+    project = Project(tmp_path / "project")
+    project.write("pipeline.toml", CHAIN.replace("*.txt", "*.wav"))
+    shutil.copy(tmp_path / "a/y.wav", project.write("media/own.wav", ""))
+    run = mediabuild(tmp_path, "b/z.wav", "project/media/own.wav", "b/bad.wav")
+    assert run.returncode == 1, run.stdout + run.stderr
+    assert beside(tmp_path / "b") == ["bad.wav", "z.subtitled.mkv", "z.wav"]
+    assert (project.root / "jobs/own/A/a.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("tlak.wav", "tlak.wav: there is no such file; did you mean 'talk.wav'?"),
+        ("notes.txt", "notes.txt: is no recording (aac, aiff, avi, "),
+        ("./folder", "./folder: is a folder\n  hint: mediabuild ./folder/*"),
+        ("--source=none.wav", "none.wav: there is no such file"),
+        ("status", "pipeline.toml: not found in "),
+    ],
+)
+def test_slips_without_a_project(tmp_path: Path, typed: str, said: str) -> None:
+    """One line with what to type; nothing is written."""
+    for name in ("talk.wav", "notes.txt"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "folder").mkdir()
+    ran = mediabuild(tmp_path, typed)
+    assert ran.returncode == 3
+    assert said in ran.stderr and "hint: " in ran.stderr
+    assert len(ran.stderr) <= 400
+    assert beside(tmp_path) == ["folder", "notes.txt", "talk.wav"]
+
+
+def test_files_of_a_project(chain: Project) -> None:
+    """A recording means its job's tasks, a copy the task that delivers it; another file is refused."""
+    chain.write("pipeline.toml", CHAIN + 'deliver = "out/{job}"\n')
+    chain.write("media/two.txt", "two\n")
+    assert chain.run("media/two.txt").ran == ["A:two", "B:two", "C:two"]
+    assert chain.run("out/two.txt").tasks("stage_skipped") == ["A:two", "B:two", "C:two"]
+    assert chain.command("explain", str(chain.root / "out/two.txt")).out == "C:two: up to date\n"
+    chain.write("other.txt", "x\n")
+    refused = chain.command("other.txt")
+    assert refused.status == 3
+    assert "'other.txt' is no recording of this project" in refused.err
+    assert "hint: mediabuild --source other.txt" in refused.err
+    assert chain.run("--source", "other.txt").ran == ["A:other", "B:other", "C:other"]
+
+
+def test_in_a_folder_of_a_project(chain: Project) -> None:
+    """The project is found from below; paths that are typed mean what is there."""
+    chain.write("media/two.txt", "two\n")
+    media, deep = chain.root / "media", chain.root / "media/deep/er"
+    deep.mkdir(parents=True)
+    built = mediabuild(media, "two.txt", "--events", "events.jsonl", "-o", "said.log")
+    assert built.returncode == 0, built.stderr
+    assert "3 built" in (media / "said.log").read_text()
+    assert "stage_running" in (media / "events.jsonl").read_text()
+    assert mediabuild(deep).stdout.splitlines()[-1].startswith("        6 up to date")
+    assert "│ two" in mediabuild(deep, "status").stdout
+    assert mediabuild(deep, "explain", "../../../jobs/two/C/c.txt").stdout == "C:two: up to date\n"
+    chain.write("media/deep/er/three.txt", "3\n")
+    assert mediabuild(deep, "--source", "three.txt", "--job-dir", "here").returncode == 0
+    assert (deep / "here/C/c.txt").exists()
+    (deep / "none.wav").write_text("")
+    assert "is no recording of this project" in mediabuild(deep, "none.wav").stderr
+    assert mediabuild(deep, "init").returncode == 0, "a project of its own"
+    assert (deep / "pipeline.toml").exists()
