@@ -113,7 +113,7 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
             fail_fast=fail_fast,
             wait=not no_wait,
             log_level=log_level,
-            events_to=events_to,
+            events_to=_target(events_to),
             verbosity=verbosity,
             force_verbosity=force_verbosity,
             failure_verbosity=failure_verbosity,
@@ -135,12 +135,6 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
             print("".join(f"        {copy}\n" for copy in sorted(self.build.delivered())), end="")
         return status
 
-    def execute(self, params: Any, args: list[str]) -> Any:
-        """Load the pipeline and run."""
-        if params["events_to"] not in (None, "-"):
-            params["events_to"] = meant(params["events_to"])
-        return super().execute(params, args)
-
     def may_narrow(self, params: Any) -> bool:
         """Whether what is fresh may be left out."""
         return not any(params[name] for name in ("always", "force", "dry_run", "single", "only_failed"))
@@ -149,7 +143,7 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
         """Whether nothing special is asked for and nothing changed, which was said."""
         options = [option for option in self.get_options() if option.name not in INDIFFERENT]
         special = args or doit_cmd._CMDLINE_VARS or any(params[option.name] != option.default for option in options)
-        return not special and noop(params["events_to"])
+        return not special and noop(_target(params["events_to"]))
 
     def _refuse_lacking(self, *, whatever: bool) -> None:
         """Where a built-in stage would run and mediabuild was installed without what they need."""
@@ -207,3 +201,8 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
         if names is None:
             return list(self.build.tasks)
         return [task.name for task in self.named_tasks(names) if pipeline_task(task)]
+
+
+def _target(typed: str | None) -> str | None:
+    """Where events go: `-` is stdout."""
+    return typed if typed in (None, "-") else meant(typed)

@@ -176,6 +176,7 @@ def test_a_shown_command_can_be_parsed(words: list[str]) -> None:
             waiting = len(word) == 2 and short[word[1]].type is not bool
         elif "=" not in word:
             names.append(word)
+    names = [named for named in names if named != "talk.mp4"]  # a recording
     for named in (named for named in names if name != "help" and "/" not in named):
         stage = named.partition(":")[0]
         assert stage in [*STAGES, "*", "loudness", "louder"], named
