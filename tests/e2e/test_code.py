@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -269,8 +271,6 @@ PROGRAMS = {
 @pytest.mark.parametrize("way", PROGRAMS)
 def test_a_program_of_the_project_is_a_fact(project: Project, way: str) -> None:
     """A program that a command names, and what a script imports from beside it."""
-    import sys
-
     command, edited = PROGRAMS[way]
     project.write("pipeline.toml", f"""
 [pipeline]
@@ -296,6 +296,35 @@ outputs = {{ text = "a.txt" }}
     assert changed.reasons("A:a") == [f"stage.{edited}"], changed.out
     assert project.read("jobs/a/A/a.txt") == "two\n"
     assert project.run().ran == []
+
+
+@pytest.mark.parametrize("prefix", ["", "cache"])
+@pytest.mark.parametrize("way", ["beside a script", "run as a module"])
+def test_bytecode_of_a_commands_program_does_not_decide(project: Project, way: str, prefix: str) -> None:
+    """Somebody ran it by hand; the edit is of equal length, and leaves the file's time as it was."""
+    argv = '"tools/tool.py"' if way == "beside a script" else '"-m", "tools.tool"'
+    module = "words" if way == "beside a script" else "tools.words"
+    project.write("pipeline.toml", f"""
+[pipeline]
+sources = ["media/*.txt"]
+[stages.A]
+command = ["{sys.executable}", {argv}, "{{outputs.text}}"]
+inputs  = {{ text = "source" }}
+outputs = {{ text = "a.txt" }}
+""")  # fmt: skip
+    project.write("media/a.txt", "a\n")
+    file = project.write("tools/words.py", "WORD = 'one'\n")
+    project.write("tools/tool.py", f"import sys\nfrom {module} import WORD\nopen(sys.argv[1], 'w').write(WORD)\n")
+    if prefix:
+        project.env["PYTHONPYCACHEPREFIX"] = str(project.root / prefix)
+    for old, new in (("one", "two"), ("two", "one")):
+        script = argv.replace('"', "").replace(",", "").split()
+        by_hand = {**project.env, "PYTHONDONTWRITEBYTECODE": ""}
+        subprocess.run([sys.executable, *script, "x"], cwd=project.root, env=by_hand, check=True)
+        assert list(project.root.rglob("words.*.pyc"))
+        same_moment(file, old, new)
+        ran = project.run("--force", "--stages", "A")
+        assert (ran.status, project.read("jobs/a/A/a.txt")) == (0, new), ran.out
 
 
 def test_a_file_that_a_command_writes_is_no_program(project: Project) -> None:

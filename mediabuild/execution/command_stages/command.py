@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from mediabuild.errors import Interrupted, StageError
+from mediabuild.execution.command_stages.bytecode import NONE_WRITTEN, remove_bytecode
 from mediabuild.execution.command_stages.place import Inputs, Place, isolated
 from mediabuild.execution.command_stages.progress import Followed, followed
 from mediabuild.execution.outcome import Ran
@@ -89,7 +90,7 @@ class Commands:
                 piece=piece.name if piece else "",
                 cells=piece.cells if piece else {},
             )
-            return self._run(task, values, place.folder, log)
+            return self._run(task, values, place.folder, programs, log)
 
     def _place(
         self, task: Task, inputs: Inputs, out: Path, programs: Mapping[str, Path]
@@ -99,14 +100,13 @@ class Commands:
             return isolated(task, inputs, out, programs, self.root)
         return contextlib.nullcontext(Place(self.root, inputs, out))
 
-    def _run(self, task: Task, values: Values, folder: Path, log: IO[bytes]) -> Child:
+    def _run(self, task: Task, values: Values, folder: Path, programs: Mapping[str, Path], log: IO[bytes]) -> Child:
         """Run a command once."""
         spec = task.stage
         argv = filled_in(spec.command, values, folder)
-        # A program in Python leaves no bytecode of the project's modules: an edit of equal length within the same
-        # second would run the old one, and be recorded as the new.
-        env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+        env = {**os.environ, **NONE_WRITTEN}
         env |= {name: filled_text(text, values, folder) for name, text in spec.running.env.items()}
+        remove_bytecode(programs.values(), env)
 
         def report(done: float, total: float) -> None:
             self.emit(StageProgress(task=task.name, done=done, total=total))
