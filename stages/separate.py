@@ -9,17 +9,15 @@ It is done in units, stretches of about a minute whose borders are counted from 
 cut short goes on where it was, and a clip that starts earlier or ends later costs what is new in it. Memory doesn't
 grow with the recording's length.
 
-Not here: what the voice is used for. Transcribing it is worse than transcribing the recording.
+Not here: how a recording is cut and where models are (`mediabuild.media.separation`), and what the
+voice is used for: transcribing it is worse than transcribing the recording.
 """
 
 from __future__ import annotations
 
 import io
-import math
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -27,6 +25,8 @@ import msgspec
 from mediabuild.errors import StageError
 from mediabuild.media import formats
 from mediabuild.media.recordings.sound import Sound
+from mediabuild.media.separation.demucs_models import load, pickles, repository
+from mediabuild.media.separation.grid import Grid, Stretch
 from mediabuild.stage import Context, Lookup, ModelRef, stage
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ MPS_LIMIT = "Output channels > 65536"  # what some inputs fail with on Apple's G
 OVERLAP = 0.25  # of demucs' segments; its own default
 UNIT_S = 60  # what is in memory at a time, and lost when it is cut short
 MOST_STRIDES_WASTED = 1 / 16  # a unit costs a stride more than it holds: where strides are long, units are longer
-MARGIN_S = 0.1  # sound around a stretch that resampling hears; soxr's filters reach less far
 HEADROOM_BITS = 1  # in 24: an estimate may be louder than any recording
 WAV_LIMIT_BYTES = 4 * 10**9  # above this a WAV's 32-bit sizes don't fit, and RF64 is written
 
@@ -62,7 +61,7 @@ def models(params: SeparateParams, lookup: Lookup) -> dict[str, ModelRef]:
     if params.model == EMBEDDED:
         path: Path | None = lookup.stage_dir / "models" / f"{EMBEDDED}.safetensors"
     else:
-        path = lookup.local(params.model) or lookup.hub(_repository(params.model))
+        path = lookup.local(params.model) or lookup.hub(repository(params.model))
     return {"separator": ModelRef(params.model, path)}
 
 
@@ -83,9 +82,9 @@ def separate(ctx: Context, params: SeparateParams) -> None:
 
     torch.set_num_threads(ctx.threads)
     reference = ctx.models["separator"]
-    if reference.path is not None and _pickles(reference.path):
+    if reference.path is not None and pickles(reference.path):
         ctx.warn(f"separate: {reference.name} is loaded from a pickle, which can run any code: only use one you trust")
-    model = ctx.model(f"demucs {reference.name} {reference.path}", lambda: _load(reference))
+    model = ctx.model(f"demucs {reference.name} {reference.path}", lambda: load(reference.name, reference.path))
     if "vocals" not in model.sources:
         raise StageError(f"separate: model {params.model} has no vocals, only {', '.join(model.sources)}")
     if ctx.device == "mps" and params.model in SLOW_ON_MPS:
@@ -172,105 +171,6 @@ def container(frames: int, channels: int, bits: int) -> str:
     return "RF64" if frames * channels * bits // 8 > WAV_LIMIT_BYTES else "WAV"
 
 
-@dataclass(frozen=True)
-class Stretch:
-    """What a unit hears and what it gives, in samples at the model's rate, counted from the source's zero.
-
-    Args:
-        start, stop: what is heard. first, last: what is given; the rest is there so that this comes out whole.
-    """
-
-    start: int
-    stop: int
-    first: int
-    last: int
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A recording at the model's rate, on the source's clock: sample 0 of both rates is the source's zero.
-
-    Args:
-        rate_hz, frames: of the recording. model_hz: the model's rate.
-        first_frame: how many frames the source has before the recording.
-    """
-
-    rate_hz: int
-    model_hz: int
-    first_frame: int
-    frames: int
-
-    @property
-    def steps(self) -> tuple[int, int]:
-        """How many samples at the model's rate take exactly as long as how many frames."""
-        common = math.gcd(self.rate_hz, self.model_hz)
-        return self.model_hz // common, self.rate_hz // common
-
-    def stretches(self, stride: int, strides: int, after: int) -> list[Stretch]:
-        """Cut into stretches of whole strides, so that separating them one by one equals doing all at once.
-
-        demucs cuts its input into segments that start at every stride and overlap. A stretch hears one stride
-        before it and `after` samples behind it, so that every segment that touches it is whole; at the clip's
-        ends it hears what demucs would. Measured: bit-equal.
-
-        Args:
-            stride, after: in samples; `after` is the model's segment less one stride.
-            strides: how many of them a stretch has.
-        """
-        up, down = self.steps
-        length = strides * stride
-        begin, end = self.first_frame * up // down, -(-(self.first_frame + self.frames) * up // down)
-        origin = begin // stride * stride
-        found = []
-        for number in range(begin // length, -(-end // length) if self.frames else 0):
-            first, last = max(number * length, origin), min((number + 1) * length, end)
-            start, stop = first - stride * (first > origin), min(last + after, end)
-            if origin < start and stop - start < stride + after:
-                start -= stride  # demucs fills up a segment that the end cuts short with what is before it
-            found.append(Stretch(start, stop, first, last))
-        return found
-
-    def heard(self, sound: Sound, stretch: Stretch) -> tuple[np.ndarray, int]:
-        """The frames of a stretch, with a margin where they are to be resampled, and how long that is before it.
-
-        What the clip doesn't hold is silence. Equal frames are resampled to equal samples, wherever the clip starts.
-
-        Args:
-            sound: the recording's.
-
-        Returns:
-            float32 [frames, channels], and samples at the model's rate.
-        """
-        up, down = self.steps
-        margin = int(MARGIN_S * self.model_hz) if self.rate_hz != self.model_hz else 0
-        low, high = (stretch.start - margin) // up, -(-(stretch.stop + margin) // up)
-        frames = sound.read(low * down - self.first_frame, high * down - self.first_frame)
-        return frames, stretch.start - low * up
-
-    def at_recording_rate(self, voices: Iterable[tuple[int, np.ndarray]], channels: int) -> Iterator[np.ndarray]:
-        """The voice at the recording's rate, from its first frame on; float32 [frames, channels], a piece at a time.
-
-        Args:
-            voices: at the model's rate, in order: (where it begins on the grid, float32 [samples, channels]).
-        """
-        import numpy as np
-        import soxr
-
-        up, down = self.steps
-        stream = soxr.ResampleStream(self.model_hz, self.rate_hz, channels, dtype="float32") if up != down else None
-        skip: int | None = None
-        for first, voice in voices:
-            sound = voice
-            if skip is None:
-                skip = self.first_frame - first // up * down
-                sound = np.pad(voice, ((first % up, 0), (0, 0)))
-            sound = stream.resample_chunk(sound) if stream else sound
-            yield sound[skip:]
-            skip = max(0, skip - len(sound))
-        if stream:
-            yield stream.resample_chunk(np.zeros((0, channels), np.float32), last=True)[skip or 0 :]
-
-
 def _voices(ctx: Context, model: Any, device: str, sound: Sound, grid: Grid) -> Iterator[tuple[int, np.ndarray]]:
     """The voice at the model's rate, unit by unit: where it begins on the grid, float32 [samples, channels]."""
     import numpy as np
@@ -330,71 +230,3 @@ def unpacked(unit: bytes) -> np.ndarray:
 
     sound: np.ndarray = soundfile.read(io.BytesIO(unit), dtype="float32", always_2d=True)[0] * 2**HEADROOM_BITS
     return sound
-
-
-def _repository(name: str) -> str:
-    """The hub's repository of a demucs model, as `demucs.hf` names them: `htdemucs_ft` → `adefossez/HTDemucs-ft`."""
-    owner, _, model = name.rpartition("/")
-    if model == "htdemucs":
-        repository = "HTDemucs"
-    elif model.startswith("htdemucs_"):
-        repository = "HTDemucs-" + model.removeprefix("htdemucs_")
-    else:
-        repository = "Demucs-" + model
-    return f"{owner or 'adefossez'}/{repository}"
-
-
-def _pickles(path: Path) -> bool:
-    """Whether a local model is one of demucs' old .th files."""
-    return path.suffix == ".th" or (path.is_dir() and not any(path.glob("*.safetensors")))
-
-
-def _load(reference: ModelRef) -> Any:
-    """The model, from where `models` found it, or from the hub."""
-    path = reference.path or _fetched(reference.name)
-    if path.is_file():
-        return _single(path)
-    bags, weights = sorted(path.glob("*.yaml")), sorted([*path.glob("*.safetensors"), *path.glob("*.th")])
-    if len(bags) == 1:
-        return _bag(bags[0])
-    if len(weights) == 1 and not bags:
-        return _single(weights[0])
-    raise StageError(
-        f"separate: {path}: has {len(bags)} .yaml and {len(weights)} model files; one of either is needed", f"ls {path}"
-    )
-
-
-def _single(path: Path) -> Any:
-    from demucs.hf import load_safetensors_model
-    from demucs.states import load_model
-
-    try:
-        return load_safetensors_model(path) if path.suffix == ".safetensors" else load_model(path)
-    except Exception as error:  # a broken or foreign file fails in many ways
-        raise StageError(f"separate: {path} is no demucs model: {type(error).__name__}: {error}") from error
-
-
-def _bag(listing: Path) -> Any:
-    """Several models that are averaged, as their .yaml says."""
-    from demucs.pretrained import get_model
-    from demucs.repo import BagOnlyRepo
-
-    folder = listing.parent
-    if _pickles(folder):
-        return get_model(listing.stem, repo=folder)
-    parts = SimpleNamespace(get_model=lambda signature: _single(folder / f"{signature}.safetensors"))
-    return BagOnlyRepo(folder, parts).get_model(listing.stem)
-
-
-def _fetched(name: str) -> Path:
-    """Download a model from the hub; only safetensors, never a pickle from demucs' older host."""
-    from huggingface_hub import snapshot_download
-
-    repository = _repository(name)
-    try:
-        return Path(snapshot_download(repository, allow_patterns=["*.yaml", "*.safetensors"]))
-    except Exception as error:  # no network, no such repository, a full disk
-        raise StageError(
-            f"separate: params.model {name!r}: {repository} can't be fetched ({type(error).__name__})",
-            'model = "mini" under [stages.separate], or a local folder: model = "./models/htdemucs"',
-        ) from error
