@@ -19,6 +19,7 @@ from mediabuild.machine.here import enter_project
 from mediabuild.machine.interpreter import has_module, site_packages
 from mediabuild.machine.signals import leave_at_interrupt
 from mediabuild.pipeline.document import shipped
+from mediabuild.pipeline.mistakes import nearest
 from mediabuild.reporting.console import give_up, open_missing
 from mediabuild.schedule.loader import PipelineLoader
 
@@ -49,9 +50,13 @@ PLUGINS: dict[str, dict[str, Any]] = {
 }
 
 SCHEMA_LINE = "#:schema ./docs/pipeline.schema.json"
+EXAMPLE_FILES = (".toml", ".md", ".py", ".sh")
+SCHEMA_HERE = "#:schema ./pipeline.schema.json\n"
 INIT_USAGE = """write a first pipeline.toml, its schema, glossary/, media/ and a .gitignore; what is there stays
 
-usage: mediabuild init"""
+usage: mediabuild init [--example NAME]
+
+  --example NAME  a copy of an example instead: podcast, dataset, karaoke, photos, archive, game …"""
 APERTIUM = "sudo apt-get install apertium apertium-eng-spa"
 GITIGNORE = "/jobs*/\n/out/\n/venv/\n/.doit.json\n"
 
@@ -65,14 +70,20 @@ class MediabuildMain(DoitMain):  # type: ignore[misc]
         super().__init__(PipelineLoader(), config_filenames=(), extra_config=PLUGINS)
 
 
-def init(folder: Path) -> int:
-    """Write a first pipeline, its folders and a `.gitignore`; nothing that is there is touched."""
-    files = {
-        "pipeline.toml": first_pipeline(),
-        "pipeline.schema.json": shipped("docs/pipeline.schema.json"),
-        "glossary/hotwords.txt": "",
-        ".gitignore": GITIGNORE,
-    }
+def init(folder: Path, example: str = "") -> int:
+    """Write a first pipeline, its folders and a `.gitignore`, or a copy of an example; what is there stays."""
+    if example and not (examples() / example / "pipeline.toml").is_file():
+        known = [path.parent.name for path in sorted(examples().glob("*/pipeline.toml"))]
+        print(f"ERROR: init: there is no example {example!r}\n  hint: {nearest(example, known)}", file=sys.stderr)
+        return 3
+    files = {"pipeline.schema.json": shipped("docs/pipeline.schema.json"), ".gitignore": GITIGNORE}
+    if example:
+        for path in sorted(p for p in (examples() / example).rglob("*") if p.suffix in EXAMPLE_FILES):
+            files[path.relative_to(examples() / example).as_posix()] = path.read_text(encoding="utf-8")
+        files["pipeline.toml"] = SCHEMA_HERE + files["pipeline.toml"]
+    else:
+        files |= {"pipeline.toml": first_pipeline(), "glossary/hotwords.txt": ""}
+        (folder / "media").mkdir(exist_ok=True)
     for name, content in files.items():
         path = folder / name
         if path.exists():
@@ -81,28 +92,36 @@ def init(folder: Path) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")
         print(f"wrote   {name}")
-    (folder / "media").mkdir(exist_ok=True)
-    print("next:   put recordings into media/, then: mediabuild")
+    first = "sh make_inputs.sh (or bring your own files)" if example else "put recordings into media/"
+    print(f"next:   {first}, then: mediabuild")
     return 0
+
+
+def examples() -> Path:
+    """The folder of the examples: inside the wheel, or in the clone."""
+    package = Path(__file__).parents[1]
+    inside = package / "examples"
+    return inside if inside.is_dir() else package.parent / "examples"
 
 
 def _init(arguments: list[str]) -> int:
     """`init`, which needs no pipeline."""
-    if not arguments:
+    words = [part for word in arguments for part in (word.split("=", 1) if word.startswith("--example=") else [word])]
+    if not words or (len(words) == 2 and words[0] == "--example"):
         try:
-            return init(Path.cwd())
+            return init(Path.cwd(), *words[1:])
         except OSError as error:
             print(f"ERROR: init: {error.filename}: {error.strerror}", file=sys.stderr)
             return 2
     asked = arguments in (["-h"], ["--help"])
-    text = INIT_USAGE if asked else f"ERROR: init: takes no arguments, not {arguments[0]!r}\n{INIT_USAGE}"
+    text = INIT_USAGE if asked else f"ERROR: init: takes only --example NAME, not {arguments[0]!r}\n{INIT_USAGE}"
     print(text, file=sys.stdout if asked else sys.stderr)
     return 0 if asked else 3
 
 
 def first_pipeline() -> str:
     """The pipeline that `init` writes: what this machine lacks is commented out, with what to type for it."""
-    text = shipped("pipeline.toml").replace(SCHEMA_LINE, "#:schema ./pipeline.schema.json")
+    text = shipped("pipeline.toml").replace(SCHEMA_LINE, SCHEMA_HERE.rstrip())
     if not has_module("demucs", site_packages(None)):
         start = text.index("[stages.separate]")
         end = text.index("\n\n", start)

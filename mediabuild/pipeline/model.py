@@ -171,6 +171,7 @@ class Produced:
     output: str | None
     job: str
     key: str = ""  # the job and matrix value under which a fan-in hands it over; empty otherwise
+    many: bool = False  # it stands for any number of files
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from mediabuild.pipeline.deliveries import deliver_texts
 from mediabuild.pipeline.mistakes import Mistakes, nearest
-from mediabuild.pipeline.model import Pipeline, StageSpec
+from mediabuild.pipeline.model import Pipeline, Produced, StageSpec, Task
 from mediabuild.pipeline.placeholders import check_names, names_in
 
 MANY = re.compile(r"[*?\[]")
@@ -33,10 +33,16 @@ def needed_stages(spec: StageSpec) -> list[str]:
     return [split_reference(text)[0] for text in references if not is_path(text) and text != "source"]
 
 
-def single_inputs(spec: StageSpec) -> set[str]:
-    """The inputs that may be absent and are one file where they aren't; which suffix it has may be open (`x.*`)."""
-    optional = {name: text[1:] for name, text in spec.inputs.items() if text.startswith("?") and is_path(text)}
-    return {name for name, text in optional.items() if not (spec.collect or MANY.search(text.removesuffix(".*")))}
+def single_inputs(task: Task) -> set[str]:
+    """The inputs that are one file or directory, if they are there; which suffix it has may be open (`x.*`)."""
+    return {name for name, references in task.inputs.items() if len(references) == 1 and _is_one(task, name)}
+
+
+def _is_one(task: Task, name: str) -> bool:
+    reference = task.inputs[name][0]
+    if isinstance(reference, Produced):
+        return not (reference.key or reference.many)
+    return not reference.globs or not MANY.search(task.stage.inputs[name].removeprefix("?").removesuffix(".*"))
 
 
 def reads_collected(pipeline: Pipeline) -> bool:

@@ -179,7 +179,8 @@ def _references(
             # sorted: a list in another order is the same matrix
             for value in map(_value_of, sorted(itertools.product(*choices), key=_place)):
                 keys = [of_job] * over_all + [value] * fan_in
-                yield Produced(task_name(stage, of_job, value), output, of_job, ":".join(keys))
+                many = output is None or "*" in producer.outputs.get(output, "")
+                yield Produced(task_name(stage, of_job, value), output, of_job, ":".join(keys), many)
 
 
 def _value_of(values: Iterable[Scalar]) -> str:

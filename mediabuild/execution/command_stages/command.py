@@ -86,7 +86,7 @@ class Commands:
                 device=device,
                 job=own_name(task.job),
                 out=place.out,
-                singles=single_inputs(task.stage),
+                singles=single_inputs(task),
                 piece=piece.name if piece else "",
                 cells=piece.cells if piece else {},
             )

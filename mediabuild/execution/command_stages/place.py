@@ -1,8 +1,9 @@
 """Where a command starts and what it finds there: the project's folder, or an empty one with links to its inputs.
 
-In a folder of its own, inputs are links that are called after themselves: `media.mp4`, of several files
-`frames/0001.jpg` and so on, in order; a directory is `frames`. The project's files that the command names are there
-under their own names, and `out` is the directory of its outputs. So no job's name is in any path.
+In a folder of its own, inputs are links that are called after themselves: `media.mp4`; what may be several files is
+`frames/0001.jpg` and so on, in order, however many there are; a directory is `frames`. The project's files that the
+command names are there under their own names, and `out` is the directory of its outputs. So no job's name is in any
+path.
 
 Not here: which files of the project a command names (`pipeline.code_of_stages.files`).
 """
@@ -19,6 +20,7 @@ from pathlib import Path
 from mediabuild.machine.files import remove_tree
 from mediabuild.pipeline.command_stages.running import OUT
 from mediabuild.pipeline.model import Task
+from mediabuild.pipeline.references import single_inputs
 from mediabuild.store import places
 
 SUFFIX = re.compile(r"\.[A-Za-z0-9]+\Z")
@@ -50,7 +52,8 @@ def isolated(task: Task, inputs: Inputs, out: Path, programs: Mapping[str, Path]
     folder = places.make_temporary(task)
     try:
         (folder / OUT).symlink_to(out)
-        links = {name: list(_link(folder, name, files)) for name, files in inputs.items()}
+        one = single_inputs(task) | {task.stage.running.each}
+        links = {name: list(_link(folder, name, files, alone=name in one)) for name, files in inputs.items()}
         for file in programs.values():
             _link_program(folder, file, root)
         yield Place(folder, links, folder / OUT)
@@ -59,8 +62,9 @@ def isolated(task: Task, inputs: Inputs, out: Path, programs: Mapping[str, Path]
             remove_tree(folder)
 
 
-def _link(folder: Path, name: str, files: Sequence[Path]) -> Iterator[Path]:
-    if len(files) == 1:
+def _link(folder: Path, name: str, files: Sequence[Path], *, alone: bool) -> Iterator[Path]:
+    """Links to an input's files. `alone`: it is one by what it is; what may be several is numbered always."""
+    if alone and len(files) == 1:
         link = folder / f"{name}{_suffix(files[0])}"
         link.symlink_to(files[0])
         yield link

@@ -1,0 +1,12 @@
+"""Chapter marks for ffmpeg, of lines "SECONDS TITLE": python3 chapters.py NOTES META (NOTES may be empty)."""
+
+import sys
+
+notes, meta = sys.argv[1:]
+lines = [line.split(maxsplit=1) for line in open(notes, encoding="utf-8") if line.strip()] if notes else []
+starts = [int(float(line[0]) * 1000) for line in lines]
+with open(meta, "w", encoding="utf-8") as out:
+    out.write(";FFMETADATA1\n")
+    ends = [*starts[1:], 24 * 3600 * 1000][: len(starts)]
+    for start, end, line in zip(starts, ends, lines, strict=True):
+        out.write(f"[CHAPTER]\nTIMEBASE=1/1000\nSTART={start}\nEND={end}\ntitle={line[1].strip()}\n")

@@ -1,0 +1,264 @@
+"""Each example is built by real programs, and edited: a param, a source, one added, renamed, removed."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import time
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from mediabuild.media.ffmpeg import ffmpeg_path
+from tests.e2e.conftest import Project
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def other(*filters: str) -> Callable[[Path, Path], None]:
+    """A way to make another recording or picture of one."""
+
+    def make(source: Path, target: Path) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        new = target.with_name(f"new{target.suffix}")
+        command = [ffmpeg_path(), "-nostdin", "-v", "error", "-y", "-i", source, *filters, "-bitexact", new]
+        subprocess.run(command, check=True)
+        new.rename(target)
+
+    return make
+
+
+def edited(old: str, new: str) -> Callable[[Path, Path], None]:
+    """A way to make another text of one."""
+
+    def make(source: Path, target: Path) -> None:
+        text = source.read_text()
+        assert old in text
+        target.write_text(text.replace(old, new))
+
+    return make
+
+
+LOUDER = other("-af", "volume=0.4")
+NEGATIVE = other("-vf", "negate", "-frames:v", "1", "-update", "1")
+FILM = other("-vf", "negate", "-c:v", "ffv1", "-c:a", "pcm_s16le")
+
+
+@dataclass(frozen=True)
+class Case:
+    """An example, its edits, and which tasks run for each; what isn't named doesn't.
+
+    Args:
+        files: some of what is delivered. param: on the command line. source: the one that is edited.
+        by_param, by_source, by_new, by_name: what runs for another param, another source, a new job, its other name.
+            For its end nothing does.
+    """
+
+    files: tuple[str, ...]
+    param: str
+    by_param: str
+    source: str
+    change: Callable[[Path, Path], None]
+    by_source: str
+    new: str
+    by_new: str
+    name: str
+    by_name: str = ""
+    needs: str = "python3"
+
+
+CASES = {
+    "podcast": Case(
+        files=("feed/one.mp3", "feed/two.mp3"),
+        param="params.lufs=-20",
+        by_param="measure:one measure:two level:one level:two mp3:one mp3:two",
+        source="episodes/one.flac",
+        change=LOUDER,
+        by_source="join:one measure:one level:one mp3:one",
+        new="episodes/three.flac",
+        by_new="join:three measure:three level:three mp3:three",
+        name="episodes/four.flac",
+    ),
+    "dataset": Case(
+        files=("corpus/wavs/talk1/a.wav", "corpus/wavs/talk2/c.wav", "corpus/train.csv", "corpus/test.csv"),
+        param="metadata.test_percent=50",
+        by_param="metadata:.all",
+        source="recordings/talk1.wav",
+        change=LOUDER,
+        by_source="cut:talk1",
+        new="recordings/talk3.wav",
+        by_new="cut:talk3 lines:talk3 metadata:.all",
+        name="recordings/talk4.wav",
+        by_name="lines:talk4 metadata:.all",
+    ),
+    "karaoke": Case(
+        files=("out/it's a [live], one.mp4", "out/plain.mp4"),
+        param="video.font_size=20",
+        by_param="video:it's a [live], one video:plain",
+        source="songs/plain.flac",
+        change=LOUDER,
+        by_source="accompaniment:plain video:plain",
+        new="songs/third.flac",
+        by_new="accompaniment:third video:third",
+        name="songs/it's the fourth.flac",
+    ),
+    "photos": Case(
+        files=("site/img2-32.jpg", "site/summer/at the sea-64.jpg", "site/sheet.jpg", "site/index.html"),
+        param="web.quality=9",
+        by_param="web:img2:32 web:img2:64 web:img10:32 web:img10:64 web:summer/at the sea:32 "
+        "web:summer/at the sea:64 page:.all",
+        source="album/img2.jpg",
+        change=NEGATIVE,
+        by_source="web:img2:32 web:img2:64 thumb:img2 sheet:.all page:.all",
+        new="album/img3.jpg",
+        by_new="web:img3:32 web:img3:64 thumb:img3 sheet:.all page:.all",
+        name="album/img30.jpg",
+        by_name="sheet:.all page:.all",
+    ),
+    "archive": Case(
+        files=("bag/talk.framemd5", "bag/1999/film.framemd5", "proxy/talk.mp4", "bag/manifest-sha256.txt"),
+        param="proxy.height=18",
+        by_param="proxy:talk proxy:1999/film",
+        source="",
+        change=FILM,
+        by_source="",
+        new="master/new.mkv",
+        by_new="frames:new proxy:new checksum:new manifest:.all",
+        name="master/newer.mkv",
+        by_name="checksum:newer manifest:.all",
+        needs="sha256sum",
+    ),
+    "game": Case(
+        files=("voice/tavern/greet.opus", "voice/gate/halt.opus", "voice/tavern.json"),
+        param="encode.bitrate=16k",
+        by_param="encode:tavern encode:gate",
+        source="lines/tavern.csv",
+        change=edited("Good bye.", "Farewell."),
+        by_source="speak:tavern encode:tavern lengths:tavern",
+        new="lines/cave.csv",
+        by_new="speak:cave encode:cave lengths:cave",
+        name="lines/hole.csv",
+        by_name="lengths:hole",
+        needs="espeak-ng",
+    ),
+}
+
+
+def started(project: Project, name: str) -> Project:
+    """A copy of an example, with its small inputs."""
+    if shutil.which(CASES[name].needs) is None:
+        pytest.skip(f"{CASES[name].needs} isn't installed")
+    assert project.command("init", "--example", name).status == 0
+    env = {**project.env, "FFMPEG": ffmpeg_path()}
+    subprocess.run(["sh", "make_inputs.sh"], cwd=project.root, env=env, check=True)
+    return project
+
+
+def names(text: str, project: Project) -> set[str]:
+    """The tasks in a text: each is a stage and what follows up to the next stage."""
+    stages = tomllib.loads(project.read("pipeline.toml"))["stages"]
+    found: list[str] = []
+    for word in text.split():
+        if word.partition(":")[0] in stages and ":" in word:
+            found.append(word)
+        else:
+            found[-1] += f" {word}"
+    return set(found)
+
+
+def beside(source: Path, target: Path) -> None:
+    """What belongs to a source comes along under its new name."""
+    for suffix in (".txt", ".csv", ".srt"):
+        if source.with_suffix(suffix).exists() and not target.with_suffix(suffix).exists():
+            shutil.copyfile(source.with_suffix(suffix), target.with_suffix(suffix))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_example_and_its_edits(project: Project, name: str) -> None:
+    """Each edit runs what follows from it, and nothing else; what is withdrawn goes."""
+    case = CASES[name]
+    started(project, name)
+    root = project.root
+
+    def runs(expected: str, *args: str) -> None:
+        run = project.run(*args)
+        assert run.status == 0, run.out
+        assert set(run.ran) == names(expected, project), run.out
+
+    first = project.run()
+    assert first.status == 0, first.out
+    for file in case.files:
+        assert (root / file).stat().st_size > 0, file
+    runs("")
+    runs(case.by_param, case.param)
+    runs("")
+    if case.source:
+        before = {path: path.read_bytes() for path in map(root.joinpath, case.files)}
+        case.change(root / case.source, root / case.source)
+        runs(case.by_source)
+        assert any(path.read_bytes() != content for path, content in before.items())
+    source = next(path for path in sorted((root / case.new).parent.glob(f"*{Path(case.new).suffix}")))
+    beside(source, root / case.new)
+    if case.new.endswith(".csv"):
+        edited("stranger", "friend")(root / case.source, root / case.new)
+    else:
+        case.change(source, root / case.new)
+    runs(case.by_new)
+    beside(root / case.new, root / case.name)
+    (root / case.new).rename(root / case.name)
+    runs(case.by_name)
+    (root / case.name).unlink()
+    runs("")  # what is over all jobs comes back as it was
+    said = project.command("clean", "--orphans")
+    assert said.status == 0
+    assert not [path for path in root.rglob(f"*{Path(case.name).stem}*") if "jobs" in path.parts and path.is_dir()]
+    runs("")
+
+
+@pytest.mark.parametrize("name", ["game", "podcast"])
+def test_an_example_that_is_killed_goes_on(project: Project, name: str) -> None:
+    """The same files in the end, and what was done is not done again."""
+    started(project, name)
+    run = project.start()
+    while not list((project.root / "jobs").rglob("manifest.json")):
+        time.sleep(0.02)
+        assert run.poll() is None
+    run.send_signal(signal.SIGKILL)
+    run.communicate()
+    done = len(list((project.root / "jobs").glob("*/*/manifest.json")))
+    again = project.run()
+    assert again.status == 0, again.out
+    assert len(again.skipped) >= min(done, 1)
+    for file in CASES[name].files:
+        assert (project.root / file).stat().st_size > 0, file
+    assert project.run().ran == []
+
+
+def test_the_examples_are_small_and_need_no_shell() -> None:
+    """At most 40 lines, and at most three shells in all their commands."""
+    shells = 0
+    for file in sorted(EXAMPLES.glob("*/pipeline.toml")):
+        text = file.read_text()
+        assert len(text.splitlines()) <= 40, file
+        assert file.with_name("README.md").exists()
+        assert file.parent.name in CASES
+        shells += sum(
+            table.get("command", [""])[0] in ("sh", "bash") for table in tomllib.loads(text)["stages"].values()
+        )
+    assert shells <= 3
+    assert len(CASES) == len(list(EXAMPLES.glob("*/pipeline.toml")))
+
+
+def test_init_knows_its_examples(project: Project) -> None:
+    """An unknown one names the nearest; what is there stays."""
+    said = project.command("init", "--example", "podcats")
+    assert (said.status, list(project.root.iterdir())) == (3, [])
+    assert "did you mean 'podcast'?" in said.err
+    project.write("pipeline.toml", "mine")
+    assert project.command("init", "--example=podcast").status == 0
+    assert project.read("pipeline.toml") == "mine"
+    assert project.command("init", "--example").status == 3
