@@ -156,7 +156,8 @@ def test_every_option_is_documented() -> None:
 @pytest.mark.parametrize("words", shown_commands())
 def test_a_shown_command_can_be_parsed(words: list[str]) -> None:
     """The command and its options exist, and a stage that it names does too."""
-    if words == ["init"]:
+    if words[:1] == ["init"]:
+        assert words[1:] in ([], *(["--example", path.name] for path in (ROOT / "examples").iterdir()))
         return
     known = commands()
     name = words[0] if words and words[0] in known else "run"
