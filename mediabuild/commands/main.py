@@ -25,7 +25,7 @@ from mediabuild.schedule.loader import PipelineLoader
 
 PLUGINS: dict[str, dict[str, Any]] = {
     "GLOBAL": {"reporter": "mediabuild", "backend": "mediabuild", "dep_file": ".doit.json"},
-    "REPORTER": {"mediabuild": "mediabuild.schedule.reporter:Reporter"},
+    "REPORTER": {"mediabuild": "mediabuild.schedule.dodo:Reporter"},
     "BACKEND": {"mediabuild": "mediabuild.schedule.state:StateFile"},
     "COMMAND": {
         "help": "mediabuild.commands.help:Help",

@@ -1,6 +1,6 @@
 """The run's threads; each runs one task at a time.
 
-Not here: which task is next (`runner`).
+Not here: which task is next (`turns`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The user's own tasks, from `dodo.py`: its DOIT_CONFIG, their arguments, tasks that are made later.
+"""The user's own tasks, from `dodo.py`: its DOIT_CONFIG, arguments, tasks that are made later, lines on the console.
 
 Not here: reading the file (`loader`), what these tasks start (`own`), what is recorded of them (`state`).
 """
@@ -13,7 +13,10 @@ from typing import Any
 from doit.cmdparse import CmdOption, TaskParse
 from doit.exceptions import InvalidDodoFile
 from doit.loader import generate_tasks
+from doit.reporter import ConsoleReporter
 from doit.task import Task as DoitTask
+
+from mediabuild.schedule.state import is_group, pipeline_task
 
 AFTER = "mediabuild_after"  # in a task's meta: the task that it is made after
 
@@ -131,3 +134,24 @@ def may_make(name: str, tasks: Mapping[str, DoitTask], *, any_target: bool) -> b
     family = name.partition(":")[0]
     patterns = [task.loader.target_regex or ("" if any_target else None) for task in later]
     return any(task.name == family for task in later) or any(p is not None and re.match(p, name) for p in patterns)
+
+
+class Reporter(ConsoleReporter):  # type: ignore[misc]
+    """doit's own lines, for the user's own tasks; the pipeline's say it with events."""
+
+    desc = "console lines and events of the pipeline"
+
+    def execute_task(self, task: Any) -> None:
+        """A task starts; the pipeline's were announced with their reasons."""
+        if pipeline_task(task) is None:
+            super().execute_task(task)
+
+    def skip_uptodate(self, task: Any) -> None:
+        """A task is up to date."""
+        if pipeline_task(task) is None:
+            super().skip_uptodate(task)
+
+    def skip_ignore(self, task: Any) -> None:
+        """A task is ignored."""
+        if pipeline_task(task) is None and not is_group(task):
+            super().skip_ignore(task)

@@ -3,7 +3,7 @@
 How long a task takes is what its manifest says, else what the same stage took in other jobs, else a guess:
 heavy stages take longer than light ones.
 
-Not here: what is ready, and whether it fits (`runner`).
+Not here: what is ready, and whether it fits (`turns`).
 """
 
 from __future__ import annotations

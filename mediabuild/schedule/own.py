@@ -3,7 +3,7 @@
 They run as in doit, in the run's own session, so that they can use the terminal. They are known by a mark in their
 environment. What a task that is done has left running on purpose stays.
 
-Not here: whose turn it is (`runner`).
+Not here: whose turn it is (`turns`).
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
-"""doit's Runner with threads that run stages, slots that they must fit into, and signals.
+"""doit's Runner with threads that run stages, and signals.
 
-doit's dispatcher says what is ready; this starts what fits. A waiting task never blocks one that
-could run. The user's own Python tasks run one at a time in the main thread, since doit's Python
-actions swap `sys.stdout`, which threads share.
+doit's dispatcher says what is ready; this starts whose turn it is, and notes what became of it. The user's own Python
+tasks run one at a time in the main thread, since doit's Python actions swap `sys.stdout`, which threads share.
 
-Not here: making doit's tasks (`tasks`), what a run consists of besides (`session`).
+Not here: whose turn it is (`turns`), making doit's tasks (`tasks`), what a run consists of besides (`session`).
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ from mediabuild.execution.delivery import is_delivery
 from mediabuild.execution.executor import Executor
 from mediabuild.execution.refresh import refresh
 from mediabuild.execution.temporary import Temporary
-from mediabuild.execution.workers import Key, worker_key
 from mediabuild.machine.signals import STOP
 from mediabuild.machine.visible import visible_line
 from mediabuild.pipeline.model import Reason, Task
@@ -38,18 +36,14 @@ from mediabuild.reporting.events import (
     StageSkipped,
 )
 from mediabuild.schedule.crew import Crew
-from mediabuild.schedule.needs import Needs
-from mediabuild.schedule.order import Precedence
 from mediabuild.schedule.own import belonging
-from mediabuild.schedule.slots import Held, Slots
 from mediabuild.schedule.state import is_group, is_remake, pipeline_task
 from mediabuild.schedule.tasks import action_of
+from mediabuild.schedule.turns import Turns
 from mediabuild.store import marks, places
 
 POLL_S = 0.05  # how often slots that another run holds are tried again
 LOOK_S = 0.25  # how often the loop looks whether it was asked to stop
-PATIENCE = 4  # how many others may start while a task doesn't fit, before nothing starts until it does
-AHEAD = 2  # how many tasks may wait for slots, for each that can run
 
 
 class PipelineRunner(Runner):  # type: ignore[misc]
@@ -57,9 +51,7 @@ class PipelineRunner(Runner):  # type: ignore[misc]
 
     Args:
         executor: runs the pipeline's tasks. emit: receives events.
-        slots: what tasks that run at once share. needs: what each takes of it.
-        threads: how many tasks run at once at most. own_at_once: the user's own, too.
-        precedence: which of the ready tasks comes first.
+        turns: whose turn it is, of those who are ready.
     """
 
     def __init__(
@@ -67,35 +59,23 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         *args: Any,
         executor: Executor,
         emit: Callable[[Event], None],
-        slots: Slots,
-        needs: Needs,
-        threads: int,
-        precedence: Precedence,
-        own_at_once: bool = False,
+        turns: Turns,
     ) -> None:
         super().__init__(*args)
         self.executor = executor
         self.freshness = executor.freshness
         self.temporary = Temporary(executor.freshness)
         self.emit = emit
-        self.slots = slots
-        self.needs = needs
-        self.threads = max(1, threads)
-        self.own_at_once = own_at_once
-        self.precedence = precedence
+        self.turns = turns
         self.touched: set[str] = set()
         self.final_result: int
         self.interrupted = False
-        self._held: dict[str, Held] = {}
-        self._own_running: set[str] = set()
-        self._claimed_gb: dict[str, float] = {}  # running task → gigabytes
         self._unsaid: dict[str, StageSkipped] = {}  # temp tasks that are up to date, and may be made again
-        self._passed: dict[str, int] = {}  # ready task → how many others have started since it first didn't fit
         self._roots: dict[str, list[str]] = {}  # blocked task → the failed ones behind it
 
     def run_tasks(self, task_dispatcher: Any) -> None:
         """Pull ready tasks from doit, start what fits, report back what is done; until nothing is left."""
-        crew = Crew(self.threads, self.execute_task)
+        crew = Crew(self.turns.threads, self.execute_task)
         try:
             self._schedule(task_dispatcher, crew)
             self.temporary.close()
@@ -105,11 +85,9 @@ class PipelineRunner(Runner):  # type: ignore[misc]
             self.executor.processes.stop_all()
         finally:
             crew.close()
-            self.slots.close()
             for event in self._unsaid.values():
                 self.emit(event)
-            for held in self._held.values():
-                held.give_back()
+            self.turns.close()
 
     def _schedule(self, dispatcher: Any, crew: Crew) -> None:
         inbox: deque[Any] = deque([None])  # what doit is to hear of: finished nodes, or None to ask for more
@@ -119,14 +97,14 @@ class PipelineRunner(Runner):  # type: ignore[misc]
             if self._stop_running:
                 inbox.clear()
                 ready.clear()
-            if crew.free and (node := self._fitting(ready)) is not None:
+            if crew.free and (node := self.turns.next(ready)) is not None:
                 ready.remove(node)
                 if self._in_main_thread(node.task):
                     self.process_task_result(node, self.execute_task(node.task))
                     inbox.append(node)
                 else:
                     crew.start(node)
-            elif crew.free and inbox and not self._crowded(inbox, ready):
+            elif crew.free and inbox and not (inbox[0] is None and self.turns.crowded(ready)):
                 self._pull(dispatcher, inbox, ready)
             elif crew.running or ready:
                 ended = crew.finished(POLL_S if ready and crew.free else LOOK_S)
@@ -152,66 +130,6 @@ class PipelineRunner(Runner):  # type: ignore[misc]
             inbox.append(None)
         else:
             inbox.append(node)
-
-    def _crowded(self, inbox: deque[Any], ready: list[Any]) -> bool:
-        """Whether enough tasks wait for slots: more jobs begun would only fill memory and disk."""
-        return inbox[0] is None and len(ready) >= AHEAD * self.threads
-
-    def _in_order(self, ready: list[Any]) -> list[Any]:
-        """The ready tasks: the user's own, others, those that would load a model beside a busy worker that has it."""
-        if self.threads == 1:
-            return ready
-        return sorted(ready, key=lambda node: self._rank(pipeline_task(node.task)))
-
-    def _rank(self, task: Task | None) -> tuple[Any, ...]:
-        if task is None:
-            return (False,)
-        loads = task.stage.heavy and self.executor.programs.workers.are_busy(self._worker_key(task))
-        return True, loads, *self.precedence.rank(task)
-
-    def _worker_key(self, task: Task) -> Key:
-        return worker_key(task.stage, self.needs.device_of(task))
-
-    def _fitting(self, ready: list[Any]) -> Any | None:
-        """The first ready task whose slots are free; they are taken. Who was passed over too often comes next."""
-        waited = [node for node in ready if self._passed.get(node.task.name, 0) >= PATIENCE][:1]
-        passed: list[str] = []
-        for node in waited or self._in_order(ready):
-            try:
-                held = self._slots_of(node.task, first=bool(waited))
-            except OSError:  # a read-only disk: the task itself fails by name
-                held = Held()
-            if held is not None:
-                self._begin(node, held, passed)
-                return node
-            if pipeline_task(node.task) is not None:
-                passed.append(node.task.name)
-        return None
-
-    def _slots_of(self, doit_task: DoitTask, *, first: bool) -> Held | None:
-        """A task's slots, or None where some of them are in use; `first` holds others back until they aren't."""
-        task = pipeline_task(doit_task)
-        if task is None:
-            return Held() if self.own_at_once or not self._own_running else None
-        if first and not self.slots.hold_back_others():
-            return None
-        return self.slots.take(self.needs.of(task))
-
-    def _begin(self, node: Any, held: Held, passed: list[str]) -> None:
-        """Note that a task starts, which these others would have liked to do before it."""
-        self._held[node.task.name] = held
-        self._passed.pop(node.task.name, None)
-        self.slots.let_others()
-        for name in passed:
-            self._passed[name] = self._passed.get(name, 0) + 1
-        task = pipeline_task(node.task)
-        if task is None:
-            self._own_running.add(node.task.name)
-        else:
-            self.precedence.begin(task)
-            self._claimed_gb[task.name] = self.needs.of(task).memory_gb or 0.0
-            room_gb = self.slots.counts["memory_gb"] - sum(self._claimed_gb.values())
-            self.executor.programs.workers.shrink(room_gb, self._worker_key(task))
 
     def _in_main_thread(self, task: DoitTask) -> bool:
         return pipeline_task(task) is None and any(isinstance(action, PythonAction) for action in task.actions)
@@ -264,7 +182,7 @@ class PipelineRunner(Runner):  # type: ignore[misc]
             self._unsaid[task.name] = event
         else:
             self.emit(event)
-        self.precedence.done(task)
+        self.turns.precedence.done(task)
         if settled:
             self.temporary.settle(task)
 
@@ -278,7 +196,7 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         self._unsaid.pop(ours.name, None)
         reasons = action.reasons or (Reason("forced", now="doit -a"),)
         self.emit(StageCacheMiss(task=ours.name, reasons=list(reasons)))
-        action.gpus = self._held[task.name].gpus
+        action.gpus = self.turns.gpus_of(task.name)
         action.executor, action.always = self.executor, self.always_execute
         return action.execute()
 
@@ -291,13 +209,9 @@ class PipelineRunner(Runner):  # type: ignore[misc]
 
     def process_task_result(self, node: Any, base_fail: BaseFail | None) -> None:
         """Note what became of a task, for the console, the events and the next run."""
-        self._held.pop(node.task.name, Held()).give_back()
-        self._own_running.discard(node.task.name)
-        self._claimed_gb.pop(node.task.name, None)
+        self.turns.over(node.task)
         super().process_task_result(node, base_fail)
         task = pipeline_task(node.task)
-        if task is not None:
-            self.precedence.done(task)
         if task is None and node.run_status == "successful":
             self._own(node.task, "built")
         if task is None or base_fail is not None:

@@ -31,6 +31,7 @@ from mediabuild.schedule.needs import Needs
 from mediabuild.schedule.order import Forecast, Precedence
 from mediabuild.schedule.runner import PipelineRunner
 from mediabuild.schedule.slots import Slots
+from mediabuild.schedule.turns import Turns
 from mediabuild.store import places
 
 
@@ -196,9 +197,12 @@ class Session:
             Stream(options.verbosity, options.force_verbosity),
             executor=executor,
             emit=emit,
-            slots=Slots(places.slots(self.build.pipeline.jobs_dir), self.build.capacity),
-            needs=Needs(self.build.pipeline, self.build.devices),
-            threads=options.threads,
-            own_at_once=options.own_at_once,
-            precedence=Precedence(self.expected, tasks, options.threads),
+            turns=Turns(
+                Slots(places.slots(self.build.pipeline.jobs_dir), self.build.capacity),
+                Needs(self.build.pipeline, self.build.devices),
+                Precedence(self.expected, tasks, options.threads),
+                executor.programs.workers,
+                threads=options.threads,
+                own_at_once=options.own_at_once,
+            ),
         )

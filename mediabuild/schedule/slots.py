@@ -5,7 +5,7 @@ jobs directory share the same slots. A task takes all its slots or none: nothing
 some, so nothing can deadlock. Who needs many at once would wait for ever while others need few; so there is a
 turnstile, a file as well: while somebody holds it, nobody else takes any slots.
 
-Not here: which task gets them first (`runner`).
+Not here: which task gets them first (`turns`).
 """
 
 from __future__ import annotations

@@ -1,0 +1,127 @@
+"""Whose turn it is among the tasks that are ready: whose slots are free; who was passed over too often comes next.
+
+A waiting task never blocks one that could run.
+
+Not here: which comes first by the work behind it (`order`), what each takes (`needs`), running them (`runner`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from doit.task import Task as DoitTask
+
+from mediabuild.execution.workers import Key, Workers, worker_key
+from mediabuild.pipeline.model import Task
+from mediabuild.schedule.needs import Needs
+from mediabuild.schedule.order import Precedence
+from mediabuild.schedule.slots import Held, Slots
+from mediabuild.schedule.state import pipeline_task
+
+PATIENCE = 4  # how many others may start while a task doesn't fit, before nothing starts until it does
+AHEAD = 2  # how many tasks may wait for slots, for each that can run
+
+
+class Turns:
+    """Gives turns, and takes slots for those who get one.
+
+    Args:
+        slots: what tasks that run at once share. needs: what each takes of it.
+        precedence: which of the ready tasks comes first.
+        workers: which models are in memory.
+        threads: how many tasks run at once at most. own_at_once: the user's own, too.
+    """
+
+    def __init__(
+        self, slots: Slots, needs: Needs, precedence: Precedence, workers: Workers, *, threads: int, own_at_once: bool
+    ) -> None:
+        self.slots = slots
+        self.needs = needs
+        self.precedence = precedence
+        self.workers = workers
+        self.threads = max(1, threads)
+        self.own_at_once = own_at_once
+        self._held: dict[str, Held] = {}
+        self._own_running: set[str] = set()
+        self._claimed_gb: dict[str, float] = {}  # running task → gigabytes
+        self._passed: dict[str, int] = {}  # ready task → how many others have started since it first didn't fit
+
+    def crowded(self, ready: list[Any]) -> bool:
+        """Whether enough tasks wait for slots: more jobs begun would only fill memory and disk."""
+        return len(ready) >= AHEAD * self.threads
+
+    def next(self, ready: list[Any]) -> Any | None:
+        """The first of doit's nodes whose slots are free, which are taken; None where none fits now."""
+        waited = [node for node in ready if self._passed.get(node.task.name, 0) >= PATIENCE][:1]
+        passed: list[str] = []
+        for node in waited or self._in_order(ready):
+            try:
+                held = self._slots_of(node.task, first=bool(waited))
+            except OSError:  # a read-only disk: the task itself fails by name
+                held = Held()
+            if held is not None:
+                self._begin(node.task, held, passed)
+                return node
+            if pipeline_task(node.task) is not None:
+                passed.append(node.task.name)
+        return None
+
+    def gpus_of(self, name: str) -> tuple[int, ...]:
+        """The GPUs that a running task got."""
+        return self._held[name].gpus
+
+    def over(self, doit_task: DoitTask) -> None:
+        """A task has ended, however it did: its slots are free."""
+        self._held.pop(doit_task.name, Held()).give_back()
+        self._own_running.discard(doit_task.name)
+        self._claimed_gb.pop(doit_task.name, None)
+        task = pipeline_task(doit_task)
+        if task is not None:
+            self.precedence.done(task)
+
+    def close(self) -> None:
+        """Free all slots."""
+        self.slots.close()
+        for held in self._held.values():
+            held.give_back()
+
+    def _in_order(self, ready: list[Any]) -> list[Any]:
+        """The ready tasks: the user's own, others, those that would load a model beside a busy worker that has it."""
+        if self.threads == 1:
+            return ready
+        return sorted(ready, key=lambda node: self._rank(pipeline_task(node.task)))
+
+    def _rank(self, task: Task | None) -> tuple[Any, ...]:
+        if task is None:
+            return (False,)
+        loads = task.stage.heavy and self.workers.are_busy(self._worker_key(task))
+        return True, loads, *self.precedence.rank(task)
+
+    def _worker_key(self, task: Task) -> Key:
+        return worker_key(task.stage, self.needs.device_of(task))
+
+    def _slots_of(self, doit_task: DoitTask, *, first: bool) -> Held | None:
+        """A task's slots, or None where some of them are in use; `first` holds others back until they aren't."""
+        task = pipeline_task(doit_task)
+        if task is None:
+            return Held() if self.own_at_once or not self._own_running else None
+        if first and not self.slots.hold_back_others():
+            return None
+        return self.slots.take(self.needs.of(task))
+
+    def _begin(self, doit_task: DoitTask, held: Held, passed: Iterable[str]) -> None:
+        """Note that a task starts, which these others would have liked to do before it."""
+        self._held[doit_task.name] = held
+        self._passed.pop(doit_task.name, None)
+        self.slots.let_others()
+        for name in passed:
+            self._passed[name] = self._passed.get(name, 0) + 1
+        task = pipeline_task(doit_task)
+        if task is None:
+            self._own_running.add(doit_task.name)
+        else:
+            self.precedence.begin(task)
+            self._claimed_gb[task.name] = self.needs.of(task).memory_gb or 0.0
+            room_gb = self.slots.counts["memory_gb"] - sum(self._claimed_gb.values())
+            self.workers.shrink(room_gb, self._worker_key(task))
