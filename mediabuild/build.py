@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mediabuild.freshness.bulk import Bulk
 from mediabuild.freshness.look import Freshness
-from mediabuild.freshness.orphans import Orphan, Withdrawn, find_orphans, find_withdrawn
+from mediabuild.freshness.orphans import Orphan, Withdrawn, find_orphans, find_withdrawn, recorded_copies
 from mediabuild.freshness.verdicts import Verdict, verdicts
 from mediabuild.machine.hardware.cores import cores
 from mediabuild.machine.hardware.device import Devices
@@ -66,7 +66,9 @@ class Build:
         self.pipeline, variables = with_matrix_overrides(loaded, _variables(loaded, options))
         overrides = stage_overrides(self.pipeline, variables, allow_unknown=options.allow_unknown)
         recorded = recorded_sources(self.pipeline) if options.manifests_only else None
-        self.jobs: dict[str, Given] = find_sources(self.pipeline, options.sources, recorded)
+        self.jobs: dict[str, Given] = find_sources(
+            self.pipeline, options.sources, recorded, lambda: recorded_copies(self.pipeline)
+        )
         job_dir = self._job_dir(options.job_dir)
         self.job_dirs = [job_dir or self.pipeline.jobs_dir / job for job in self.shelf]
         places.check_shared(self.pipeline.jobs_dir)
@@ -230,7 +232,7 @@ def _variables(pipeline: Pipeline, options: Options) -> Mapping[str, str]:
     asked = options.variables.get("language")
     if not pipeline.alone or asked == "":
         return options.variables
-    jobs = find_sources(pipeline, options.sources)
+    jobs = find_sources(pipeline, options.sources, copies=lambda: recorded_copies(pipeline))
     there = [
         find_manifest(folder) for job in jobs for folder in sorted((pipeline.jobs_dir / job / "translate").glob("*"))
     ]

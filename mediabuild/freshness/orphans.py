@@ -21,6 +21,7 @@ from mediabuild.pipeline.reserved import ALL_JOBS, MANIFEST_NAME, STATE_DIR
 from mediabuild.pipeline.sources import matching
 from mediabuild.pipeline.tasks import task_keys, task_name
 from mediabuild.store import inventory, owners, places
+from mediabuild.store.delivered import read_record
 from mediabuild.store.manifest import find_manifest
 from mediabuild.store.summaries import recorded_source
 
@@ -104,6 +105,13 @@ def find_withdrawn(pipeline: Pipeline, job_dirs: Mapping[str, Path], *, copies_o
             continue
         found += [Withdrawn(job, job_dir, key, left[key]) for key in in_order(left)]
     return found
+
+
+def recorded_copies(pipeline: Pipeline) -> set[str]:
+    """What was delivered, relative to the pipeline, as the records of all jobs that it may touch have it."""
+    folders = [*(folder for _, folder in _job_dirs(pipeline)), pipeline.jobs_dir / ALL_JOBS]
+    records = [inventory.delivered_files(folder).values() for folder in folders if owners.may_touch(pipeline, folder)]
+    return {copy for files in records for record in files for copy in read_record(record)}
 
 
 def _made(job: str, job_dir: Path) -> Iterator[tuple[str, Path | None]]:

@@ -6,12 +6,14 @@ Not here: the tasks of a job (`tasks`), jobs whose source is gone (`freshness.or
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 from mediabuild.machine.listing import counts, matches
 from mediabuild.machine.natural import in_order
 from mediabuild.machine.visible import same_text
+from mediabuild.pipeline.deliveries import deliver_texts
 from mediabuild.pipeline.mistakes import Mistakes, nearest
 from mediabuild.pipeline.model import Given, Pipeline
 from mediabuild.pipeline.paths import WILDCARDS, check_brackets, expand_braces, fixed_part
@@ -19,22 +21,29 @@ from mediabuild.pipeline.placeholders import fill
 from mediabuild.pipeline.reserved import ALL_JOBS, STATE_DIR, encode_name
 
 RESERVED_JOBS = (STATE_DIR, ALL_JOBS)
+SET_ASIDE = re.compile(r"\.edited(\.[0-9]+)?(?=\.[^./]*$|$)")  # what a copy's name has where a person's text is kept
 
 
 def find_sources(
-    pipeline: Pipeline, given: Iterable[str] = (), known: Mapping[str, Given] | None = None
+    pipeline: Pipeline,
+    given: Iterable[str] = (),
+    known: Mapping[str, Given] | None = None,
+    copies: Callable[[], Collection[str]] = frozenset,
 ) -> dict[str, Given]:
     """Job name → its source, in natural order of names.
 
     Args:
         given: files named on the command line, instead of the pipeline's globs.
         known: jobs that are there though their sources may not be; none is missed then.
+        copies: asked for what was delivered, relative to the pipeline, where a glob may match such a copy: none is a
+            source, nor is an edited one that was set aside.
 
     Raises:
         PipelineError: nothing matches, two sources have one name, or a job would lie in another's stage.
     """
     mistakes = Mistakes(pipeline.file.name)
     found = _matches(pipeline, tuple(given), mistakes if known is None else Mistakes(""))
+    found = found if tuple(given) else _without_copies(pipeline, found, copies)
     jobs: dict[str, Given] = {}
     for path, base in sorted(found.items()):
         job = _job_name(path, base, pipeline.job)
@@ -59,6 +68,16 @@ def find_sources(
             mistakes.add(f'jobs."{job}"', "no source has this name", nearest(job, jobs))
     mistakes.raise_if_any()
     return {job: jobs[job] for job in in_order(jobs)}
+
+
+def _without_copies(pipeline: Pipeline, found: dict[str, str], copies: Callable[[], Collection[str]]) -> dict[str, str]:
+    """Without what was delivered; a source that is named outright is one all the same."""
+    texts = [text for spec in pipeline.stages.values() for text in deliver_texts(spec.deliver)]
+    beginnings = tuple(text.partition("{")[0].removeprefix("./") for text in texts)
+    matched = [path for path in found if path.startswith(beginnings) and path not in pipeline.sources]
+    delivered = copies() if matched and beginnings else ()
+    left_out = {path for path in matched if path in delivered or SET_ASIDE.sub("", path) in delivered}
+    return {path: base for path, base in found.items() if path not in left_out}
 
 
 def _matches(pipeline: Pipeline, given: tuple[str, ...], mistakes: Mistakes) -> dict[str, str]:
