@@ -14,6 +14,7 @@ from pathlib import Path
 from mediabuild.freshness.bulk import Bulk
 from mediabuild.freshness.look import Freshness
 from mediabuild.freshness.orphans import Orphan, Withdrawn, find_orphans, find_withdrawn, recorded_copies
+from mediabuild.freshness.unread import Unread, find_unread
 from mediabuild.freshness.verdicts import Verdict, verdicts
 from mediabuild.machine.hardware.cores import cores
 from mediabuild.machine.hardware.device import Devices
@@ -134,6 +135,10 @@ class Build:
             return []
         job_dirs = {job: self.pipeline.jobs_dir / job for job in (*self.jobs, ALL_JOBS)}  # whether a stage collects now
         return find_withdrawn(self.pipeline, job_dirs, copies_only=copies_only)
+
+    def unread(self) -> list[Unread]:
+        """What somebody wrote for the pipeline and nothing reads; none where the command line names recordings."""
+        return [] if self.options.one_job or self.options.manifests_only else find_unread(self.pipeline, self.jobs)
 
     def delivered(self) -> set[str]:
         """The copies that the tasks deliver, as far as they were ever built."""

@@ -20,7 +20,7 @@ import msgspec
 from mediabuild.errors import StageError
 from mediabuild.media import formats
 from mediabuild.media.formats import Sentence, Transcript, Translation
-from mediabuild.media.languages import same_language
+from mediabuild.media.languages import same_language, tag_for
 from mediabuild.media.text.sentences import sentence_spans, spoken_words
 from mediabuild.media.text.terms import read_terms
 from mediabuild.media.text.words import text_of
@@ -37,7 +37,12 @@ class TranslateParams(msgspec.Struct, forbid_unknown_fields=True):
     """Into which language, and with what."""
 
     language: Annotated[
-        str, msgspec.Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", description="the target, a BCP 47 tag")
+        str,
+        msgspec.Meta(
+            pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$",
+            description="the target, a BCP 47 tag",
+            extra={"hint": tag_for},
+        ),
     ] = "es"
     model: Annotated[
         str, msgspec.Meta(min_length=1, description="`apertium`, or a local CTranslate2 folder of an OPUS-MT model")

@@ -19,6 +19,7 @@ from mediabuild.pipeline.placeholders import text_of
 from mediabuild.pipeline.references import needed_stages
 from mediabuild.pipeline.reserved import MANIFEST_NAME
 from mediabuild.pipeline.sources import idle_exclusions
+from mediabuild.reporting.console import program
 from mediabuild.schedule.loader import option
 from mediabuild.store import generations, owners, places
 from mediabuild.store.generations import Kept
@@ -58,7 +59,7 @@ class Validate(PipelineCommand):
         for line in idle_exclusions(self.build.pipeline):
             self.outstream.write(f"{line}\n")
         for gone in self.build.withdrawn():
-            self.outstream.write(f"{gone.name}: withdrawn, the pipeline has it no more; doit clean --orphans\n")
+            self.outstream.write(f"{gone.name}: withdrawn, the pipeline has it no more; {program()} clean --orphans\n")
         for line in found:
             self.outstream.write(line + "\n")
         self.outstream.write(f"{self.build.pipeline.file.name} and {count} manifests: {len(found) or 'no'} problems\n")

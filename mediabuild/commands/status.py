@@ -18,6 +18,7 @@ from mediabuild.commands.table import print_table
 from mediabuild.freshness.orphans import Orphan, Withdrawn
 from mediabuild.freshness.verdicts import Verdict
 from mediabuild.machine.visible import one_line
+from mediabuild.reporting.console import program
 from mediabuild.schedule.loader import option
 from mediabuild.schedule.state import pipeline_task
 
@@ -45,9 +46,11 @@ class Status(PipelineCommand):
         print_table(self.build, verdicts)
         print_own(self.build, verdicts)
         for orphan in orphans:
-            print(f"{orphan.job}: orphaned, {one_line(orphan.source)} is gone; doit clean --orphans removes it")
+            print(f"{orphan.job}: orphaned, {one_line(orphan.source)} is gone; {program()} clean --orphans removes it")
         for task in withdrawn:
-            print(f"{task.name}: withdrawn, the pipeline has it no more; doit clean --orphans removes it")
+            print(f"{task.name}: withdrawn, the pipeline has it no more; {program()} clean --orphans removes it")
+        for unread in self.build.unread() if whole else ():
+            print(one_line(f"unread: {unread}"))
         return 0
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from mediabuild import __version__
 from mediabuild.freshness import code
 from mediabuild.freshness.look import Freshness
+from mediabuild.freshness.unread import folders_of_inputs
 from mediabuild.freshness.watch import Unsettled, Watch, folders_listed, models_text, name_in
 from mediabuild.machine.files import write_atomically
 from mediabuild.machine.hardware.device import Devices
@@ -173,6 +174,8 @@ class Bulk:
         for pattern in pipeline.sources:
             for choice in expand_braces(pattern.removeprefix("!")):
                 looked += folders_listed(self.root, choice)
+        for folder in folders_of_inputs(pipeline):
+            looked += folders_listed(self.root, f"{folder}/**/*")
         for stage, params, _ in models:
             found_at: list[Path] = []
             models_text(pipeline, stage, params, found_at)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 # What containers write where they know no language; qaa to qtz are for private use.
+LONGEST_TAG = 12  # of what somebody means as a tag, though it isn't written as one: `ESP`, `pt_BR`
 _NO_LANGUAGE = {"und", "mis", "mul", "zxx"}
 
 
@@ -69,6 +70,30 @@ def name_of(tag: str) -> str:
     except (UnknownLocaleError, ValueError):
         name = Locale("en").languages.get(tag.partition("-")[0].lower())
     return name[:1].upper() + name[1:] if name else tag
+
+
+def tag_for(name: object) -> str:
+    """What to type for a language that is called by its name, in English or its own: `Spanish` → `"es"`; else nothing.
+
+    A hint for people: a name that nobody knows, or no babel, is no hint.
+    """
+    try:
+        from babel import Locale, UnknownLocaleError
+    except ImportError:
+        return ""
+    wanted = str(name).strip().casefold().replace("_", "-")
+    tags = {called.casefold(): tag for tag, called in Locale("en").languages.items()}
+    found = tags.get(wanted)
+    for tag in () if found else sorted(Locale("en").languages):
+        try:
+            own = Locale.parse(tag).get_language_name()
+        except (UnknownLocaleError, ValueError):
+            continue
+        if own and own.casefold() == wanted:
+            found = tag
+            break
+    found = found or (standard(wanted) if len(wanted) <= LONGEST_TAG else None)
+    return f'type "{found}"' if found else ""
 
 
 def _parsed(tag: str) -> Any:

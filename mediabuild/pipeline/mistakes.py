@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import typing
 from collections.abc import Iterable
 from typing import Any
 
@@ -61,8 +62,18 @@ class Mistakes:
             try:
                 good[key] = msgspec.convert(value, known[key].type)
             except msgspec.ValidationError as error:
-                self.add(f"{where}.{key}", sentence(error))
+                self.add(f"{where}.{key}", sentence(error), hint_for(known[key].type, value))
         return good
+
+
+def hint_for(kind: Any, value: object) -> str:
+    """What a param's type says to a wrong value: the function `hint` among the extras of its `msgspec.Meta`."""
+    for part in (kind, *typing.get_args(kind)):
+        for meta in getattr(part, "__metadata__", ()):
+            hint = (getattr(meta, "extra", None) or {}).get("hint")
+            if hint is not None:
+                return str(hint(value))
+    return ""
 
 
 def sentence(error: msgspec.ValidationError) -> str:

@@ -5,6 +5,7 @@ Not here: doit's own variables; it hands them over as a dict.
 
 from __future__ import annotations
 
+import re
 import tomllib
 import typing
 from collections.abc import Mapping
@@ -13,9 +14,11 @@ from typing import Any
 
 import msgspec
 
-from mediabuild.pipeline.mistakes import Mistakes, nearest, sentence
+from mediabuild.pipeline.mistakes import Mistakes, hint_for, nearest, sentence
 from mediabuild.pipeline.model import Pipeline, StageSpec
 from mediabuild.pipeline.params import matrix_values, plain
+
+CLOCK = re.compile(r"(\d+:)?\d+:\d\d(\.\d+)?", re.ASCII)
 
 
 def with_matrix_overrides(pipeline: Pipeline, variables: Mapping[str, str]) -> tuple[Pipeline, dict[str, str]]:
@@ -85,6 +88,16 @@ def _param_names(spec: StageSpec) -> list[str]:
     return [name for name in spec.params if name not in spec.matrix]
 
 
+def in_seconds(text: str) -> str:
+    """A time that is written as on a clock, in seconds: `1:30` → `90.0`, `1:02:03.5` → `3723.5`; others as they are."""
+    if not CLOCK.fullmatch(text):
+        return text
+    seconds = 0.0
+    for part in text.split(":"):
+        seconds = seconds * 60 + float(part)
+    return str(seconds)
+
+
 def _value(variable: str, text: str, kind: Any, mistakes: Mistakes) -> Any:
     """The text as the param's type wants it; lists and tables as in TOML."""
     problem = ""
@@ -93,7 +106,7 @@ def _value(variable: str, text: str, kind: Any, mistakes: Mistakes) -> Any:
             return plain(variable, msgspec.convert(candidate, kind, strict=False), mistakes)
         except msgspec.ValidationError as error:
             problem = sentence(error)
-    mistakes.add(variable, problem)
+    mistakes.add(variable, problem, hint_for(kind, text))
     return text
 
 

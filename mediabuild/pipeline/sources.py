@@ -63,9 +63,6 @@ def find_sources(
     _check_nesting(jobs, pipeline, mistakes)
     if not jobs and not mistakes.found:
         mistakes.add("pipeline.sources", f"no source matches {', '.join(pipeline.sources)}", "put one there")
-    for job in pipeline.job_params.keys() - {same_text(job) for job in jobs}:
-        if not tuple(given):
-            mistakes.add(f'jobs."{job}"', "no source has this name", nearest(job, jobs))
     mistakes.raise_if_any()
     return {job: jobs[job] for job in in_order(jobs)}
 

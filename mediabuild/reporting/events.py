@@ -135,6 +135,13 @@ class JobsOrphaned(Event, tag="jobs_orphaned"):
     jobs: list[str]
 
 
+class InputsUnread(Event, tag="inputs_unread"):
+    """Files or tables that somebody wrote for the pipeline, and nothing reads; told once."""
+
+    names: list[str]
+    message: str
+
+
 class RunFinished(Event, tag="run_finished"):
     """The run ends: exit status, counts, and the seconds of work that were not done again.
 
@@ -167,6 +174,7 @@ AnyEvent = (
     | StageFailed
     | OwnTask
     | JobsOrphaned
+    | InputsUnread
     | RunFinished
 )
 

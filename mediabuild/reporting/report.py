@@ -25,6 +25,7 @@ from mediabuild.pipeline.model import Reason
 from mediabuild.reporting.console import LEVELS, SKIPS_SHOWN, colour_wanted, duration, ending, program, shown, typed
 from mediabuild.reporting.events import (
     Event,
+    InputsUnread,
     JobsOrphaned,
     RunFinished,
     StageCacheMiss,
@@ -103,6 +104,8 @@ class Report:
         elif isinstance(event, JobsOrphaned):
             what = f"no source any more; to remove: {program()} clean --orphans"
             self._line("ORPHAN", f"{_listed(event.jobs)}: {what}", "warning")
+        elif isinstance(event, InputsUnread):
+            self._line("UNREAD", f"{_listed(event.names)}: {event.message}", "warning")
         elif isinstance(event, RunFinished):
             self._finished(event)
 

@@ -56,8 +56,8 @@ LOADER_OPTIONS = (
     option("only_source", "source", "this file instead of the pipeline's sources"),
     option("language", "language", "translate into these languages: es,fr; the same as language=es,fr"),
     option("one_job_dir", "job-dir", "the directory of the one job"),
-    option("clip_start", "clip-start", "same as clip_start_s=SECONDS"),
-    option("clip_end", "clip-end", "same as clip_end_s=SECONDS"),
+    option("clip_start", "clip-start", "where the clip begins, in seconds or as 1:30; same as clip_start_s=SECONDS"),
+    option("clip_end", "clip-end", "where it ends; same as clip_end_s=SECONDS"),
 )
 
 
@@ -99,11 +99,12 @@ class PipelineLoader(DodoTaskLoader):  # type: ignore[misc]
     def read_options(self, opt_values: dict[str, Any]) -> None:
         """The options that shape the pipeline, wherever they stood on the command line."""
         from mediabuild.pipeline.options import Options, Selection
+        from mediabuild.pipeline.overrides import in_seconds
 
         variables = dict(doit_cmd._CMDLINE_VARS or {})
         for name in ("clip_start", "clip_end"):
             if opt_values[name] is not None:
-                variables[f"{name}_s"] = opt_values[name]
+                variables[f"{name}_s"] = in_seconds(opt_values[name])
         if opt_values["language"] is not None:
             variables["language"] = opt_values["language"]
         sources = (opt_values["only_source"] or "").split(SEPARATOR)

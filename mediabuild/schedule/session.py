@@ -19,12 +19,22 @@ from mediabuild.build import Build
 from mediabuild.execution.executor import Executor
 from mediabuild.execution.removal import Removal
 from mediabuild.execution.sweep import sweep
+from mediabuild.machine import regular
+from mediabuild.machine.files import write_atomically
 from mediabuild.machine.processes import Processes
 from mediabuild.machine.signals import INTERRUPTED, heard_when_deaf
 from mediabuild.pipeline.model import Given
 from mediabuild.reporting.console import Steady
 from mediabuild.reporting.eventlog import EventLog
-from mediabuild.reporting.events import Event, JobsOrphaned, Listeners, RunStarted, StageSkipped, StageWarning
+from mediabuild.reporting.events import (
+    Event,
+    InputsUnread,
+    JobsOrphaned,
+    Listeners,
+    RunStarted,
+    StageSkipped,
+    StageWarning,
+)
 from mediabuild.reporting.report import Report
 from mediabuild.reporting.tally import Tally
 from mediabuild.schedule.needs import Needs
@@ -145,8 +155,23 @@ class Session:
         orphans = self.build.orphaned()
         if orphans:
             emit(JobsOrphaned(jobs=orphans))
+        self._tell_unread(emit)
         if status in (0, 1):
             self.build.record_fresh(alone=alone, orphans=orphans)
+
+    def _tell_unread(self, emit: Callable[[Event], None]) -> None:
+        """Name what nothing reads, each once."""
+        file, told = places.told(self.build.pipeline.jobs_dir), {""}
+        with contextlib.suppress(OSError):
+            told |= set(regular.read_bytes(file).decode(errors="replace").split("\n"))
+        found = self.build.unread()
+        for unread in found:
+            new = [name for name in unread.names if f"{name}: {unread.why}" not in told]
+            if new:
+                emit(InputsUnread(names=new, message=unread.why))
+        now = sorted(f"{name}: {unread.why}" for unread in found for name in unread.names)
+        if {"", *now} != told:
+            write_atomically(file, "".join(f"{line}\n" for line in now).encode())
 
     def _withdraw(self, emit: Callable[[Event], None]) -> None:
         """Remove the copies of tasks that the pipeline has no more, and say so."""

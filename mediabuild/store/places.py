@@ -58,6 +58,11 @@ def stat_cache(jobs_dir: Path) -> Path:
     return state_of(jobs_dir) / "stats.cache"
 
 
+def told(jobs_dir: Path) -> Path:
+    """What was said to be read by nothing, which is said once."""
+    return state_of(jobs_dir) / "told"
+
+
 def devices_file(jobs_dir: Path) -> Path:
     """What the probes of devices said."""
     return state_of(jobs_dir) / "devices.json"

@@ -471,3 +471,29 @@ def test_a_stage_that_does_not_write_its_output(one: Project) -> None:
     run = one.run("A:one")
     assert run.status == 1
     assert "did not write a.txt" in run.out
+
+
+LANGUAGES = """
+[pipeline]
+sources = ["media/*.txt"]
+
+[stages.translate]
+inputs = { transcript = "./media/one.txt" }
+matrix = { language = ["Spanish"] }
+"""
+
+
+def test_a_language_by_its_name(project: Project) -> None:
+    """In a matrix and on the command line the tag is said; times as on a clock are understood."""
+    project.write("pipeline.toml", LANGUAGES)
+    project.write("media/one.txt", "x")
+    ran = project.command("validate")
+    assert (ran.status, "stages.translate.matrix.language" in ran.err, 'type "es"' in ran.err) == (3, True, True)
+    project.write("pipeline.toml", LANGUAGES.replace("Spanish", "es"))
+    assert 'type "fr"' in project.command("--language", "French").err
+    assert 'type "de"' in project.command("check", "translate.language=Deutsch").err
+    text = LANGUAGES.replace("Spanish", "es") + '[stages.demux]\ninputs = { media = "source" }\n'
+    project.write("pipeline.toml", text)
+    said = project.command("explain", "demux", "--clip-start", "1:30", "--clip-end=1:02:00.5").out
+    assert "not built yet" in said
+    assert "clip_start_s" in project.command("--clip-start", "1:3x").err

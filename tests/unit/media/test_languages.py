@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from mediabuild.media.languages import from_container, language_of, name_of, same_language, standard, to_container
+from mediabuild.media.languages import (
+    from_container,
+    language_of,
+    name_of,
+    same_language,
+    standard,
+    tag_for,
+    to_container,
+)
 
 
 @pytest.mark.parametrize(
@@ -105,3 +113,16 @@ def test_regions_and_kinds_of_code_do_not_separate_a_language() -> None:
 def test_a_language_has_a_name_that_tells_it_from_its_relatives(tag: str, name: str) -> None:
     """In itself where it is known, and never an error."""
     assert name_of(tag) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Spanish", 'type "es"'), ("español", 'type "es"'), ("Deutsch", 'type "de"'), ("FRENCH", 'type "fr"'),
+        ("ESP", ""), ("ES", 'type "es"'), ("pt_BR", 'type "pt-BR"'), ("中文", 'type "zh"'), ("Klingonish", ""),
+        (3, ""), ("", ""),
+    ],
+)  # fmt: skip
+def test_what_to_type_for_a_language(name: object, said: str) -> None:
+    """Its name in English or its own, or a tag that is written otherwise."""
+    assert tag_for(name) == said

@@ -1,0 +1,115 @@
+"""Finds what somebody laid down for the pipeline and nothing reads: files that no glob matches, names of no job.
+
+A file in a folder of the sources that no glob matches; a file of an input with `{job}` (`corrections/{job}.srt`), or a
+table `[jobs."…"]`, whose job doesn't exist: most likely it is misspelt.
+
+Not here: jobs whose recording is gone (`orphans`).
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from mediabuild.machine.listing import counts
+from mediabuild.machine.natural import in_order
+from mediabuild.machine.visible import same_text
+from mediabuild.pipeline.mistakes import nearest
+from mediabuild.pipeline.model import Pipeline
+from mediabuild.pipeline.paths import WILDCARDS, expand_braces, fixed_part
+from mediabuild.pipeline.references import is_path
+from mediabuild.pipeline.reserved import own_name
+from mediabuild.pipeline.sources import matching
+
+MOST_FILES = 100_000  # of a folder that is looked through
+
+
+@dataclass(frozen=True)
+class Unread:
+    """Files, or a table, that nothing reads, and why."""
+
+    names: tuple[str, ...]
+    why: str
+
+    def __str__(self) -> str:
+        return f"{', '.join(self.names)}: {self.why}"
+
+
+def find_unread(pipeline: Pipeline, jobs: Collection[str]) -> list[Unread]:
+    """All that lies there for nothing.
+
+    Args:
+        jobs: the names of all jobs.
+    """
+    names = {own_name(job) for job in jobs}
+    known = {same_text(name) for name in names}
+    found = [
+        Unread((f'[jobs."{job}"]',), _no_job(job, names)) for job in pipeline.job_params if same_text(job) not in known
+    ]
+    inputs = list(_inputs_by_job(pipeline))
+    for folder, pattern in inputs:
+        for path in _files(pipeline, folder):
+            match = pattern.fullmatch(path)
+            if match and same_text(match["job"]) not in known:
+                found.append(Unread((path,), _no_job(match["job"], names)))
+    others = [path for path in _unmatched(pipeline) if not any(pattern.fullmatch(path) for _, pattern in inputs)]
+    if others:
+        found.append(Unread(tuple(in_order(others)), "no pattern of [pipeline] sources matches"))
+    return list(dict.fromkeys(found))
+
+
+def folders_of_inputs(pipeline: Pipeline) -> list[str]:
+    """The folders below which inputs of single jobs may turn up."""
+    return list(dict.fromkeys(folder for folder, _ in _inputs_by_job(pipeline)))
+
+
+def _no_job(job: str, names: Collection[str]) -> str:
+    close = nearest(job, names)
+    return f"there is no job {job!r}" + (f"; {close}" if close.startswith("did") else "")
+
+
+def _inputs_by_job(pipeline: Pipeline) -> Iterator[tuple[str, re.Pattern[str]]]:
+    """Folder, and what a path below it is like, of each input with `{job}` in its name."""
+    for spec in pipeline.stages.values():
+        for text in (text.removeprefix("?") for text in spec.inputs.values()):
+            for choice in expand_braces(os.path.normpath(text)) if is_path(text) and "{job}" in text else ():
+                before, _, after = choice.partition("{job}")
+                folder = fixed_part(before + "x")
+                if folder and not WILDCARDS.search(before) and "{job}" not in after:
+                    behind = fnmatch.translate(after).removesuffix(r"\Z")
+                    yield folder, re.compile(f"{re.escape(before)}(?P<job>.+?){behind}", re.DOTALL)
+
+
+def _unmatched(pipeline: Pipeline) -> list[str]:
+    """The files in the folders of the sources that no pattern matches, and none excludes."""
+    patterns = [pattern for pattern in pipeline.sources if WILDCARDS.search(pattern)]
+    matched = {os.path.normpath(p) for text in pipeline.sources for p in matching(pipeline, text.removeprefix("!"))}
+    matched |= {os.path.normpath(text.removeprefix("!")) for text in pipeline.sources}
+    found: dict[str, None] = {}
+    for pattern in (pattern for pattern in patterns if pattern[0] != "!"):
+        folder = fixed_part(pattern)
+        deep = pattern.count("/") > folder.count("/") + 1
+        for path in _files(pipeline, os.path.normpath(folder)) if folder else ():
+            parts = path.split("/")
+            above = {"/".join(parts[:count]) for count in range(1, len(parts) + 1)}
+            if matched.isdisjoint(above) and (deep or os.path.dirname(path) == os.path.normpath(folder)):
+                found[path] = None
+    return list(found)
+
+
+def _files(pipeline: Pipeline, folder: str) -> Iterator[str]:
+    """The files below a folder, as paths below the project; hidden ones and what a run makes are none."""
+    count = 0
+    jobs_dir = os.path.normpath(pipeline.jobs_dir)
+    for place, folders, files in os.walk(pipeline.root / folder):
+        here = os.path.relpath(place, pipeline.root)
+        folders[:] = [name for name in folders if name[0] != "." and os.path.join(place, name) != jobs_dir]
+        for name in files:
+            count += 1
+            if name[0] != "." and counts(name):
+                yield os.path.join(here, name)
+        if count > MOST_FILES:
+            return

@@ -1,0 +1,59 @@
+"""What somebody laid down for the pipeline and nothing reads is named, once, with the nearest name."""
+
+from __future__ import annotations
+
+from tests.e2e.conftest import CHAIN, Project
+
+PIPELINE = CHAIN.replace(
+    'inputs  = { text = "B.text" }', 'inputs  = { text = "B.text", note = "?./notes/{job}.{txt,md}" }'
+).replace('["media/*.txt"]', '["media/**/*.txt", "!media/drafts"]')
+
+
+def unread(project: Project) -> list[tuple[list[str], str]]:
+    """What a run says of files that nothing reads."""
+    run = project.run()
+    assert run.status == 0, run.out + run.err
+    return [(e["names"], e["message"]) for e in run.events if e["event"] == "inputs_unread"]
+
+
+def test_files_that_no_pattern_matches_are_named_once(project: Project) -> None:
+    """In the folders of the sources, not hidden or excluded ones; another one is named when it comes."""
+    project.write("pipeline.toml", PIPELINE)
+    for name in ("one.txt", "two.doc", "deep/three.mpx", ".hidden", "drafts/x.doc", "Thumbs.db"):
+        project.write(f"media/{name}", "x\n")
+    assert unread(project) == [(["media/deep/three.mpx", "media/two.doc"], "no pattern of [pipeline] sources matches")]
+    assert unread(project) == []
+    project.write("media/one.txt", "changed\n")
+    assert unread(project) == []
+    project.write("media/four.doc", "x\n")
+    assert unread(project) == [(["media/four.doc"], "no pattern of [pipeline] sources matches")]
+    assert "unread: media/deep/three.mpx, media/four.doc, media/two.doc: no pattern" in project.command("status").out
+
+
+def test_names_of_no_job(project: Project) -> None:
+    """A correction and a table whose job doesn't exist: with the nearest one, also where nothing else changed."""
+    project.write("pipeline.toml", PIPELINE)
+    for name in ("media/sample.txt", "media/season/ep01.txt", "notes/season/ep01.md"):
+        project.write(name, "x\n")
+    assert unread(project) == []
+    project.write("notes/smaple.txt", "x\n")
+    why = "there is no job 'smaple'; did you mean 'sample'?"
+    assert unread(project) == [(["notes/smaple.txt"], why)]
+    project.write("notes/season/ep1.txt", "x\n")
+    (missing,) = unread(project)
+    assert missing == (["notes/season/ep1.txt"], "there is no job 'season/ep1'; did you mean 'season/ep01'?")
+    project.write("pipeline.toml", PIPELINE + '[jobs."sampel"]\nparams.B = { times = 3 }\n')
+    assert unread(project) == [(['[jobs."sampel"]'], "there is no job 'sampel'; did you mean 'sample'?")]
+    (project.root / "notes/smaple.txt").rename(project.root / "notes/sample.txt")
+    assert unread(project) == []
+
+
+def test_leftovers_of_a_removed_stage(chain: Project) -> None:
+    """They are shown, and `clean --orphans` removes them, with all that was kept of them."""
+    chain.write("pipeline.toml", CHAIN[: CHAIN.index("[stages.C]")])
+    assert chain.run().status == 0
+    assert "C:one: withdrawn, the pipeline has it no more; mediabuild clean --orphans" in chain.command("status").out
+    assert chain.command("clean", "--orphans").status == 0
+    left = [str(path.relative_to(chain.root)) for path in (chain.root / "jobs/one").rglob("*") if path.name[:1] == "C"]
+    assert [path for path in left if not path.endswith(".lock")] == []
+    assert "withdrawn" not in chain.command("status").out
