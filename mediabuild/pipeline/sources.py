@@ -12,7 +12,6 @@ from pathlib import Path
 
 from mediabuild.machine.listing import counts, matches
 from mediabuild.machine.natural import in_order
-from mediabuild.machine.visible import same_text
 from mediabuild.pipeline.deliveries import deliver_texts
 from mediabuild.pipeline.mistakes import Mistakes, nearest
 from mediabuild.pipeline.model import Given, Pipeline
