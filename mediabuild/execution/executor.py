@@ -141,7 +141,7 @@ class Executor:
 
         with holding(task, wait=self.wait, waiting=waiting):
             if task.job_dir not in self._claimed:
-                owners.claim(self.pipeline, task.job_dir)
+                owners.claim(self.pipeline, task)
                 self._claimed.add(task.job_dir)
             recovered = recover(task.directory, places.swap(task))
             yield not (waited or recovered)

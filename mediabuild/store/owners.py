@@ -17,9 +17,10 @@ from pathlib import Path
 from mediabuild.errors import StageError
 from mediabuild.machine import regular
 from mediabuild.machine.files import write_atomically
-from mediabuild.pipeline.model import Pipeline
+from mediabuild.pipeline.model import Pipeline, Task
 from mediabuild.pipeline.paths import jobs_dir_of
 from mediabuild.store import places
+from mediabuild.store.summaries import begin_summary
 
 
 def owner_of(job_dir: Path) -> str | None:
@@ -50,21 +51,24 @@ def own(pipeline: Pipeline, job_dirs: Iterable[Path]) -> list[Path]:
     return [job_dir for job_dir in job_dirs if may_touch(pipeline, job_dir)]
 
 
-def claim(pipeline: Pipeline, job_dir: Path) -> None:
-    """Note that a job belongs to this pipeline; `places.check` has been asked.
+def claim(pipeline: Pipeline, task: Task) -> None:
+    """Note that a task's job belongs to this pipeline, and which recording it is of; `places.check` has been asked.
 
     Raises:
         StageError: it belongs to another, which is there and uses this jobs directory.
         OSError: it can't be noted.
     """
+    job_dir = task.job_dir
     owner, ours = owner_of(job_dir), name_of(pipeline)
     if owner == ours:
+        begin_summary(task)
         return
     if owner is not None and "\0" not in owner and _uses(pipeline.jobs_dir / owner, pipeline.jobs_dir):
         folder = os.path.normpath(pipeline.jobs_dir / owner)
         hint = f'[pipeline] jobs_dir = "jobs-{pipeline.root.name}"'
         raise StageError(f"{job_dir}: belongs to the pipeline in {folder}", hint)
     write_atomically(places.owner(job_dir), os.fsencode(ours))
+    begin_summary(task)
 
 
 def _uses(root: Path, jobs_dir: Path) -> bool:

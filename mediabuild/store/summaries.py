@@ -47,6 +47,17 @@ def recorded_source(directory: Path, job: str) -> Given | None:
         return None  # a stage's manifest, or damaged
 
 
+def begin_summary(task: Task) -> None:
+    """Name a job's source before its first task runs: a run that is killed leaves no job that nobody knows of.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    source = next((refs[0] for name, refs in task.inputs.items() if task.stage.inputs[name] == "source"), None)
+    if isinstance(source, Given) and not os.path.lexists(task.job_dir / MANIFEST_NAME):
+        write_atomically(task.job_dir / MANIFEST_NAME, _json(_summary(task.job, source, [])))
+
+
 def write_summaries(
     pipeline: Pipeline, tasks: Iterable[Task], sources: Mapping[str, Given], jobs: Iterable[str]
 ) -> None:
@@ -69,8 +80,7 @@ def write_summaries(
             places.check(members[0])
         except StageError:  # its tasks have said so
             continue
-        summary = json.dumps(_summary(job, sources[job], members), indent=2, sort_keys=True, ensure_ascii=False)
-        write_atomically(directory / MANIFEST_NAME, summary.encode() + b"\n")
+        write_atomically(directory / MANIFEST_NAME, _json(_summary(job, sources[job], members)))
         write_atomically(directory / JOB_NAME, tomli_w.dumps(_resolved(job, sources[job], members)).encode())
 
 
@@ -93,6 +103,10 @@ def _summary(job: str, source: Given, tasks: list[Task]) -> dict[str, Any]:
             }
     where = {"source_path": source.pattern} if os.path.isabs(source.pattern) else {}
     return {"job": job, "source": source.label, **where, "schema_version": 1, "stages": stages}
+
+
+def _json(summary: dict[str, Any]) -> bytes:
+    return json.dumps(summary, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
 
 
 def _resolved(job: str, source: Given, tasks: list[Task]) -> dict[str, Any]:

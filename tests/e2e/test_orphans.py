@@ -142,3 +142,17 @@ def test_a_folder_of_a_brace_set_may_be_out_of_sight(shelf: Project) -> None:
     for name in ("more/m.txt", "more/n.txt"):
         (shelf.root / name).unlink()
     assert "ORPHAN" not in shelf.run().out
+
+
+def test_a_job_whose_only_run_was_killed_is_known(project: Project) -> None:
+    """The run died before its end; then the recording was renamed: what was built is shown, and can be removed."""
+    project.write("pipeline.toml", CHAIN.replace('rev "$1" > "$2"', "kill -9 $PPID"))
+    project.write("media/a.txt", "a\n")
+    assert project.run().status == -9
+    (project.root / "media/a.txt").rename(project.root / "media/b.txt")
+    project.write("pipeline.toml", CHAIN)
+    run = project.run()
+    assert run.status == 0 and "ORPHAN  a: no source any more" in run.out
+    assert "a: orphaned" in project.command("status").out
+    assert project.command("clean", "--orphans").status == 0
+    assert not (project.root / "jobs/a/A").exists()
