@@ -56,7 +56,7 @@ INIT_USAGE = """write a first pipeline.toml, its schema, glossary/, media/ and a
 
 usage: mediabuild init [--example NAME]
 
-  --example NAME  a copy of an example instead: podcast, dataset, karaoke, photos, archive, game …"""
+  --example NAME  a copy of one of the examples in docs/EXAMPLES.md instead: hls, podcast, music …"""
 APERTIUM = "sudo apt-get install apertium apertium-eng-spa"
 GITIGNORE = "/jobs*/\n/out/\n/venv/\n/.doit.json\n"
 

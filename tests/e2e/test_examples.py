@@ -45,6 +45,7 @@ def edited(old: str, new: str) -> Callable[[Path, Path], None]:
 
 LOUDER = other("-af", "volume=0.4")
 NEGATIVE = other("-vf", "negate", "-frames:v", "1", "-update", "1")
+SHORT = other("-vf", "negate", "-t", "0.8", "-c:v", "libx264", "-preset", "ultrafast", "-threads", "1", "-c:a", "aac")
 FILM = other("-vf", "negate", "-c:v", "ffv1", "-c:a", "pcm_s16le")
 
 
@@ -144,6 +145,57 @@ CASES = {
         name="lines/hole.csv",
         by_name="lengths:hole",
         needs="espeak-ng",
+    ),
+}
+
+CASES |= {
+    "hls": Case(
+        files=("site/one/master.m3u8", "site/one/36/index.m3u8", "site/show/two/72/seg001.ts", "site/one/poster.jpg"),
+        param="crf=36",
+        by_param="rendition:one:36 rendition:one:72 rendition:show/two:36 rendition:show/two:72 "
+        "master:one master:show/two",
+        source="media/one.mp4",
+        change=SHORT,
+        by_source="rendition:one:36 rendition:one:72 master:one poster:one",
+        new="media/three.mp4",
+        by_new="rendition:three:36 rendition:three:72 master:three poster:three",
+        name="media/it's four.mp4",
+        by_name="master:it's four",
+    ),
+    "lectures": Case(
+        files=("site/l01.mp4", "site/l02.mp4", "site/l10.mp4", "site/l10.sprite.jpg"),
+        param="every_s=0.25",
+        by_param="sprite:l01 sprite:l02 sprite:l10",
+        source="camera/l02.mp4",
+        change=SHORT,
+        by_source="composite:l02 sprite:l02",
+        new="camera/l03.mp4",
+        by_new="composite:l03 sprite:l03",
+        name="camera/l04.mp4",
+    ),
+    "audiobook": Case(
+        files=("out/book.m4b",),
+        param="book.bitrate=32k",
+        by_param="book:.all",
+        source="book/ch2.flac",
+        change=LOUDER,
+        by_source="chapter:ch2 marks:.all book:.all",
+        new="book/ch3.flac",
+        by_new="chapter:ch3 marks:.all book:.all",
+        name="book/ch4.flac",
+        by_name="marks:.all book:.all",
+    ),
+    "music": Case(
+        files=("out/track1.opus", "out/track2.opus", "out/track10.png"),
+        param="opus.bitrate=48k",
+        by_param="opus:track1 opus:track2 opus:track10",
+        source="album/track2.flac",
+        change=other("-af", "volume=0.97"),
+        by_source="loudness:track2 gain:.all opus:track2 waveform:track2",
+        new="album/track3.flac",
+        by_new="loudness:track3 gain:.all opus:track3 waveform:track3",
+        name="album/track4.flac",
+        by_name="gain:.all",
     ),
 }
 
