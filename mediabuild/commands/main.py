@@ -46,9 +46,12 @@ PLUGINS: dict[str, dict[str, Any]] = {
         "reset-dep": "mediabuild.commands.marking:ResetDep",
         "dumpdb": "mediabuild.commands.listing:DumpDB",
         "strace": "mediabuild.commands.listing:Strace",
+        "tabcompletion": "mediabuild.commands.completion:TabCompletion",
     },
 }
 
+LOADER = {"mediabuild": "mediabuild.schedule.loader:PipelineLoader"}
+HOW_DOIT = "# so that `doit` means the same as `mediabuild` in this folder; may be deleted"
 SCHEMA_LINE = "#:schema ./docs/pipeline.schema.json"
 EXAMPLE_FILES = (".toml", ".md", ".py", ".sh")
 SCHEMA_HERE = "#:schema ./pipeline.schema.json\n"
@@ -84,6 +87,7 @@ def init(folder: Path, example: str = "") -> int:
     else:
         files |= {"pipeline.toml": first_pipeline(), "glossary/hotwords.txt": ""}
         (folder / "media").mkdir(exist_ok=True)
+    files["doit.cfg"] = wiring()
     for name, content in files.items():
         path = folder / name
         if path.exists():
@@ -95,6 +99,16 @@ def init(folder: Path, example: str = "") -> int:
     first = "sh make_inputs.sh (or bring your own files)" if example else "put recordings into media/"
     print(f"next:   {first}, then: mediabuild")
     return 0
+
+
+def wiring() -> str:
+    """What doit reads in a project's folder, so that `doit` is the same program as `mediabuild` there."""
+    sections = {"GLOBAL": {"loader": "mediabuild", **PLUGINS["GLOBAL"]}, "LOADER": LOADER}
+    sections |= {name: table for name, table in PLUGINS.items() if name != "GLOBAL"}
+    lines = [HOW_DOIT]
+    for name, table in sections.items():
+        lines += [f"[{name}]", *(f"{key} = {value}" for key, value in table.items()), ""]
+    return "\n".join(lines)
 
 
 def examples() -> Path:

@@ -7,6 +7,7 @@ Each test runs twice: by `mediabuild`, and by the real `doit` with the project's
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -270,19 +271,35 @@ def test_dumpdb(built: Project) -> None:
     assert "status --json" in said(built, "dumpdb")
 
 
+COMPLETED = """
+eval "$(PROGRAM tabcompletion)"
+mediabuild() { PROGRAM "$@"; }
+complete_line() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _mediabuild; (IFS="|"; echo "${COMPREPLY[*]}"); }
+complete_line mediabuild st
+complete_line mediabuild ini
+complete_line mediabuild status --js
+complete_line mediabuild --dry
+complete_line mediabuild --job ''
+complete_line mediabuild --from ''
+complete_line mediabuild explain A:t
+complete_line mediabuild media/o
+"""
+
+
 def test_tab_completion(built: Project) -> None:
-    """The script for bash is valid and knows our commands; for zsh too; with `--hardcode-tasks` the stages."""
+    """Commands with `init`, their options, stages, jobs whose names hold spaces, tasks, files; in bash and zsh."""
+    built.write("media/two words.txt", "x\n")
     script = said(built, "tabcompletion")
-    assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
-    for word in ("status", "explain", "check", "validate", "graph"):
-        assert word in script
-    hard = said(built, "tabcompletion", "--hardcode-tasks")
-    assert '"A B C mine"' in hard
-    assert subprocess.run(["bash", "-n"], input=hard, text=True, check=False).returncode == 0
-    zsh = said(built, "tabcompletion", "-s", "zsh")
-    assert "explain" in zsh
+    shell = COMPLETED.replace("PROGRAM", " ".join(map(shlex.quote, built.program)))
+    done = subprocess.run(
+        ["bash", "-c", shell], cwd=built.root, env=built.env, capture_output=True, text=True, check=True
+    )
+    lines = done.stdout.splitlines()
+    assert lines[:4] == ["status|strace", "init", "--json", "--dry-run"]
+    assert lines[4:] == ["one|two words", "A|B|C|mine", "A:two words", "media/one.txt"]
+    assert said(built, "tabcompletion", "-s", "zsh") == script
     if shutil.which("zsh"):
-        assert subprocess.run(["zsh", "-n"], input=zsh, text=True, check=False).returncode == 0
+        assert subprocess.run(["zsh", "-n"], input=script, text=True, check=False).returncode == 0
 
 
 def test_help(built: Project) -> None:

@@ -141,3 +141,22 @@ def test_in_a_folder_of_a_project(chain: Project) -> None:
     assert "is no recording of this project" in mediabuild(deep, "none.wav").stderr
     assert mediabuild(deep, "init").returncode == 0, "a project of its own"
     assert (deep / "pipeline.toml").exists()
+
+
+def test_doit_after_init(tmp_path: Path) -> None:
+    """`init` writes doit's wiring: `doit` is the same program there, and nothing is left of doit's own help."""
+    assert mediabuild(tmp_path, "init").returncode == 0
+    (tmp_path / "pipeline.toml").write_text(CHAIN)
+    (tmp_path / "media/one.txt").write_text("x\n")
+
+    def doit(*args: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "doit", *args]
+        environment = {**os.environ, "NO_COLOR": "1", "PATH": PATH}
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    built = doit()
+    assert "3 built" in built.stdout, built.stdout + built.stderr
+    assert "3 up to date" in doit("--log-level=DEBUG", "-j", "2").stdout
+    assert doit("explain", "C:one").stdout == "C:one: up to date\n"
+    assert "mediabuild is make for media" in doit("help").stdout
+    assert "3 up to date" in mediabuild(tmp_path).stdout
