@@ -27,6 +27,7 @@ from mediabuild.pipeline.mistakes import Mistakes
 from mediabuild.pipeline.model import Given, Pipeline, Task
 from mediabuild.pipeline.options import Options
 from mediabuild.pipeline.overrides import stage_overrides, with_matrix_overrides
+from mediabuild.pipeline.paths import paths_of
 from mediabuild.pipeline.references import reads_collected
 from mediabuild.pipeline.reserved import ALL_JOBS
 from mediabuild.pipeline.sources import find_sources
@@ -90,9 +91,9 @@ class Build:
             brought=self._brought(),
         )
         # Tasks over all jobs are used as they are where one job is built.
-        used = {name: task for name, task in made.items() if task.stage.collect and options.one_job}
+        used = {name: task for name, task in made.tasks.items() if task.stage.collect and options.one_job}
         self.tasks: dict[str, Task] = {}
-        for name, task in made.items():
+        for name, task in made.tasks.items():
             if name not in used:
                 self.tasks[name] = replace(task, needs=tuple(n for n in task.needs if n not in used))
         self.freshness = Freshness(
@@ -102,6 +103,8 @@ class Build:
             self.devices,
             known=known,
             sources=self.jobs.values(),
+            left_out=self.left_out_tasks,
+            decided_by=made.decided_by,
             media_present=not options.manifests_only,
         )
 
@@ -134,7 +137,18 @@ class Build:
         if not self.options.as_written:
             return []
         job_dirs = {job: self.pipeline.jobs_dir / job for job in (*self.jobs, ALL_JOBS)}  # whether a stage collects now
-        return find_withdrawn(self.pipeline, job_dirs, copies_only=copies_only)
+        present = {*self.tasks, *self.left_out_tasks}
+        found = find_withdrawn(self.pipeline, job_dirs, present, copies_only=copies_only)
+        return [gone for gone in found if self._is_told(gone.job)]
+
+    def _is_told(self, job: str) -> bool:
+        """Whether what decides which tasks a job has can be looked at: else nothing of it is withdrawn."""
+        try:
+            for given in self.freshness.decided_by.get(job, ()):
+                paths_of(given, self.pipeline.root)
+        except OSError:
+            return False
+        return True
 
     def unread(self) -> list[Unread]:
         """What somebody wrote for the pipeline and nothing reads; none where the command line names recordings."""

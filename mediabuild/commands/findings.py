@@ -30,7 +30,8 @@ from mediabuild.media.languages import to_container
 from mediabuild.pipeline.code_of_stages.files import stage_code
 from mediabuild.pipeline.code_of_stages.separator import install_hint, lacking_demucs, separator_venv, with_separator
 from mediabuild.pipeline.config import load_pipeline
-from mediabuild.pipeline.model import Pipeline, StageSpec
+from mediabuild.pipeline.model import Axis, Pipeline, StageSpec
+from mediabuild.pipeline.per_job.values import example
 from mediabuild.stage import Lookup
 from mediabuild.store import places
 from mediabuild.store.digest import Digests
@@ -208,8 +209,7 @@ def _find_models(found: Findings, pipeline: Pipeline) -> None:
 
 def _all_params(pipeline: Pipeline, spec: StageSpec) -> list[Mapping[str, Any]]:
     """The stage's params, and those of each job that has its own."""
-    first = {key: values[0] for key, values in spec.matrix.items() if values}
-    base = {**spec.params, **first}
+    base = {**spec.params, **example(spec.matrix, spec.declaration)}
     return [base, *({**base, **job[spec.name]} for job in pipeline.job_params.values() if spec.name in job)]
 
 
@@ -247,7 +247,8 @@ def _check_translation(found: Findings, pipeline: Pipeline) -> None:
     for spec in _python_stages(pipeline):
         if spec.params.get("model") != "apertium":
             continue
-        for language in spec.matrix.get("language", (str(spec.params.get("language", "")),)):
+        one = Axis((str(spec.params.get("language", "")),))
+        for language in spec.matrix.get("language", one).values:
             target = to_container(str(language))
             if not any(pair.partition("-")[2].startswith(target) for pair in found.apertium_pairs):
                 package = APERTIUM_PACKAGES.get(f"eng-{target}")

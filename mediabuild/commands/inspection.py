@@ -13,8 +13,8 @@ from typing import Any
 
 from mediabuild.commands.base import PipelineCommand
 from mediabuild.errors import PipelineError
-from mediabuild.pipeline.model import Given, Task
-from mediabuild.pipeline.paths import may_be_there
+from mediabuild.pipeline.model import Given, StageSpec, Task
+from mediabuild.pipeline.paths import in_source, label_of, may_be_there
 from mediabuild.pipeline.placeholders import text_of
 from mediabuild.pipeline.references import needed_stages
 from mediabuild.pipeline.reserved import MANIFEST_NAME
@@ -69,7 +69,10 @@ class Validate(PipelineCommand):
         """The paths that a job's task reads and that aren't there."""
         given = [(n, r) for n, references in task.inputs.items() for r in references if isinstance(r, Given)]
         gone = [(n, r) for n, r in given if not r.optional and not may_be_there(r, self.build.pipeline.root)]
-        return [f"{task.name}: inputs.{name}: nothing is at {reference.pattern}" for name, reference in gone]
+        return [
+            f"{task.name}: inputs.{name}: nothing is at {label_of(reference, reference.pattern)}"
+            for name, reference in gone
+        ]
 
 
 class Graph(PipelineCommand):
@@ -87,11 +90,9 @@ class Graph(PipelineCommand):
         edges: list[tuple[str, str]] = []
         labels: dict[str, str] = {"source": "source"}
         for spec in self.build.pipeline.stages.values():
-            values = ["all jobs"] * spec.collect + [
-                f"{key}: {', '.join(map(text_of, v))}" for key, v in spec.matrix.items()
-            ]
-            labels[spec.name] = f"{spec.name} ({'; '.join(values)})" if values else spec.name
-            edges += [("source", spec.name)] if "source" in [t.removeprefix("?") for t in spec.inputs.values()] else []
+            labels[spec.name] = _label(spec)
+            reads_source = any(in_source(text.removeprefix("?")) for text in spec.inputs.values())
+            edges += [("source", spec.name)] if reads_source else []
             edges += [(need, spec.name) for need in dict.fromkeys(needed_stages(spec))]
         write: Any = self.outstream.write
         if style == "dot":
@@ -108,6 +109,14 @@ class Graph(PipelineCommand):
         for one, other in edges:
             write(f"  {one.replace('-', '_')} --> {other.replace('-', '_')}\n")
         return 0
+
+
+def _label(spec: StageSpec) -> str:
+    """A stage's name, its matrix, and in which jobs it is."""
+    said = ["all jobs"] * spec.collect
+    said += [f"{key}: {axis.files or ', '.join(map(text_of, axis.values))}" for key, axis in spec.matrix.items()]
+    said += [f"when {spec.when}"] * bool(spec.when)
+    return f"{spec.name} ({'; '.join(said)})" if said else spec.name
 
 
 class Cache(PipelineCommand):

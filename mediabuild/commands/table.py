@@ -53,9 +53,11 @@ def _table(build: Build, verdicts: Mapping[str, Verdict]) -> Table:
     from rich.text import Text
 
     table = Table("job", *build.pipeline.stages, "spares")
+    lacking = _lacking(build)
     for job, states, spared_s in _rows(build, verdicts):
         cells = [
-            Text(states[stage], STYLES[states[stage]]) if stage in states else "" for stage in build.pipeline.stages
+            Text(states[stage], STYLES[states[stage]]) if stage in states else "–" * ((job, stage) in lacking)
+            for stage in build.pipeline.stages
         ]
         table.add_row(Text(one_line(job), no_wrap=True, overflow="ignore"), *cells, duration(spared_s))
     return table
@@ -77,9 +79,22 @@ def _print_jobs(console: Console, build: Build, verdicts: Mapping[str, Verdict])
                 console.print(Text.assemble("  ", (f"{state:<8}", STYLES[state]), line), soft_wrap=True)
 
 
+def _left_out(build: Build) -> Iterator[tuple[str, str]]:
+    """Job and stage of each task that wasn't made, since all of its job is fresh."""
+    for job in build.left_out:
+        yield from ((job, name.partition(":")[0]) for name in build.bulk.known.jobs[job].tasks)
+
+
+def _lacking(build: Build) -> set[tuple[str, str]]:
+    """Job and stage, where a job hasn't a stage that others may have: `when`, `skip`, an empty matrix."""
+    has = {*_left_out(build), *((task.job, task.stage.name) for task in build.tasks.values())}
+    stages = [spec.name for spec in build.pipeline.stages.values() if not spec.collect]
+    return {(job, stage) for job in build.jobs for stage in stages} - has
+
+
 def _rows(build: Build, verdicts: Mapping[str, Verdict]) -> Iterator[tuple[str, dict[str, str], float]]:
     """Job, stage → its worst state, and the seconds that what is fresh had taken."""
-    found = {(job, stage): "fresh" for job in build.left_out for stage in build.pipeline.stages}
+    found = dict.fromkeys(_left_out(build), "fresh")
     spared_s = dict.fromkeys(build.shelf, 0.0) | {j: sum(build.bulk.known.jobs[j].spared_s) for j in build.left_out}
     for name, verdict in verdicts.items():
         job, stage = build.tasks[name].job, build.tasks[name].stage.name

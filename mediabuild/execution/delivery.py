@@ -19,7 +19,7 @@ from mediabuild.freshness.rebuilder import COPY_TROUBLES
 from mediabuild.machine.files import fitting, move, unused_name
 from mediabuild.pipeline.deliveries import clash, deliveries
 from mediabuild.pipeline.model import Given, Reason, Task
-from mediabuild.pipeline.tasks import task_keys
+from mediabuild.pipeline.per_job.inputs import task_name
 from mediabuild.store import inventory, places
 from mediabuild.store.delivered import Copies, Made, Version, read_record, write_record
 from mediabuild.store.facts import is_executable
@@ -42,6 +42,7 @@ class Delivery:
         self.digests = freshness.digests
         self.tasks = freshness.tasks
         self.sources = freshness.sources
+        self.left_out = freshness.left_out
         self.copies = Copies(self.pipeline, freshness.digests)
         self.job_dirs = job_dirs
         self.root = self.pipeline.root
@@ -149,7 +150,8 @@ class Delivery:
         """Whether a task of the pipeline still delivers a copy."""
         owner = next((task for task in self.tasks.values() if task.job_dir == job_dir and task.key == key), None)
         if owner is None:  # its job is all fresh, or there is no such task any more
-            return key in task_keys(self.pipeline)
+            stage, _, value = key.partition("@")
+            return task_name(stage, os.path.relpath(job_dir, self.pipeline.jobs_dir), value) in self.left_out
         manifest = find_manifest(owner.directory)
         return manifest is not None and copy in deliveries(self.pipeline, owner, manifest.copied_files())
 

@@ -59,7 +59,7 @@ class Bulk:
             jobs: job → source.
         """
         self.file = Path(places.index_file(pipeline.jobs_dir))
-        self.definition |= {name_in(self.root, file): stats_or_absent(file) for file in code.watched(pipeline)}
+        self.definition |= {name_in(self.root, file): stats_or_absent(file) for file in _defining(pipeline)}
         self.devices = _devices(pipeline, devices)
         glance = index.take_glance(str(self.file))
         self.known = glance.index if glance else index.load(self.file)
@@ -121,7 +121,7 @@ class Bulk:
         found: dict[str, tuple[Watch, Given]] = {}
         for job, tasks in by_job.items():
             with contextlib.suppress(Unsettled, OSError):
-                found[job] = Watch(freshness, tasks), jobs[job]
+                found[job] = Watch(freshness, job, tasks), jobs[job]
         self._save(freshness, jobs, found, alone=alone, orphans=orphans)
 
     def _save(
@@ -173,7 +173,7 @@ class Bulk:
         looked: list[str | Path] = []
         for pattern in pipeline.sources:
             for choice in expand_braces(pattern.removeprefix("!")):
-                looked += folders_listed(self.root, choice)
+                looked += folders_listed(self.root, choice.rstrip("/"))
         for folder in folders_of_inputs(pipeline):
             looked += folders_listed(self.root, f"{folder}/**/*")
         for stage, params, _ in models:
@@ -192,6 +192,11 @@ class Bulk:
         return Watched.of(found)
 
 
+def _defining(pipeline: Pipeline) -> list[Path]:
+    """The files, besides `pipeline.toml`, that say what the tasks are."""
+    return code.watched(pipeline) + ([pipeline.jobs_table] if pipeline.jobs_table else [])
+
+
 def _is_plain(spec: StageSpec) -> bool:
     """Whether stats and the circumstances that the index holds tell all about a stage's models and its interpreter.
 
@@ -205,7 +210,7 @@ def _is_plain(spec: StageSpec) -> bool:
 def _youngest(tasks: list[Task]) -> list[Path]:
     """What a run changes last in a job."""
     manifests = [task.directory / MANIFEST_NAME for task in tasks]
-    return [*manifests, *places.settled(tasks[0].job_dir)]
+    return [*manifests, *(places.settled(tasks[0].job_dir) if tasks else ())]
 
 
 def _devices(pipeline: Pipeline, devices: Devices) -> dict[str, str]:

@@ -16,7 +16,7 @@ from mediabuild.freshness.presence import why
 from mediabuild.freshness.producers import Producers, deleted_outputs
 from mediabuild.machine.natural import in_order
 from mediabuild.pipeline.model import Given, Pipeline, Produced, Reason, Reference, Task
-from mediabuild.pipeline.paths import paths_of
+from mediabuild.pipeline.paths import SOURCE, label_of, paths_of
 from mediabuild.store.digest import Digests
 from mediabuild.store.facts import Files
 from mediabuild.store.manifest import Manifest, find_manifest
@@ -138,11 +138,17 @@ class InputReader:
             found.troubles.append(Reason("inputs", f"{name}: {given.pattern}", now=why(error)))
             return
         if not self.media_present and not present:
-            present = [given.pattern] if given.label else list(recorded)
+            present = [given.pattern] if given.label and not given.folder else _recorded_paths(given, recorded)
         if not present and not given.optional:
-            found.troubles.append(Reason("inputs", f"{name}: {given.label or given.pattern}", now="missing"))
+            found.troubles.append(Reason("inputs", f"{name}: {label_of(given, given.pattern)}", now="missing"))
         for path in found.ordered(present):
-            yield given.label or path, path, self.pipeline.root / path
+            label = label_of(given, path)
+            yield label, label if given.folder else path, self.pipeline.root / path
+
+
+def _recorded_paths(given: Given, recorded: Files) -> list[str]:
+    """The paths of the files that a manifest names."""
+    return [given.folder + label.removeprefix(SOURCE) if given.folder else label for label in recorded]
 
 
 def _fan_in_reordered(references: Sequence[Reference]) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,6 +68,8 @@ class Freshness:
         tasks: all tasks of the pipeline, to find what makes an input.
         known: jobs of which the index vouches for everything.
         sources: of all jobs, also of those without tasks.
+        left_out: names of the tasks that there are besides, of jobs that are all fresh.
+        decided_by: job → what decided which tasks it has.
         media_present: False trusts the manifests for what files hold (`check --manifests-only`).
     """
 
@@ -80,12 +82,16 @@ class Freshness:
         *,
         known: Collection[str] = (),
         sources: Collection[Given] = (),
+        left_out: Collection[str] = (),
+        decided_by: Mapping[str, Sequence[Given]] = {},
         media_present: bool = True,
     ) -> None:
         self.pipeline = pipeline
         self.tasks = tasks
         self.digests = digests
         self.sources = sources
+        self.left_out = left_out
+        self.decided_by = decided_by
         self.known = set(known) if media_present else set()
         self.producers = Producers(tasks, pipeline.jobs_dir, self.is_held_up)
         self.observer = Observer(pipeline, digests, devices, self.producers, media_present=media_present)

@@ -17,9 +17,9 @@ from pathlib import Path
 from mediabuild.machine.natural import in_order
 from mediabuild.pipeline.model import Pipeline
 from mediabuild.pipeline.paths import expand_braces, fixed_part
+from mediabuild.pipeline.per_job.inputs import task_name
 from mediabuild.pipeline.reserved import ALL_JOBS, MANIFEST_NAME, STATE_DIR
 from mediabuild.pipeline.sources import matching
-from mediabuild.pipeline.tasks import task_keys, task_name
 from mediabuild.store import inventory, owners, places
 from mediabuild.store.delivered import read_record
 from mediabuild.store.manifest import find_manifest
@@ -37,7 +37,7 @@ class Orphan:
 
 @dataclass(frozen=True)
 class Withdrawn:
-    """A task that the pipeline has no more, of a job that it has: its stage or its matrix value went.
+    """A task that the pipeline has no more, of a job that it has: its stage or its matrix value went from there.
 
     Args:
         key: as `Task.key`. directory: of its outputs; None where they are gone, and only copies or state are left.
@@ -85,22 +85,21 @@ def unseen(pipeline: Pipeline) -> list[str]:
     return [group[0] for group in folders.values() if not any(matching(pipeline, choice) for choice in group)]
 
 
-def find_withdrawn(pipeline: Pipeline, job_dirs: Mapping[str, Path], *, copies_only: bool = False) -> list[Withdrawn]:
+def find_withdrawn(
+    pipeline: Pipeline, job_dirs: Mapping[str, Path], tasks: Collection[str], *, copies_only: bool = False
+) -> list[Withdrawn]:
     """What is left of tasks that the pipeline has no more, in the jobs that it has.
 
     Args:
-        job_dirs: job → its directory, also of what stands for all jobs.
+        job_dirs: job → its directory, also of what stands for all jobs. tasks: the names of those that there are.
         copies_only: look no further than for copies, which costs next to nothing.
     """
-    keys = {collect: task_keys(pipeline, collect=collect) for collect in (True, False)}
     found: list[Withdrawn] = []
     for job, job_dir in job_dirs.items():
-        present = keys[job == ALL_JOBS]
-        left: dict[str, Path | None] = dict.fromkeys(
-            key for key in inventory.delivered_files(job_dir) if key not in present
-        )
+        left: dict[str, Path | None] = dict.fromkeys(inventory.delivered_files(job_dir))
         if not copies_only:
-            left |= {key: directory for key, directory in _made(job, job_dir) if key not in present}
+            left |= dict(_made(job, job_dir))
+        left = {key: directory for key, directory in left.items() if Withdrawn(job, job_dir, key).name not in tasks}
         if left and not owners.may_touch(pipeline, job_dir):
             continue
         found += [Withdrawn(job, job_dir, key, left[key]) for key in in_order(left)]

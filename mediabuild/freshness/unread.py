@@ -19,8 +19,8 @@ from mediabuild.machine.natural import in_order
 from mediabuild.machine.visible import same_text
 from mediabuild.pipeline.mistakes import nearest
 from mediabuild.pipeline.model import Pipeline
-from mediabuild.pipeline.paths import WILDCARDS, expand_braces, fixed_part
-from mediabuild.pipeline.references import is_path
+from mediabuild.pipeline.paths import WILDCARDS, expand_braces, fixed_part, in_source
+from mediabuild.pipeline.placeholders import fill
 from mediabuild.pipeline.reserved import own_name
 from mediabuild.pipeline.sources import matching
 
@@ -46,9 +46,8 @@ def find_unread(pipeline: Pipeline, jobs: Collection[str]) -> list[Unread]:
     """
     names = {own_name(job) for job in jobs}
     known = {same_text(name) for name in names}
-    found = [
-        Unread((f'[jobs."{job}"]',), _no_job(job, names)) for job in pipeline.job_params if same_text(job) not in known
-    ]
+    said = {job: f"[{where}]" if where.startswith("jobs.") else where for job, where in pipeline.said_of.items()}
+    found = [Unread((where,), _no_job(job, names)) for job, where in said.items() if job not in known]
     inputs = list(_inputs_by_job(pipeline))
     for folder, pattern in inputs:
         for path in _files(pipeline, folder):
@@ -74,8 +73,10 @@ def _no_job(job: str, names: Collection[str]) -> str:
 def _inputs_by_job(pipeline: Pipeline) -> Iterator[tuple[str, re.Pattern[str]]]:
     """Folder, and what a path below it is like, of each input with `{job}` in its name."""
     for spec in pipeline.stages.values():
-        for text in (text.removeprefix("?") for text in spec.inputs.values()):
-            for choice in expand_braces(os.path.normpath(text)) if is_path(text) and "{job}" in text else ():
+        texts = (text.removeprefix("?") for text in spec.inputs.values())
+        for text in (fill(text, dict.fromkeys(spec.matrix, "*").get) for text in texts if "/" in text):
+            of_project = not (pipeline.has_folders and in_source(text))
+            for choice in expand_braces(os.path.normpath(text)) if of_project and "{job}" in text else ():
                 before, _, after = choice.partition("{job}")
                 folder = fixed_part(before + "x")
                 if folder and not WILDCARDS.search(before) and "{job}" not in after:

@@ -13,15 +13,16 @@ import msgspec
 
 from mediabuild.freshness.look import Freshness
 from mediabuild.freshness.observation import models_of
+from mediabuild.machine.listing import counts
 from mediabuild.pipeline.deliveries import deliveries
 from mediabuild.pipeline.model import Given, Pipeline, Task
 from mediabuild.pipeline.paths import WILDCARDS, fixed_part, paths_of
-from mediabuild.pipeline.reserved import MANIFEST_NAME
+from mediabuild.pipeline.reserved import ALL_JOBS, MANIFEST_NAME
 from mediabuild.store import places
 from mediabuild.store.manifest import DAY_S, Manifest, find_manifest, known_stats
 from mediabuild.store.stats import ABSENT, Stats, is_still, stats_or_absent
 
-MOST_FOLDERS = 1000  # below one glob or directory: above, looking costs more than the long way
+MOST_FOLDERS = 10_000  # below one glob or directory: above, looking costs more than the long way
 
 
 class Unsettled(Exception):
@@ -39,7 +40,7 @@ class Watch:
         OSError: a file can't be looked at.
     """
 
-    def __init__(self, freshness: Freshness, tasks: list[Task]) -> None:
+    def __init__(self, freshness: Freshness, job: str, tasks: list[Task]) -> None:
         self.freshness = freshness
         self.pipeline = freshness.pipeline
         self.root = self.pipeline.root
@@ -49,8 +50,11 @@ class Watch:
         self.models: list[tuple[str, str, str]] = []
         self.due_ts = float("inf")
         self.spared_s: list[float] = []
-        for folder in places.settled(tasks[0].job_dir):
+        for folder in places.settled(tasks[0].job_dir) if tasks else ():
             self._add(folder)
+        decided = [job] if job != ALL_JOBS else freshness.decided_by  # who collects depends on what each job has
+        for given in (given for name in decided for given in freshness.decided_by.get(name, ())):
+            self._add_places(given)
         for task in tasks:
             if freshness.reasons(task) or freshness.producers.left_out(task):
                 raise Unsettled(task.name)
@@ -96,19 +100,26 @@ class Watch:
         self._add(self.root / given.pattern)
         for choice in given.globs:
             if WILDCARDS.search(choice):
-                for folder in folders_listed(self.root, choice):
-                    self._add_folder(self.root / folder)
+                for folder in folders_listed(self.root / given.folder, choice):
+                    self._add_folder(self.root / given.folder / folder)
             else:
-                self._add(self.root / choice)
+                self._add(self.root / given.folder / choice)
         for path in paths_of(given, self.root):
             self._add(self.root / path)
+
+    def _add_places(self, given: Given) -> None:
+        """What has to stay as it is, so that the same paths match."""
+        for choice in given.globs or [os.path.relpath(given.pattern, given.folder or ".")]:
+            folder = self.root / given.folder
+            for place in folders_listed(folder, choice) if given.globs and WILDCARDS.search(choice) else [choice]:
+                self._add_folder(folder / place)
 
     def _add(self, path: Path) -> None:
         """A file, a directory with all it holds, or what isn't there."""
         if path.is_dir():
             for folder in _folders(path):
                 self._add_folder(folder)
-                for name in os.listdir(folder):
+                for name in filter(counts, os.listdir(folder)):
                     if not (folder / name).is_dir():
                         self._add_file(folder / name)
         else:
@@ -155,19 +166,21 @@ def folders_listed(root: Path, pattern: str) -> list[str]:
     fixed = fixed_part(pattern)
     if not WILDCARDS.search(pattern) or not (root / fixed).is_dir():
         return [fixed or "."] if WILDCARDS.search(pattern) else [pattern]
-    deep = pattern.count("/") > fixed.count("/") + bool(fixed)
-    return [name_in(root, folder) for folder in _folders(root / fixed)] if deep else [fixed or "."]
+    levels = pattern.count("/") - fixed.count("/") - bool(fixed)
+    if not levels:
+        return [fixed or "."]
+    return [name_in(root, folder) for folder in _folders(root / fixed, None if "**" in pattern else levels)]
 
 
-def _folders(folder: Path) -> list[Path]:
-    """A folder and all below it; links are followed, loops cut.
+def _folders(folder: Path, levels: int | None = None) -> list[Path]:
+    """A folder and all below it, down to some level; links are followed, loops cut.
 
     Raises:
         Unsettled: they are too many.
     """
-    found, waiting, seen = [], [folder], set()
+    found, waiting, seen = [], [(folder, 0)], set()
     while waiting:
-        folder = waiting.pop()
+        folder, level = waiting.pop()
         real = os.path.realpath(folder)
         if real in seen:
             continue
@@ -176,5 +189,6 @@ def _folders(folder: Path) -> list[Path]:
         if len(found) > MOST_FOLDERS:
             raise Unsettled(f"{folder}: more than {MOST_FOLDERS} folders")
         with os.scandir(folder) as entries:
-            waiting += [Path(entry.path) for entry in entries if entry.is_dir()]
+            if levels is None or level < levels:
+                waiting += [(Path(e.path), level + 1) for e in entries if counts(e.name) and e.is_dir()]
     return found

@@ -15,19 +15,23 @@ from typing import Any
 import msgspec
 
 from mediabuild.errors import PipelineError
-from mediabuild.machine.visible import same_text
 from mediabuild.pipeline.code_of_stages.loading import load_stage, misnamed_modules, stage_files
 from mediabuild.pipeline.command_stages.checks import check_command, running_of
 from mediabuild.pipeline.deliveries import check_deliver
 from mediabuild.pipeline.document import check_values, document_alone, read_document
-from mediabuild.pipeline.mistakes import Mistakes, nearest, toml_type
+from mediabuild.pipeline.mistakes import Mistakes, nearest
 from mediabuild.pipeline.model import Pipeline, Resources, StageSpec
-from mediabuild.pipeline.params import check_params, fill_shared, matrix_of, shared_uses, stage_params
+from mediabuild.pipeline.params import fill_shared, shared_uses, stage_params
 from mediabuild.pipeline.paths import at_home, jobs_dir_of
+from mediabuild.pipeline.per_job.conditions import check_when
+from mediabuild.pipeline.per_job.jobs import jobs_of
+from mediabuild.pipeline.per_job.matrix import axes_of
+from mediabuild.pipeline.per_job.outputs import check_outputs
+from mediabuild.pipeline.per_job.values import params_set
 from mediabuild.pipeline.placeholders import check_names, names_in
 from mediabuild.pipeline.references import canonical_order, check_references
-from mediabuild.pipeline.reserved import LONGEST_NAME, MANIFEST_NAME
-from mediabuild.pipeline.tables import TABLES, CacheTable, JobTable, PipelineTable, ResourcesTable, StageTable
+from mediabuild.pipeline.reserved import LONGEST_NAME
+from mediabuild.pipeline.tables import TABLES, CacheTable, PipelineTable, ResourcesTable, StageTable
 from mediabuild.stage import Stage
 
 STAGE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
@@ -61,14 +65,16 @@ def load_pipeline(file: Path, *, commands: tuple[str, ...] = (), alone: bool = F
     check_names("pipeline.job", values.get("job", ""), ("path", "suffix"), mistakes)
     if "job" in values and "path" not in names_in(values["job"]):
         mistakes.add("pipeline.job", "without {path} all jobs have one name", 'job = "{path}{suffix}"')
+    sources = values.get("sources", ())
+    sources = (sources,) if isinstance(sources, str) else tuple(sources)
     root = file.parent.absolute()
     stages = _stages(root, document.get("stages", {}), mistakes, commands, isolate=values.get("isolate", False))
-    check_references(stages, mistakes)
-    job_params = _job_params(document.get("jobs", {}), stages, mistakes)
+    check_references(stages, mistakes, folders=any(str(p).endswith("/") for p in sources if p[0] != "!"))
+    table_file = root / at_home(values["jobs"]) if "jobs" in values else None
+    said = jobs_of(document.get("jobs", {}), table_file, stages, mistakes)
     order = canonical_order(stages, mistakes)
     cache = mistakes.fields("cache", document.get("cache", {}), CacheTable)
     mistakes.raise_if_any()
-    sources = [values["sources"]] if isinstance(values["sources"], str) else values["sources"]
     frozen = values.get("frozen", False)
     return Pipeline(
         root=root,
@@ -78,7 +84,10 @@ def load_pipeline(file: Path, *, commands: tuple[str, ...] = (), alone: bool = F
         device=values.get("device", "auto"),
         checksum=values.get("checksum", "blake3"),
         stages={name: stages[name] for name in order},
-        job_params=job_params,
+        job_params={job: one.params for job, one in said.items()},
+        skip={job: one.skip for job, one in said.items() if one.skip},
+        said_of={job: one.where for job, one in said.items()},
+        jobs_table=table_file,
         resources=_amounts(values.get("resources")),
         cache_bytes=CacheTable(**cache).max_gb * 1e9,
         job=values.get("job", "{path}"),
@@ -147,18 +156,19 @@ def _stage(
     elif table.get("uses"):
         mistakes.add(f"{where}.uses", "a stage has either a command or a file")
     outputs = dict(declaration.outputs) if declaration else table.get("outputs", {})
-    _check_outputs(where, outputs, mistakes)
+    check_outputs(where, outputs, table.get("matrix", {}), mistakes)
     running = running_of(where, table, mistakes, isolate=isolate)
     outputs = {name: os.path.normpath(path) for name, path in outputs.items()}
-    matrix = matrix_of(where, table.get("matrix", {}), declaration, mistakes)
+    matrix = axes_of(where, table.get("matrix", {}), table.get("params", {}), declaration, mistakes)
     params = stage_params(where, table.get("params", {}), matrix, declaration, mistakes)
     if table.get("optional") and not matrix:
         mistakes.add(f"{where}.optional", "only values of a matrix can be left out", 'matrix = { language = ["es"] }')
     if table.get("temp") and table.get("deliver"):
         mistakes.add(f"{where}.temp", "what is delivered must stay", "remove temp or deliver")
     if command is not None:
-        check_command(where, command, running, table.get("inputs", {}), outputs, {**params, **matrix}, mistakes)
-    return StageSpec(
+        known = {**params, **params_set(matrix)}
+        check_command(where, command, running, table.get("inputs", {}), outputs, known, mistakes)
+    spec = StageSpec(
         name=name,
         inputs=table.get("inputs", {}),
         outputs=outputs,
@@ -176,7 +186,10 @@ def _stage(
         optional=table.get("optional", False),
         collect=table.get("collect", False),
         temp=table.get("temp", False),
+        when=table.get("when", ""),
     )
+    check_when(where, spec, mistakes)
+    return spec
 
 
 def _check_inputs(where: str, given: Mapping[str, str], declaration: Stage, mistakes: Mistakes) -> None:
@@ -185,25 +198,6 @@ def _check_inputs(where: str, given: Mapping[str, str], declaration: Stage, mist
         mistakes.add(f"{where}.inputs.{name}", "the stage has no such input", nearest(name, known))
     for name in declaration.inputs.keys() - given.keys():
         mistakes.add(f"{where}.inputs.{name}", f"missing: {declaration.inputs[name]}")
-
-
-def _check_outputs(where: str, outputs: Mapping[str, str], mistakes: Mistakes) -> None:
-    for name, path in outputs.items():
-        parts = path.split("/")
-        if path.startswith(("/", "~")) or ".." in parts or not path.strip("./") or "\x00" in path:
-            mistakes.add(f"{where}.outputs.{name}", f"{path!r} leads outside the stage's directory")
-        elif os.path.normpath(path).split("/")[0].lower() == MANIFEST_NAME:  # some disks know no case
-            mistakes.add(f"{where}.outputs.{name}", f"{MANIFEST_NAME} is the manifest's name")
-        if any(len(os.fsencode(part)) > LONGEST_NAME for part in parts):
-            mistakes.add(f"{where}.outputs.{name}", f"too long a name: at most {LONGEST_NAME} bytes")
-    taken: dict[str, str] = {}
-    for name, path in ((name, os.path.normpath(path)) for name, path in outputs.items()):
-        clash = next(
-            (n for n, p in taken.items() if (path + "/").startswith(p + "/") or (p + "/").startswith(path + "/")), None
-        )
-        if clash:
-            mistakes.add(f"{where}.outputs.{name}", f"{path!r} overlaps the output {clash!r}")
-        taken[name] = path
 
 
 def _interpreter(
@@ -222,23 +216,3 @@ def _interpreter(
 
 def _resources(where: str, table: ResourcesTable | None, mistakes: Mistakes) -> Resources:
     return Resources(**_amounts(table))  # type: ignore[arg-type]
-
-
-def _job_params(
-    tables: Any, stages: Mapping[str, StageSpec], mistakes: Mistakes
-) -> dict[str, dict[str, dict[str, Any]]]:
-    jobs: dict[str, dict[str, dict[str, Any]]] = {}
-    if not isinstance(tables, dict):
-        mistakes.add("jobs", f"expected a table, got {toml_type(tables)}", '[jobs."ep01"]')
-    for written, table in tables.items() if isinstance(tables, dict) else ():
-        where, job = f'jobs."{written}"', same_text(written)
-        jobs[job] = {}
-        for stage, params in mistakes.fields(where, table, JobTable).get("params", {}).items():
-            if stage not in stages:
-                mistakes.add(f"{where}.params.{stage}", "there is no such stage", nearest(stage, stages))
-                continue
-            if stages[stage].collect:
-                mistakes.add(f"{where}.params.{stage}", "a collect stage is of no single job", f"[stages.{stage}]")
-                continue
-            jobs[job][stage] = check_params(f"{where}.params.{stage}", params, stages[stage], mistakes)
-    return jobs

@@ -72,7 +72,7 @@ def _filled(pipeline: Pipeline, task: Task, text: str) -> str:
     directories of one recording don't fight over one copy.
     """
     usual = pipeline.jobs_dir / task.job == task.job_dir
-    values = {key: text_of(task.params[key]) for key in task.stage.matrix}
+    values = {key: text_of(value) for key, value in task.at.items()}
     values["job"] = own_name(task.job) if usual else task.job_dir.name
     return fill(text, values.get)
 
@@ -149,7 +149,8 @@ def check_deliveries(
     pipeline: Pipeline, jobs: Mapping[str, Given], tasks: Mapping[str, Task], mistakes: Mistakes
 ) -> None:
     """No two copies may have one name, and none may stand in for a source or lie among the jobs."""
-    taken: dict[str, str] = {os.path.normpath(given.pattern): "the source" for given in jobs.values()}
+    sources = {os.path.normpath(given.pattern) for given in jobs.values()}
+    taken = dict.fromkeys(sources, "the source")
     above: dict[str, str] = {}
     for task in tasks.values():
         where = f"stages.{task.stage.name}.deliver"
@@ -158,9 +159,12 @@ def check_deliveries(
                 mistakes.add(where, "copies can't go into the jobs directory", 'deliver = "out/{job}"')
                 return
         for copy, _ in _named(pipeline, task, task.stage.outputs.values()):
+            folders = list(_folders(copy))
+            if not sources.isdisjoint(folders):
+                mistakes.add(where, f"{task.name} would deliver {copy} into a source", 'deliver = "out/{job}/"')
+                return
             if "*" in copy.rpartition("/")[2] and _keeps_names(task.stage.deliver):
                 continue  # which names these are only the run shows
-            folders = list(_folders(copy))
             other = taken.get(copy) or above.get(copy) or next((taken[f] for f in folders if f in taken), None)
             if other:
                 hint = "{job} and the keys of the matrix tell copies apart"

@@ -71,15 +71,33 @@ class Resources:
 
 
 @dataclass(frozen=True)
+class Axis:
+    """A key of a matrix and the values that it takes.
+
+    Args:
+        values: as they are written; of a table, its keys. Empty where files are the values.
+        params: value → the params that it sets, where the values are a table.
+        files: the path or glob whose matches in a job are its values, by their stems; empty for the other kinds.
+        only: the stems that the command line chose; None for all.
+    """
+
+    values: tuple[Scalar, ...] = ()
+    params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    files: str = ""
+    only: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
 class StageSpec:
     """A stage of the pipeline: its table in `pipeline.toml` and its declaration, resolved.
 
     Args:
         name: its name in `pipeline.toml`.
         inputs: input name → reference (`source`, `demux.audio`, `?./glossary/*.csv`).
-        outputs: output name → file name, `*` for any number of files.
+        outputs: output name → file name, `*` for any number of files; of a task, with the keys of its matrix filled in.
         params: effective params for every job, before the job's table and the command line.
         matrix: key → values; one task for each combination.
+        when: the condition under which a job has the stage (`per_job.conditions`); empty for always.
         command: argv with placeholders, for a command stage; empty for a Python stage. running: how it runs.
         file: the stage's Python file; None for a command stage.
         own: the file lies in `stages/` beside the pipeline: judged by its digest, not its version.
@@ -97,7 +115,8 @@ class StageSpec:
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
     params: Mapping[str, Any]
-    matrix: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)
+    matrix: Mapping[str, Axis] = field(default_factory=dict)
+    when: str = ""
     command: tuple[str, ...] = ()
     running: Running = field(default_factory=Running)
     file: Path | None = None
@@ -138,8 +157,10 @@ class Pipeline:
 
     Args:
         root: the folder of the file; paths in it are relative to here.
-        sources: globs, `!` in front of an exclusion.
-        job_params: job → stage → params of that job's table.
+        sources: globs, `!` in front of an exclusion, `/` at the end of what matches folders.
+        job_params: job → stage → params of that job alone.
+        skip: job → the stages that it hasn't.
+        said_of: job → where something is said of it alone. jobs_table: the file of `[pipeline] jobs`.
         cache_bytes: how much the kept generations may take.
         job: what a job is called, with `{path}` and `{suffix}`.
         frozen: sources that must not change: all, or those that globs match.
@@ -155,12 +176,20 @@ class Pipeline:
     checksum: str
     stages: Mapping[str, StageSpec]
     job_params: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    skip: Mapping[str, tuple[str, ...]]
+    said_of: Mapping[str, str]
+    jobs_table: Path | None
     resources: Mapping[str, float]
     cache_bytes: float
     job: str = "{path}"
     frozen: bool | tuple[str, ...] = False
     alone: bool = False
     shared: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+
+    @property
+    def has_folders(self) -> bool:
+        """Whether sources are folders: then `source/…` is a path in the job's folder."""
+        return any(pattern.endswith("/") for pattern in self.sources if pattern[0] != "!")
 
 
 @dataclass(frozen=True)
@@ -182,13 +211,16 @@ class Given:
         pattern: relative to the pipeline's folder, or absolute, as the user reads it.
         globs: the pattern with its brace sets expanded; empty when it is the path itself.
         optional: it may match nothing.
-        label: what stands for it in manifests when it lies outside the pipeline's folder.
+        label: what stands for a source in manifests when it lies outside the pipeline's folder.
+        folder: the job's folder, where the globs are, and where files are called `source/…` in manifests: its name
+            is no fact. Empty where it is none.
     """
 
     pattern: str
     globs: tuple[str, ...] = ()
     optional: bool = False
     label: str = ""
+    folder: str = ""
 
 
 Reference = Produced | Given
@@ -209,6 +241,7 @@ class Task:
         value: the matrix value(s), joined with `-`; empty without a matrix.
         device: the device that the pipeline or `--device` asks for: `auto`, `cpu`, `cuda:1` …
         needs: names of the tasks that make its inputs, as far as they are brought along.
+        at: key of the matrix → value.
     """
 
     name: str
@@ -222,6 +255,7 @@ class Task:
     value: str
     device: str
     needs: tuple[str, ...]
+    at: Mapping[str, Scalar] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"Task({self.name!r})"

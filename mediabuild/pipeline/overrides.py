@@ -15,8 +15,10 @@ from typing import Any
 import msgspec
 
 from mediabuild.pipeline.mistakes import Mistakes, hint_for, nearest, sentence
-from mediabuild.pipeline.model import Pipeline, StageSpec
-from mediabuild.pipeline.params import matrix_values, plain
+from mediabuild.pipeline.model import Axis, Pipeline, Scalar, StageSpec
+from mediabuild.pipeline.params import plain
+from mediabuild.pipeline.per_job.matrix import matrix_values
+from mediabuild.pipeline.per_job.values import example, params_set
 
 CLOCK = re.compile(r"(\d+:)?\d+:\d\d(\.\d+)?", re.ASCII)
 
@@ -36,10 +38,22 @@ def with_matrix_overrides(pipeline: Pipeline, variables: Mapping[str, str]) -> t
             left[variable] = text
         words = [word.strip() for word in text.split(",") if word.strip()]
         for spec in owners:
-            values = [_value(variable, word, _type_of(spec, key), mistakes) for word in words]
-            stages[spec.name] = replace(spec, matrix={**spec.matrix, key: matrix_values(variable, values, mistakes)})
+            kind = str if spec.matrix[key].files or spec.matrix[key].params else _type_of(spec, key)
+            values = [_value(variable, word, kind, mistakes) for word in words]
+            chosen = _chosen(variable, spec.matrix[key], tuple(words), values, mistakes)
+            stages[spec.name] = replace(spec, matrix={**spec.matrix, key: chosen})
     mistakes.raise_if_any()
     return replace(pipeline, stages=stages), left
+
+
+def _chosen(variable: str, axis: Axis, words: tuple[str, ...], values: list[Scalar], mistakes: Mistakes) -> Axis:
+    """A key of a matrix with other values: of a table some of its own, of files those that have these names."""
+    if axis.files:
+        return replace(axis, only=words)
+    for word in words if axis.params else ():
+        if word not in axis.params:
+            mistakes.add(variable, f"the matrix has no {word!r}", nearest(word, axis.params))
+    return replace(axis, values=matrix_values(variable, values, mistakes))
 
 
 def stage_overrides(
@@ -84,8 +98,19 @@ def _bare(params: Mapping[str, list[str]]) -> list[str]:
     return sorted({name for names in params.values() for name in names})
 
 
+def params_of(spec: StageSpec) -> list[str]:
+    """The params of a stage that its matrix doesn't set."""
+    return [name for name in spec.params if name not in params_set(spec.matrix)]
+
+
+def value_of_text(where: str, text: str, spec: StageSpec, param: str, mistakes: Mistakes) -> Any:
+    """A text as a stage's param wants it."""
+    return _value(where, text, _type_of(spec, param), mistakes)
+
+
 def _param_names(spec: StageSpec) -> list[str]:
-    return [name for name in spec.params if name not in spec.matrix]
+    """The params that the command line may set: also for all values of a table."""
+    return [name for name in dict.fromkeys((*spec.params, *params_set(spec.matrix))) if name not in spec.matrix]
 
 
 def in_seconds(text: str) -> str:
@@ -112,7 +137,7 @@ def _value(variable: str, text: str, kind: Any, mistakes: Mistakes) -> Any:
 
 def _type_of(spec: StageSpec, name: str) -> Any:
     if spec.declaration is None:
-        kind: Any = type(spec.params[name] if name in spec.params else next(iter(spec.matrix[name]), ""))
+        kind: Any = type({**spec.params, **example(spec.matrix, None)}.get(name, ""))
         return int | float if kind in (int, float) else kind
     return typing.get_type_hints(spec.declaration.params, include_extras=True)[name]
 

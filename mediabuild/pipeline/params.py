@@ -15,7 +15,8 @@ import msgspec
 
 from mediabuild.pipeline.document import check_values
 from mediabuild.pipeline.mistakes import Mistakes, nearest, sentence, toml_type
-from mediabuild.pipeline.model import Scalar, StageSpec
+from mediabuild.pipeline.model import Axis, StageSpec
+from mediabuild.pipeline.per_job.values import example, params_set
 from mediabuild.pipeline.placeholders import text_of
 from mediabuild.stage import Stage
 
@@ -89,51 +90,24 @@ def plain(where: str, value: Any, mistakes: Mistakes) -> Any:
     return value
 
 
-def _plain_table(where: str, table: Mapping[str, Any], mistakes: Mistakes) -> dict[str, Any]:
+def plain_table(where: str, table: Mapping[str, Any], mistakes: Mistakes) -> dict[str, Any]:
     return {key: plain(f"{where}.{key}", value, mistakes) for key, value in table.items()}
 
 
-def matrix_of(
-    where: str, table: Mapping[str, list[Scalar]], declaration: Stage | None, mistakes: Mistakes
-) -> dict[str, tuple[Scalar, ...]]:
-    """The keys and values of a stage's matrix, as they are written; each must be a value of its param."""
-    if declaration is not None:
-        names = [field.name for field in msgspec.structs.fields(declaration.params)]
-        for key, values in table.items():
-            if key not in names:
-                mistakes.add(f"{where}.matrix.{key}", "the stage has no such param", nearest(key, names))
-                continue
-            for value in values:
-                mistakes.fields(f"{where}.matrix", {key: value}, declaration.params)
-    return {key: matrix_values(f"{where}.matrix.{key}", values, mistakes) for key, values in table.items()}
-
-
-def matrix_values(where: str, values: list[Scalar], mistakes: Mistakes) -> tuple[Scalar, ...]:
-    """The values of a matrix, checked as names; none at all leaves the stage without tasks."""
-    texts = [text_of(value) for value in values]
-    if len(set(texts)) != len(texts):
-        mistakes.add(where, "a value stands there twice")
-    for text in texts:
-        if text in ("", ".", "..") or "/" in text:
-            mistakes.add(where, f"{text!r} can't be the name of a directory")
-    return tuple(values)
-
-
 def stage_params(
-    where: str, table: Mapping[str, Any], matrix: Mapping[str, Any], declaration: Stage | None, mistakes: Mistakes
+    where: str, table: Mapping[str, Any], matrix: Mapping[str, Axis], declaration: Stage | None, mistakes: Mistakes
 ) -> dict[str, Any]:
-    """A stage's params for every job; of the keys of its matrix, any value."""
+    """A stage's params for every job; of those that its matrix sets, any value."""
     for key in table.keys() & matrix.keys():
         mistakes.add(f"{where}.params.{key}", "it is a key of the matrix already")
-    table = _plain_table(f"{where}.params", table, mistakes)
+    table = plain_table(f"{where}.params", table, mistakes)
     if declaration is None:
         return table
-    known = [field.name for field in msgspec.structs.fields(declaration.params)]
-    any_value = {key: values[0] for key, values in matrix.items() if values and key in known}
+    any_value = example(matrix, declaration)
     good = mistakes.fields(f"{where}.params", table, declaration.params)
     effective = effective_params(f"{where}.params", any_value, good, declaration, mistakes)
     defaults = {key: value for key, value in effective.items() if key not in table}
-    return effective | _plain_table(f"{where}.params", defaults, mistakes)
+    return effective | plain_table(f"{where}.params", defaults, mistakes)
 
 
 def effective_params(
@@ -153,9 +127,9 @@ def effective_params(
 
 def check_params(where: str, params: Mapping[str, Any], spec: StageSpec, mistakes: Mistakes) -> dict[str, Any]:
     """The good ones among a job's params for a stage; the others are noted as mistakes."""
-    for key in params.keys() & spec.matrix.keys():
-        mistakes.add(f"{where}.{key}", "it is a key of the matrix")
-    params = _plain_table(where, params, mistakes)
+    for key in params.keys() & params_set(spec.matrix).keys():
+        mistakes.add(f"{where}.{key}", "it is a key of the matrix" if key in spec.matrix else "the matrix sets it")
+    params = plain_table(where, params, mistakes)
     if spec.declaration is not None:
         good = mistakes.fields(where, dict(params), spec.declaration.params)
         effective_params(where, spec.params, good, spec.declaration, mistakes)
@@ -163,12 +137,12 @@ def check_params(where: str, params: Mapping[str, Any], spec: StageSpec, mistake
     for key, value in params.items():
         if key not in spec.params:
             mistakes.add(f"{where}.{key}", "unknown param", nearest(key, spec.params))
-        elif not _same_type(value, spec.params[key]):
+        elif not same_type(value, spec.params[key]):
             mistakes.add(f"{where}.{key}", f"expected {toml_type(spec.params[key])}, got {toml_type(value)}")
     return {key: value for key, value in params.items() if key in spec.params}
 
 
-def _same_type(value: Any, example: Any) -> bool:
+def same_type(value: Any, example: Any) -> bool:
     if isinstance(value, bool) or isinstance(example, bool):
         return type(value) is type(example)
     numbers = (int, float)

@@ -22,6 +22,7 @@ from mediabuild.pipeline.model import Given, Pipeline
 from mediabuild.pipeline.placeholders import fill
 from mediabuild.pipeline.reserved import own_name
 
+SOURCE = "source"
 WILDCARDS = re.compile(r"[*?\[{]")
 
 
@@ -43,6 +44,14 @@ def expand_braces(pattern: str) -> list[str]:
     return ["".join(chosen) for chosen in itertools.product(*choices)]
 
 
+def any_case(pattern: str) -> str:
+    """A glob whose suffix fits in any case: `media/*.mp4` → `media/*.[mM][pP]4`."""
+    stem, dot, suffix = pattern.rpartition(".")
+    if not (dot and suffix.isalnum() and WILDCARDS.search(stem)):
+        return pattern
+    return stem + dot + "".join(f"[{c.lower()}{c.upper()}]" if c.isalpha() else c for c in suffix)
+
+
 def fixed_part(pattern: str) -> str:
     """The leading folders of a glob that hold no wildcard: `media/**/*.mp4` → `media`."""
     folders = pattern.split("/")[:-1]
@@ -50,15 +59,33 @@ def fixed_part(pattern: str) -> str:
     return "/".join(fixed)
 
 
-def given_for(text: str, job: str, optional: bool, root: Path) -> Given:
-    """What a path or glob of an input stands for in a job; its placeholders are filled in, and `~` is home."""
-    named, text = own_name(job), os.path.expanduser(text)
-    path = os.path.normpath(fill(text, {"job": named}.get))
-    if not WILDCARDS.search(fill(text, {"job": ""}.get)) or os.path.exists(root / path):
-        return Given(pattern=path, optional=optional)
-    # braces before the job's name goes in, which may hold braces of its own
-    choices = (os.path.normpath(fill(choice, {"job": glob.escape(named)}.get)) for choice in expand_braces(text))
-    return Given(pattern=path, globs=tuple(choices), optional=optional)
+def in_source(text: str) -> bool:
+    """Whether a reference is to the job's source, or to what lies in it."""
+    return text == SOURCE or text.startswith(f"{SOURCE}/")
+
+
+def given_for(text: str, names: Mapping[str, str], optional: bool, root: Path, folder: str = "") -> Given:
+    """What a path or glob of an input stands for in a job; `~` is home.
+
+    Args:
+        names: placeholder → what stands for it.
+        folder: the job's folder, for a path that begins with `source/`.
+    """
+    text = text.removeprefix(f"{SOURCE}/") if folder else os.path.expanduser(text)
+    path = os.path.normpath(os.path.join(folder, fill(text, names.get)))
+    blank = fill(text, dict.fromkeys(names, "").get)
+    if not WILDCARDS.search(blank) or os.path.exists(root / path):
+        return Given(pattern=path, optional=optional, folder=folder)
+    # braces before the names go in, which may hold braces of their own
+    escaped = {name: glob.escape(value) for name, value in names.items()}
+    choices = [os.path.normpath(fill(choice, escaped.get)) for choice in expand_braces(text)]
+    choices = list(map(any_case, choices)) if folder else choices
+    return Given(pattern=path, globs=tuple(choices), optional=optional, folder=folder)
+
+
+def label_of(given: Given, path: str) -> str:
+    """What a path is called in manifests: in a job's folder, by the way from there."""
+    return SOURCE + path.removeprefix(given.folder) if given.folder else given.label or path
 
 
 def in_brackets(pattern: str, root: Path) -> str:
@@ -99,10 +126,16 @@ def reads(pipeline: Pipeline, job: str, path: str) -> bool:
     Args:
         path: absolute; nothing needs to be there.
     """
-    paths = [text.removeprefix("?") for spec in pipeline.stages.values() for text in spec.inputs.values()]
-    given = [given_for(text, job, True, pipeline.root) for text in paths if "/" in text]
+    names = {"job": own_name(job)}
+    paths = {
+        fill(text.removeprefix("?"), dict.fromkeys(spec.matrix, "*").get)
+        for spec in pipeline.stages.values()
+        for text in spec.inputs.values()
+        if "/" in text and not (pipeline.has_folders and in_source(text.removeprefix("?")))
+    }
+    given = [given_for(text, names, True, pipeline.root) for text in paths]
     globs = {choice for one in given for choice in (one.globs or [glob.escape(one.pattern)])}
-    globs |= {choice for text in pipeline.sources if text[0] != "!" for choice in expand_braces(text)}
+    globs |= {choice.rstrip("/") for text in pipeline.sources if text[0] != "!" for choice in expand_braces(text)}
     parts = os.path.normpath(path).split("/")
     return any(_leads_to(os.path.normpath(pipeline.root / choice).split("/"), parts) for choice in globs)
 
@@ -132,9 +165,9 @@ def paths_of(given: Given, root: Path) -> list[str]:
     """
     if not given.globs:
         return [given.pattern] if os.path.lexists(root / given.pattern) else []
-    found = (matches(choice, root) for choice in given.globs)
-    paths = in_order({os.path.normpath(path) for paths in found for path in paths})
-    for choice in given.globs if not paths else ():
+    base = root / given.folder
+    found = {path for choice in given.globs for path in matches(choice, base)}
+    for choice in given.globs if not found else ():
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            os.listdir(root / fixed_part(choice))
-    return paths
+            os.listdir(base / fixed_part(choice))
+    return in_order({os.path.normpath(os.path.join(given.folder, path)) for path in found})

@@ -11,15 +11,17 @@ from collections.abc import Mapping
 from mediabuild.pipeline.deliveries import deliver_texts
 from mediabuild.pipeline.mistakes import Mistakes, nearest
 from mediabuild.pipeline.model import Pipeline, Produced, StageSpec, Task
+from mediabuild.pipeline.paths import in_source
 from mediabuild.pipeline.placeholders import check_names, names_in
 
 MANY = re.compile(r"[*?\[]")
 
 
-def split_reference(text: str) -> tuple[str, str | None]:
-    """`demux.audio` → (`demux`, `audio`); `demux` → (`demux`, None)."""
-    stage, _, output = text.partition(".")
-    return stage, output or None
+def split_reference(text: str) -> tuple[str, str | None, str]:
+    """`demux.audio` → (`demux`, `audio`, ``); `demux` → (`demux`, None, ``); `web.jpg:320` → (`web`, `jpg`, `320`)."""
+    name, _, value = text.partition(":")
+    stage, _, output = name.partition(".")
+    return stage, output or None, value
 
 
 def is_path(reference: str) -> bool:
@@ -51,20 +53,25 @@ def reads_collected(pipeline: Pipeline) -> bool:
     return any(collecting & set(needed_stages(spec)) for spec in pipeline.stages.values() if not spec.collect)
 
 
-def check_references(stages: Mapping[str, StageSpec], mistakes: Mistakes) -> None:
-    """Note references to what no stage makes: one that is written in several places is said once, with the places."""
+def check_references(stages: Mapping[str, StageSpec], mistakes: Mistakes, *, folders: bool) -> None:
+    """Note references to what no stage makes: one that is written in several places is said once, with the places.
+
+    Args:
+        folders: sources are folders, so that `source/…` is a path in one.
+    """
     wrong: dict[tuple[str, str], list[str]] = {}  # what, hint → where
     for spec in stages.values():
+        _check_source_paths(spec, mistakes, folders=folders)
         if spec.collect:
             _check_collect(spec, mistakes)
         for name, reference in spec.inputs.items():
             text = reference.removeprefix("?")
             where = f"stages.{spec.name}.inputs.{name}"
             if is_path(text):
-                check_names(where, text, {"job"}, mistakes)
+                check_names(where, text, {"job", *spec.matrix}, mistakes)
             if text == "source" or is_path(text):
                 continue
-            producer, output = split_reference(text)
+            producer, output, value = split_reference(text)
             if producer not in stages:
                 hint = nearest(producer, [*stages, "source"])
                 hint += "; a path needs a /, such as ./" + text
@@ -72,19 +79,43 @@ def check_references(stages: Mapping[str, StageSpec], mistakes: Mistakes) -> Non
             elif output is not None and output not in stages[producer].outputs:
                 hint = nearest(output, stages[producer].outputs)
                 wrong.setdefault((f"{producer!r} has no output {output!r}", hint), []).append(where)
+            elif value and not stages[producer].matrix:
+                mistakes.add(where, f"{producer!r} has no matrix, so no value {value!r}", text.partition(":")[0])
     for (what, hint), places in wrong.items():
         mistakes.add(", ".join(places), what, hint)
+
+
+def _check_source_paths(spec: StageSpec, mistakes: Mistakes, *, folders: bool) -> None:
+    """What lies in the job's folder: `source/…` in inputs, in the matrix, in `when`."""
+    where = f"stages.{spec.name}"
+    texts = {f"inputs.{name}": text.removeprefix("?") for name, text in spec.inputs.items()}
+    texts |= {f"matrix.{key}": axis.files for key, axis in spec.matrix.items()} | {"when": spec.when}
+    for key, text in texts.items():
+        if not text.startswith("source/"):
+            continue
+        if ".." in text.split("/"):
+            mistakes.add(f"{where}.{key}", f"{text!r} leads outside the job's folder", "./ is the pipeline's folder")
+        elif not folders and not key.startswith("inputs"):
+            mistakes.add(f"{where}.{key}", "the sources are no folders", 'sources = ["media/*/"] makes each folder one')
+    for key, axis in spec.matrix.items():
+        if axis.files:
+            check_names(f"{where}.matrix.{key}", axis.files, {"job"}, mistakes)
 
 
 def _check_collect(spec: StageSpec, mistakes: Mistakes) -> None:
     """What belongs to one job can't stand in a stage over all of them."""
     where = f"stages.{spec.name}"
     for name, reference in spec.inputs.items():
-        if reference.removeprefix("?") == "source":
+        if reference.removeprefix("?") == "source" or reference.removeprefix("?").startswith("source/"):
             mistakes.add(f"{where}.inputs.{name}", "a collect stage has no source of its own", "read STAGE.OUTPUT")
     texts = {f"inputs.{name}": text for name, text in spec.inputs.items()}
     texts |= {"deliver": " ".join(deliver_texts(spec.deliver)), "command": " ".join(spec.command)}
     texts |= {f"env.{name}": text for name, text in spec.running.env.items()}
+    for key, axis in spec.matrix.items():
+        if in_source(axis.files) or "job" in names_in(axis.files):
+            mistakes.add(
+                f"{where}.matrix.{key}", "a collect stage is of no single job: its values can't be a job's files"
+            )
     for key, text in texts.items():
         if "job" in names_in(text):
             mistakes.add(f"{where}.{key}", "a collect stage is of no single job: {job} can't stand here")

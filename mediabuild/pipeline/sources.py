@@ -1,4 +1,6 @@
-"""Sources: which files the globs match, and the jobs that are named after them.
+"""Sources: which files or folders the globs match, and the jobs that are named after them.
+
+A glob with a `/` at its end matches folders: each is one source, with all that lies in it.
 
 Not here: the tasks of a job (`tasks`), jobs whose source is gone (`freshness.orphans`).
 """
@@ -15,11 +17,12 @@ from mediabuild.machine.natural import in_order
 from mediabuild.pipeline.deliveries import deliver_texts
 from mediabuild.pipeline.mistakes import Mistakes, nearest
 from mediabuild.pipeline.model import Given, Pipeline
-from mediabuild.pipeline.paths import WILDCARDS, check_brackets, expand_braces, fixed_part
+from mediabuild.pipeline.paths import WILDCARDS, any_case, check_brackets, expand_braces, fixed_part
 from mediabuild.pipeline.placeholders import fill
 from mediabuild.pipeline.reserved import ALL_JOBS, STATE_DIR, encode_name
 
 RESERVED_JOBS = (STATE_DIR, ALL_JOBS)
+Match = tuple[str, bool]  # the folder that a source's name is relative to; whether it is a folder itself
 SET_ASIDE = re.compile(r"\.edited(\.[0-9]+)?(?=\.[^./]*$|$)")  # what a copy's name has where a person's text is kept
 
 
@@ -44,8 +47,8 @@ def find_sources(
     found = _matches(pipeline, tuple(given), mistakes if known is None else Mistakes(""))
     found = found if tuple(given) else _without_copies(pipeline, found, copies)
     jobs: dict[str, Given] = {}
-    for path, base in sorted(found.items()):
-        job = _job_name(path, base, pipeline.job)
+    for path, (base, is_folder) in sorted(found.items()):
+        job = _job_name(path, base, pipeline.job, is_folder=is_folder)
         try:
             path.encode()
         except UnicodeEncodeError:
@@ -57,16 +60,18 @@ def find_sources(
             differ = os.path.splitext(path)[1] != os.path.splitext(jobs[job].pattern)[1]
             hint = '[pipeline] job = "{path}{suffix}"' if differ else "rename one"
             mistakes.add("pipeline.sources", f"two sources are called {job!r}: {names}", hint)
-        jobs[job] = Given(pattern=path, label=label)
+        jobs[job] = Given(pattern=path, label=label, folder=path if is_folder else "")
     jobs = {**(known or {}), **jobs}
     _check_nesting(jobs, pipeline, mistakes)
     if not jobs and not mistakes.found:
-        mistakes.add("pipeline.sources", f"no source matches {', '.join(pipeline.sources)}", "put one there")
+        mistakes.add("pipeline.sources", f"no source matches {', '.join(pipeline.sources)}", _hint(pipeline))
     mistakes.raise_if_any()
     return {job: jobs[job] for job in in_order(jobs)}
 
 
-def _without_copies(pipeline: Pipeline, found: dict[str, str], copies: Callable[[], Collection[str]]) -> dict[str, str]:
+def _without_copies(
+    pipeline: Pipeline, found: dict[str, Match], copies: Callable[[], Collection[str]]
+) -> dict[str, Match]:
     """Without what was delivered; a source that is named outright is one all the same."""
     texts = [text for spec in pipeline.stages.values() for text in deliver_texts(spec.deliver)]
     beginnings = tuple(text.partition("{")[0].removeprefix("./") for text in texts)
@@ -76,17 +81,36 @@ def _without_copies(pipeline: Pipeline, found: dict[str, str], copies: Callable[
     return {path: base for path, base in found.items() if path not in left_out}
 
 
-def _matches(pipeline: Pipeline, given: tuple[str, ...], mistakes: Mistakes) -> dict[str, str]:
-    """Path of every source → the folder that its name is relative to."""
-    root, found = str(pipeline.root), {}
+def _hint(pipeline: Pipeline) -> str:
+    """What to do where nothing matches."""
+    for pattern in pipeline.sources:
+        if pattern[0] != "!" and any((pipeline.root / path).is_dir() for path in matching(pipeline, pattern)):
+            return f'"{pattern}/" makes each folder a source'
+    return "put one there"
+
+
+def _named(pipeline: Pipeline, given: tuple[str, ...], mistakes: Mistakes) -> dict[str, Match]:
+    """As `_matches`, of the sources that the command line names."""
+    found: dict[str, Match] = {}
+    takes_files = any(not pattern.endswith("/") for pattern in pipeline.sources if pattern[0] != "!")
     for path in given:
-        relative = os.path.relpath(Path(path).absolute(), root)
-        path_here = str(Path(path).absolute()) if relative.startswith("..") else relative
-        if not (pipeline.root / path_here).is_file():
-            mistakes.add("--source", f"no such file: {path}")
-        found[path_here] = os.path.dirname(path_here)
+        relative = os.path.relpath(Path(path).absolute(), pipeline.root)
+        path_here = str(Path(path).absolute()) if relative.startswith("../") else relative
+        there = pipeline.root / path_here
+        is_folder = pipeline.has_folders and there.is_dir()
+        if not is_folder and not there.is_file():
+            mistakes.add("--source", f"no such {'file' if takes_files else 'folder'}: {path}")
+        elif not (is_folder or takes_files):
+            mistakes.add("--source", f"{path} is a file, and the pipeline's sources are folders")
+        found[path_here] = os.path.dirname(path_here), is_folder
+    return found
+
+
+def _matches(pipeline: Pipeline, given: tuple[str, ...], mistakes: Mistakes) -> dict[str, Match]:
+    """Path of every source → the folder that its name is relative to, and whether it is a folder itself."""
     if given:
-        return found
+        return _named(pipeline, given, mistakes)
+    found: dict[str, Match] = {}
     excluded = {
         os.path.normpath(pipeline.root / path)
         for pattern in pipeline.sources
@@ -95,28 +119,41 @@ def _matches(pipeline: Pipeline, given: tuple[str, ...], mistakes: Mistakes) -> 
     } | {os.path.normpath(pipeline.jobs_dir)}
 
     def is_excluded(path: str) -> bool:
-        """Whether a file, or a folder above it, is excluded, however it is spelt; what a run makes always is."""
+        """Whether a source, or a folder above it, is excluded, however it is spelt; what a run makes always is."""
         whole = os.path.normpath(pipeline.root / path)
         return any(folder in excluded for folder in (whole, *map(str, Path(whole).parents)))
 
     for pattern in (p for p in pipeline.sources if not p.startswith("!")):
-        if not WILDCARDS.search(pattern) or (pipeline.root / pattern).is_file():
-            if not (pipeline.root / pattern).is_file():
-                mistakes.add("pipeline.sources", f"no such file: {pattern}")
-            elif not is_excluded(pattern):
-                found[os.path.normpath(pattern)] = os.path.dirname(os.path.normpath(pattern))
+        is_folder = pattern.endswith("/")
+        is_there = os.path.isdir if is_folder else os.path.isfile
+        if not WILDCARDS.search(pattern) or is_there(pipeline.root / pattern):
+            path = os.path.normpath(pattern)
+            if not is_there(pipeline.root / path):
+                mistakes.add("pipeline.sources", f"no such {'folder' if is_folder else 'file'}: {pattern}")
+            elif is_folder and _holds_jobs(pipeline, path):
+                mistakes.add("pipeline.sources", f"the folder {pattern} holds the jobs directory")
+            elif not is_excluded(path):
+                found[path] = os.path.dirname(path), is_folder
             continue
         check_brackets("pipeline.sources", expand_braces(pattern), pipeline.root, mistakes)
         base = os.path.normpath(fixed_part(pattern)) if fixed_part(pattern) else ""
-        for path in matching(pipeline, pattern):
-            if counts(os.path.basename(path)) and os.path.isfile(os.path.join(root, path)) and not is_excluded(path):
-                found[os.path.normpath(path)] = base
+        for path in map(os.path.normpath, matching(pipeline, pattern)):
+            if not counts(os.path.basename(path)) or not is_there(pipeline.root / path) or is_excluded(path):
+                continue
+            if not (is_folder and (path in (base, ".") or _holds_jobs(pipeline, path))):
+                found[path] = base, is_folder
     return found
+
+
+def _holds_jobs(pipeline: Pipeline, folder: str) -> bool:
+    """Whether the jobs directory, which every run changes, lies in a folder."""
+    whole = os.path.join(os.path.normpath(pipeline.root / folder), "")
+    return os.path.join(os.path.normpath(pipeline.jobs_dir), "").startswith(whole)
 
 
 def matching(pipeline: Pipeline, pattern: str) -> list[str]:
     """All that a glob of `sources` matches now, as it stands there; suffixes in any case: `*.mp4` is also `A.MP4`."""
-    return [path for choice in expand_braces(pattern) for path in matches(_any_case(choice), pipeline.root)]
+    return [path for choice in expand_braces(pattern) for path in matches(any_case(choice), pipeline.root)]
 
 
 def idle_exclusions(pipeline: Pipeline) -> list[str]:
@@ -132,18 +169,11 @@ def idle_exclusions(pipeline: Pipeline) -> list[str]:
     return found
 
 
-def _any_case(pattern: str) -> str:
-    """A glob whose suffix fits in any case: `media/*.mp4` → `media/*.[mM][pP]4`."""
-    stem, dot, suffix = pattern.rpartition(".")
-    if not (dot and suffix.isalnum() and WILDCARDS.search(stem)):
-        return pattern
-    return stem + dot + "".join(f"[{c.lower()}{c.upper()}]" if c.isalpha() else c for c in suffix)
-
-
-def _job_name(path: str, base: str, template: str) -> str:
+def _job_name(path: str, base: str, template: str, *, is_folder: bool) -> str:
+    """A job's name; a folder has no suffix, though there is a dot in it."""
     inside = base and path.startswith(base + "/")  # as nearly always; `relpath` takes its time
     relative = path[len(base) + 1 :] if inside else os.path.relpath(path, base) if base else path
-    stem, suffix = os.path.splitext(relative)
+    stem, suffix = (relative, "") if is_folder else os.path.splitext(relative)
     while stem.startswith("../"):
         stem = stem.removeprefix("../")
     return encode_name(fill(template, {"path": stem, "suffix": suffix}.get))

@@ -35,10 +35,11 @@ class PipelineTable(msgspec.Struct, forbid_unknown_fields=True):
 
     sources: Annotated[
         Annotated[list[Text], msgspec.Meta(min_length=1)] | Text,
-        described("Globs of sources, one job each; `!` excludes"),
+        described("Globs of sources, or of folders with a / at the end, one job each; `!` excludes"),
     ]
     jobs_dir: Annotated[str, described("Where jobs are kept", min_length=1)] = "jobs"
     job: Annotated[str, described("A job's name: {path} below the fixed part of the glob, {suffix}")] = "{path}"
+    jobs: Annotated[Text | None, described("A table of jobs, .csv or .toml: job, STAGE.PARAM")] = None
     device: Annotated[str, described("auto, cpu, cuda, mps, cuda:1", pattern=DEVICE)] = "auto"
     checksum: Annotated[Literal["blake3", "sha256"], described("Digest of each file")] = "blake3"
     resources: Annotated[ResourcesTable | None, described("What the machine has; found out if left out")] = None
@@ -65,7 +66,13 @@ class StageTable(msgspec.Struct, forbid_unknown_fields=True):
     progress: Annotated[Literal["ffmpeg"] | None, described("The command is ffmpeg; show how far it is")] = None
     outputs: Annotated[dict[str, str], described("A command's outputs: name → file in the stage's directory")] = {}
     params: Annotated[dict[str, Any], described("Params of the stage")] = {}
-    matrix: Annotated[dict[str, list[Scalar]], described("One task for each value: param → values")] = {}
+    matrix: Annotated[
+        dict[str, list[Scalar] | Text | dict[str, dict[str, Any]]],
+        described("One task for each value: key → values, value → its params, or a glob of files (source/*.flac)"),
+    ] = {}
+    when: Annotated[
+        Text | None, described("Only in jobs where this input is there, or whose source has such a name")
+    ] = None
     python: Annotated[str | None, described("The venv or interpreter of the stage's worker")] = None
     resources: Annotated[ResourcesTable | None, described("What it needs while it runs")] = None
     timeout_s: Annotated[
@@ -92,3 +99,4 @@ class JobTable(msgspec.Struct, forbid_unknown_fields=True):
     """`[jobs."NAME"]`"""
 
     params: Annotated[dict[str, dict[str, Any]], described("stage → params of this job alone")] = {}
+    skip: Annotated[list[str], described("Stages that this job hasn't")] = []

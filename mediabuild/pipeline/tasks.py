@@ -1,30 +1,46 @@
 """From a pipeline to its tasks: sources become jobs, stages times jobs times matrix values become tasks.
 
+Which tasks there are is decided here, before anything runs: a job may lack a stage (`skip`, `when`), and with it those
+that need it; a matrix may be over a job's files.
+
 Not here: whether a task is up to date (`rebuilder`) and which ones were asked for (`selection`).
 """
 
 from __future__ import annotations
 
-import itertools
-import math
+import contextlib
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mediabuild.machine.natural import natural
 from mediabuild.machine.visible import same_text
 from mediabuild.pipeline.deliveries import check_deliveries
 from mediabuild.pipeline.mistakes import Mistakes
 from mediabuild.pipeline.model import Given, Pipeline, Produced, Reference, Scalar, StageSpec, Task
 from mediabuild.pipeline.params import effective_params
-from mediabuild.pipeline.paths import check_apart, check_brackets, given_for, may_be_there
-from mediabuild.pipeline.placeholders import names_in, text_of
-from mediabuild.pipeline.references import is_path, needed_stages, split_reference
-from mediabuild.pipeline.reserved import ALL_JOBS, LONGEST_NAME, encode_name
+from mediabuild.pipeline.per_job.conditions import holds, is_path_condition
+from mediabuild.pipeline.per_job.inputs import NotThere, Resolver, task_name
+from mediabuild.pipeline.per_job.outputs import at_values
+from mediabuild.pipeline.per_job.values import At, combinations, params_at, stems, value_of
+from mediabuild.pipeline.references import needed_stages
+from mediabuild.pipeline.reserved import ALL_JOBS, LONGEST_NAME, own_name
 
 Overrides = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass
+class Made:
+    """What was made of a pipeline.
+
+    Args:
+        tasks: name → task, in canonical order.
+        decided_by: job → the paths and globs whose matches decided which tasks it has.
+    """
+
+    tasks: dict[str, Task] = field(default_factory=dict)
+    decided_by: dict[str, list[Given]] = field(default_factory=dict)
 
 
 def make_tasks(
@@ -35,7 +51,7 @@ def make_tasks(
     device: str | None = None,
     job_dir: Path | None = None,
     brought: Collection[str] | None = None,
-) -> dict[str, Task]:
+) -> Made:
     """All tasks in canonical order, job by job, and those over all jobs after what they read.
 
     Args:
@@ -48,34 +64,12 @@ def make_tasks(
         PipelineError: an effective param is out of bounds, or an input that must be there is missing.
     """
     mistakes = Mistakes(pipeline.file.name)
-    tasks: dict[str, Task] = {}
-    shelf = Shelf(tuple(jobs), jobs if brought is None else brought)
+    maker = _Maker(pipeline, jobs, overrides or {}, device, jobs if brought is None else brought, mistakes)
     for job, source, spec in _places(pipeline, jobs):
-        directory = pipeline.jobs_dir / job if spec.collect else job_dir or pipeline.jobs_dir / job
-        merged, changed = _job_params(pipeline, spec, job, overrides or {}, mistakes)
-        for values in itertools.product(*spec.matrix.values()):
-            combo = dict(zip(spec.matrix, values, strict=True))
-            params = merged
-            if combo:
-                params = effective_params(f"stages.{spec.name}.params", merged, combo, spec.declaration, mistakes)
-            task = _task(pipeline, spec, job, directory, source, combo, params, device, mistakes, changed, shelf)
-            if len(os.fsencode(task.key)) > LONGEST_NAME:
-                what = f"{spec.name} and its value make too long a name: at most {LONGEST_NAME} bytes"
-                mistakes.add(f"stages.{spec.name}.matrix", what)
-            if task.name in tasks:
-                mistakes.add(f"stages.{spec.name}.matrix", f"two combinations are called {task.value!r}")
-            tasks[task.name] = task
-    check_deliveries(pipeline, jobs, tasks, mistakes)
+        maker.add(spec, job, source, pipeline.jobs_dir / job if spec.collect or job_dir is None else job_dir)
+    check_deliveries(pipeline, jobs, maker.made.tasks, mistakes)
     mistakes.raise_if_any()
-    return tasks
-
-
-@dataclass(frozen=True)
-class Shelf:
-    """All jobs, and those of them that a task over all jobs brings along."""
-
-    jobs: tuple[str, ...]
-    brought: Collection[str]
+    return maker.made
 
 
 def _places(pipeline: Pipeline, jobs: Mapping[str, Given]) -> Iterator[tuple[str, Given, StageSpec]]:
@@ -89,118 +83,105 @@ def _places(pipeline: Pipeline, jobs: Mapping[str, Given]) -> Iterator[tuple[str
             yield from ((job, source, spec) for spec in pipeline.stages.values() if turn[spec.name] == number)
 
 
-def _job_params(
-    pipeline: Pipeline, spec: StageSpec, job: str, overrides: Overrides, mistakes: Mistakes
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The stage's effective params for a job, and those of them that the command line changed."""
-    own = pipeline.job_params.get(same_text(job), {}).get(spec.name, {})
-    from_line = dict(overrides.get(spec.name, {}))
-    plain = {**spec.params, **own}
-    merged = effective_params(f"stages.{spec.name}.params", plain, from_line, spec.declaration, mistakes)
-    return merged, {key: merged.get(key) for key in from_line}
+class _Maker:
+    """Makes the tasks of one stage in one job after the other."""
 
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        jobs: Mapping[str, Given],
+        overrides: Overrides,
+        device: str | None,
+        brought: Collection[str],
+        mistakes: Mistakes,
+    ) -> None:
+        self.pipeline = pipeline
+        self.overrides = overrides
+        self.device = device or pipeline.device
+        self.brought = brought
+        self.mistakes = mistakes
+        self.resolver = Resolver(pipeline, jobs, mistakes)
+        self.made = Made()
 
-def _task(
-    pipeline: Pipeline,
-    spec: StageSpec,
-    job: str,
-    job_dir: Path,
-    source: Given,
-    combo: Mapping[str, Scalar],
-    params: Mapping[str, Any],
-    device: str | None,
-    mistakes: Mistakes,
-    overrides: Mapping[str, Any],
-    shelf: Shelf,
-) -> Task:
-    value = _value_of(combo.values())
-    inputs = {
-        name: tuple(_references(pipeline, spec, name, job, source, combo, mistakes, shelf)) for name in spec.inputs
-    }
-    produced = [ref for refs in inputs.values() for ref in refs if isinstance(ref, Produced)]
-    needs = [r.task for r in produced if not spec.collect or r.job == ALL_JOBS or r.job in shelf.brought]
-    return Task(
-        name=task_name(spec.name, job, value),
-        stage=spec,
-        job=job,
-        directory=job_dir / spec.name / value if value else job_dir / spec.name,
-        job_dir=job_dir,
-        inputs=inputs,
-        params=params,
-        overrides=overrides,
-        value=value,
-        device=device or pipeline.device,
-        needs=tuple(dict.fromkeys(needs)),
-    )
+    def add(self, spec: StageSpec, job: str, source: Given, job_dir: Path) -> None:
+        """Make the tasks of a stage in a job."""
+        place = spec.name, job
+        without = self.resolver.without.setdefault(place, [])
+        said = next((name for name in map(same_text, (job, own_name(job))) if name in self.pipeline.said_of), job)
+        if spec.name in self.pipeline.skip.get(said, ()):
+            without.append({})
+            return
+        base = {**spec.params, **self.pipeline.job_params.get(said, {}).get(spec.name, {})}
+        there = self.resolver.made.setdefault(place, [])
+        for at in combinations(spec.matrix, self._files(spec, job, source)):
+            try:
+                inputs = self.resolver.inputs(spec, job, source, at)
+            except NotThere:
+                without.append(at)
+                continue
+            if spec.when and not self._holds(spec, job, source, at, inputs):
+                without.append(at)
+                continue
+            there.append(at)
+            self._make(spec, job, job_dir, at, inputs, base)
 
+    def _files(self, spec: StageSpec, job: str, source: Given) -> dict[str, Sequence[Scalar]]:
+        """Key of a matrix over files → its values in a job; of a folder that can't be listed, none."""
+        found: dict[str, Sequence[Scalar]] = {}
+        for key, axis in spec.matrix.items():
+            if axis.files:
+                given = self._deciding(job, self.resolver.given(axis.files, job, source, {}))
+                found[key] = ()
+                with contextlib.suppress(OSError):
+                    where = f"stages.{spec.name}.matrix.{key}"
+                    found[key] = stems(where, axis, given, self.pipeline.root, self.mistakes)
+        return found
 
-def task_keys(pipeline: Pipeline, *, collect: bool = False) -> set[str]:
-    """The keys of the tasks that a job has, or of those over all jobs (`Task.key`)."""
-    specs = [spec for spec in pipeline.stages.values() if spec.collect == collect]
-    combos = [(spec.name, values) for spec in specs for values in itertools.product(*spec.matrix.values())]
-    return {f"{name}@{_value_of(values)}" if values else name for name, values in combos}
+    def _holds(
+        self, spec: StageSpec, job: str, source: Given, at: At, inputs: Mapping[str, Sequence[Reference]]
+    ) -> bool:
+        path = self.resolver.given(spec.when, job, source, at) if is_path_condition(spec) else None
+        for given in [path] if path else inputs.get(spec.when, ()):
+            if isinstance(given, Given):
+                self._deciding(job, given)
+        return holds(spec, source, inputs, path, self.pipeline.root)
 
+    def _deciding(self, job: str, given: Given) -> Given:
+        self.made.decided_by.setdefault(job, []).append(given)
+        return given
 
-def task_name(stage: str, job: str, value: str = "") -> str:
-    """`translate:ep01:es`"""
-    return f"{stage}:{job}:{value}" if value else f"{stage}:{job}"
-
-
-def _references(
-    pipeline: Pipeline,
-    spec: StageSpec,
-    name: str,
-    job: str,
-    source: Given,
-    combo: Mapping[str, Scalar],
-    mistakes: Mistakes,
-    shelf: Shelf,
-) -> Iterable[Reference]:
-    text = spec.inputs[name]
-    optional, text = text.startswith("?"), text.removeprefix("?")
-    if text == "source":
-        yield source
-    elif is_path(text):
-        given = given_for(text, job, optional, pipeline.root)
-        where = f"stages.{spec.name}.inputs.{name}"
-        of_all = "job" not in names_in(text)  # what one job lacks is that job's trouble
-        if of_all and not optional and not may_be_there(given, pipeline.root):
-            mistakes.add(where, f"nothing is at {given.pattern}", f'"?{text}" if it may be absent')
-        check_brackets(where, given.globs, pipeline.root, mistakes)
-        check_apart(where, given, pipeline, mistakes)
-        yield given
-    else:
-        stage, output = split_reference(text)
-        producer = pipeline.stages[stage]
-        choices = [_choices(spec, stage, key, combo, values, mistakes) for key, values in producer.matrix.items()]
-        fan_in = any(key not in combo for key in producer.matrix)
-        over_all = spec.collect and not producer.collect
-        for of_job in shelf.jobs if over_all else [ALL_JOBS if producer.collect else job]:
-            # sorted: a list in another order is the same matrix
-            for value in map(_value_of, sorted(itertools.product(*choices), key=_place)):
-                keys = [of_job] * over_all + [value] * fan_in
-                many = output is None or "*" in producer.outputs.get(output, "")
-                yield Produced(task_name(stage, of_job, value), output, of_job, ":".join(keys), many)
-
-
-def _value_of(values: Iterable[Scalar]) -> str:
-    """The name of a combination of matrix values."""
-    return encode_name("-".join(map(text_of, values)))
-
-
-def _place(values: Iterable[Scalar]) -> list[tuple[float, object]]:
-    """A key that sorts combinations of matrix values: numbers by what they are, texts in natural order."""
-    return [(math.inf, natural(text_of(v))) if isinstance(v, str | bool) else (v, "") for v in values]
-
-
-def _choices(
-    spec: StageSpec, stage: str, key: str, combo: Mapping[str, Scalar], values: Sequence[Scalar], mistakes: Mistakes
-) -> Sequence[Scalar]:
-    """The values of a producer's matrix that a task reads: its own where it has the same key, else all of them."""
-    if key not in combo:
-        return values
-    same = [value for value in values if text_of(value) == text_of(combo[key])]
-    if not same:
-        what = f"{stage} has no {text_of(combo[key])!r}, which {spec.name} would read"
-        mistakes.add(f"stages.{spec.name}.matrix.{key}", what, f"matrix.{key} of stages.{stage}")
-    return same
+    def _make(
+        self,
+        spec: StageSpec,
+        job: str,
+        job_dir: Path,
+        at: At,
+        inputs: Mapping[str, tuple[Reference, ...]],
+        base: Mapping[str, Any],
+    ) -> None:
+        where, value = f"stages.{spec.name}", value_of(at)
+        line = self.overrides.get(spec.name, {})
+        changes = {**params_at(spec.matrix, at, spec.declaration), **line}
+        params = effective_params(f"{where}.params", base, changes, spec.declaration, self.mistakes)
+        produced = [ref for refs in inputs.values() for ref in refs if isinstance(ref, Produced)]
+        needs = [r.task for r in produced if not spec.collect or r.job == ALL_JOBS or r.job in self.brought]
+        task = Task(
+            name=task_name(spec.name, job, value),
+            stage=at_values(spec, at, self.mistakes),
+            job=job,
+            directory=job_dir / spec.name / value if value else job_dir / spec.name,
+            job_dir=job_dir,
+            inputs=inputs,
+            params=params,
+            overrides={key: params.get(key) for key in line},
+            value=value,
+            at=at,
+            device=self.device,
+            needs=tuple(dict.fromkeys(needs)),
+        )
+        if len(os.fsencode(task.key)) > LONGEST_NAME:
+            what = f"{spec.name} and its value make too long a name: at most {LONGEST_NAME} bytes"
+            self.mistakes.add(f"{where}.matrix", what)
+        if task.name in self.made.tasks:
+            self.mistakes.add(f"{where}.matrix", f"two combinations are called {task.value!r}")
+        self.made.tasks[task.name] = task

@@ -42,7 +42,9 @@ def recorded_source(directory: Path, job: str) -> Given | None:
         if str(summary["job"]) != job:
             return None
         label = str(summary["source"])
-        return Given(pattern=str(summary.get("source_path", label)), label=label)
+        path = str(summary.get("source_path", label))
+        folder = path.rstrip("/") if path.endswith("/") else ""
+        return Given(pattern=folder or path, label=label.rstrip("/"), folder=folder)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None  # a stage's manifest, or damaged
 
@@ -101,8 +103,9 @@ def _summary(job: str, source: Given, tasks: list[Task]) -> dict[str, Any]:
                 "inputs_checksum": manifest.inputs_checksum,
                 "outputs": sorted(manifest.output_files()),
             }
-    where = {"source_path": source.pattern} if os.path.isabs(source.pattern) else {}
-    return {"job": job, "source": source.label, **where, "schema_version": 1, "stages": stages}
+    end = "/" if source.folder else ""
+    where = {"source_path": source.pattern + end} if os.path.isabs(source.pattern) else {}
+    return {"job": job, "source": source.label + end, **where, "schema_version": 1, "stages": stages}
 
 
 def _json(summary: dict[str, Any]) -> bytes:
@@ -117,7 +120,9 @@ def _resolved(job: str, source: Given, tasks: list[Task]) -> dict[str, Any]:
         if task.overrides:
             table["overrides"] = _without_none(task.overrides)
         if task.stage.matrix:
-            table["matrix"] = {key: list(values) for key, values in task.stage.matrix.items()}
+            matrix = table.setdefault("matrix", {key: [] for key in task.at})
+            for key, value in task.at.items():
+                matrix[key] += [value] if value not in matrix[key] else []
     return {"job": job, "source": source.label, "device": tasks[0].device, "stages": stages}
 
 

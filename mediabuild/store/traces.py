@@ -21,7 +21,7 @@ import msgspec
 
 from mediabuild.machine import regular
 from mediabuild.pipeline.model import Given, Task
-from mediabuild.pipeline.placeholders import fill
+from mediabuild.pipeline.placeholders import fill, text_of
 from mediabuild.pipeline.reserved import own_name
 from mediabuild.store import inventory, places
 from mediabuild.store.facts import Facts
@@ -126,11 +126,14 @@ def trace_in_any_job(task: Task, facts: Facts, job: str | None = None) -> str:
     given = {name: refs[0] for name, refs in task.inputs.items() if len(refs) == 1 and isinstance(refs[0], Given)}
     inputs: dict[str, Any] = dict(facts.inputs)
     for name, reference in given.items():
+        if reference.folder:
+            continue  # by the way from the job's folder: that bears no name
         if reference.label:
             inputs[name] = _nameless(facts.inputs.get(name, {}))
         elif task.stage.running.isolate:
             text = task.stage.inputs[name].removeprefix("?")
-            pattern = os.path.normpath(fill(text, {"job": own_name(job or task.job)}.get))
+            names = {key: text_of(value) for key, value in task.at.items()} | {"job": own_name(job or task.job)}
+            pattern = os.path.normpath(fill(text, names.get))
             inputs[name] = _without_place(pattern, bool(reference.globs), facts.inputs.get(name, {}))
     return Facts(**{**facts.facts(), "inputs": inputs}).trace()
 

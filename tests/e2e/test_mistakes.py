@@ -143,7 +143,6 @@ MISTAKES = {
         ["stages.alpha.matrix.language", "'../es'"],
     ),
     "no stages": (HEAD, ["stages", "no stage is declared"]),
-    "an unknown job": (HEAD + stage("alpha", "source") + "[jobs.onne]\nparams.alpha = {}\n", ["onne", "'one'"]),
     "an unknown stage in a job": (
         HEAD + stage("alpha", "source") + "[jobs.one]\nparams.alhpa = {}\n",
         ["params.alhpa", "'alpha'"],

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 import difflib
-import io
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,14 +19,13 @@ from typing import Any
 
 from mediabuild.errors import StageError
 from mediabuild.media.languages import standard
+from mediabuild.media.tables import table_rows
 from mediabuild.media.textfiles import read_text
 
 PLAIN_COLUMNS = ("term", "alternatives", "gender", "note")
-SEPARATOR_LINE = re.compile(r"sep=(.)")  # Excel's first line, which names the separator
 # Marks that nobody says, and notes around what is sung.
 _FOLDED_AWAY = str.maketrans({"’": "'", **dict.fromkeys("™®©℠♩♪♫♬")})
 _MEANT_DOT, _KEPT_DOT = re.compile(r"(?<=\d)[.,:/-](?=\d)|(?<!\S)\.(?=\w)"), "⋅"
-LONGEST_CELL = 1 << 24  # of characters; the csv module's own limit is 131,072
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ def write_rows(path: Path, rows: Iterable[Iterable[Any]]) -> None:
 
 
 def _terms_of(name: str, path: Path) -> Iterator[Term]:
-    rows = _rows(name, read_text(path, name))
+    rows = table_rows(name, read_text(path, name))
     first, header = next(rows, (1, []))
     columns = [_column(f"{name}:{first}", cell) for cell in header]
     if len(set(columns)) < len(columns):
@@ -101,26 +99,6 @@ def _terms_of(name: str, path: Path) -> Iterator[Term]:
         cells = {column: " ".join(cell.split()) for column, cell in zip(columns, row, strict=False)}
         if any(cells.values()):
             yield _term(where, cells)
-
-
-def _rows(name: str, text: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows of a CSV file, each with the number of its first line; Excel's `sep=;` is heeded and left out."""
-    header, _, rest = text.partition("\n")
-    line = 1
-    named = SEPARATOR_LINE.match(header)
-    if named:
-        text, line = rest, 2
-    separator = named[1] if named else max(",;\t", key=header.count)
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    offset, limit = line - 1, csv.field_size_limit(LONGEST_CELL)
-    try:
-        for row in rows:
-            yield line, row
-            line = rows.line_num + offset + 1
-    except csv.Error as error:
-        raise StageError(f"{name}:{line}: no CSV: {error}") from error
-    finally:
-        csv.field_size_limit(limit)
 
 
 def _column(where: str, cell: str) -> str:
