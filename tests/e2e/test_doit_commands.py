@@ -296,7 +296,7 @@ def test_tab_completion(built: Project) -> None:
     )
     lines = done.stdout.splitlines()
     assert lines[:4] == ["status|strace", "init", "--json", "--dry-run"]
-    assert lines[4:] == ["one|two words", "A|B|C|mine", "A:two words", "media/one.txt"]
+    assert lines[4:] == ["one|two|two words", "A|B|C|mine", "A:two|A:two words", "media/one.txt"]
     assert said(built, "tabcompletion", "-s", "zsh") == script
     if shutil.which("zsh"):
         assert subprocess.run(["zsh", "-n"], input=script, text=True, check=False).returncode == 0
