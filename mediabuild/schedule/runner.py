@@ -97,14 +97,16 @@ class PipelineRunner(Runner):  # type: ignore[misc]
             if self._stop_running:
                 inbox.clear()
                 ready.clear()
-            if crew.free and (node := self.turns.next(ready)) is not None:
+            if inbox and inbox[0] is not None:  # what follows from a finished task is among those that may start next
+                self._pull(dispatcher, inbox, ready)
+            elif crew.free and (node := self.turns.next(ready)) is not None:
                 ready.remove(node)
                 if self._in_main_thread(node.task):
                     self.process_task_result(node, self.execute_task(node.task))
                     inbox.append(node)
                 else:
                     crew.start(node)
-            elif crew.free and inbox and not (inbox[0] is None and self.turns.crowded(ready)):
+            elif inbox and not self.turns.crowded(ready) and (crew.free or self.turns.threads > 1):
                 self._pull(dispatcher, inbox, ready)
             elif crew.running or ready:
                 ended = crew.finished(POLL_S if ready and crew.free else LOOK_S)
