@@ -44,7 +44,7 @@ def foresee(
         found: dict[str, Verdict] = {}
         for name in wanted:
             if name in plain:
-                found[name] = _following(plain[name], tasks[name], found)
+                found[name] = _following(plain[name], tasks[name], found, plain)
             elif not tasks[name].has_subtask:
                 found[name] = _own_verdict(tasks[name], tasks, records, found, always=always)
         runs = [tasks[name] for name in found if name not in plain and found[name].state in WOULD_RUN]
@@ -80,9 +80,12 @@ def _needs(task: DoitTask) -> list[str]:
     return [*task.task_dep, *([after] if after else [])]
 
 
-def _following(verdict: Verdict, task: DoitTask, earlier: Mapping[str, Verdict]) -> Verdict:
-    """A verdict on a task of the pipeline, which may follow one of the user's own."""
-    follows = any(earlier[need].state in WOULD_RUN for need in task.task_dep if need in earlier)
+def _following(
+    verdict: Verdict, task: DoitTask, earlier: Mapping[str, Verdict], plain: Mapping[str, Verdict]
+) -> Verdict:
+    """A verdict on a task of the pipeline, which may follow one of the user's own, or another that does."""
+    would_run = [need for need in task.task_dep if need in earlier and earlier[need].state in WOULD_RUN]
+    follows = any(need not in plain or plain[need].state == "fresh" for need in would_run)
     return replace(verdict, state="follows") if follows and verdict.state == "fresh" else verdict
 
 
