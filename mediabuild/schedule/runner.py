@@ -97,6 +97,8 @@ class PipelineRunner(Runner):  # type: ignore[misc]
             if self._stop_running:
                 inbox.clear()
                 ready.clear()
+            if crew.running and self._finished(crew, inbox, 0.0):  # however much there is to look at
+                continue
             if inbox and inbox[0] is not None:  # what follows from a finished task is among those that may start next
                 self._pull(dispatcher, inbox, ready)
             elif crew.free and (node := self.turns.next(ready)) is not None:
@@ -109,12 +111,18 @@ class PipelineRunner(Runner):  # type: ignore[misc]
             elif inbox and not self.turns.crowded(ready) and (crew.free or self.turns.threads > 1):
                 self._pull(dispatcher, inbox, ready)
             elif crew.running or ready:
-                ended = crew.finished(POLL_S if ready and crew.free else LOOK_S)
-                if ended is not None:
-                    self.process_task_result(*ended)
-                    inbox.appendleft(ended[0])
+                self._finished(crew, inbox, POLL_S if ready and crew.free else LOOK_S)
             else:
                 return
+
+    def _finished(self, crew: Crew, inbox: deque[Any], timeout_s: float) -> bool:
+        """Note what became of a task that ended within this time, if one did."""
+        ended = crew.finished(timeout_s)
+        if ended is None:
+            return False
+        self.process_task_result(*ended)
+        inbox.appendleft(ended[0])
+        return True
 
     def _pull(self, dispatcher: Any, inbox: deque[Any], ready: list[Any]) -> None:
         """Tell doit of one finished node, and take the next ready one that it hands out."""
