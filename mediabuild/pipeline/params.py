@@ -26,19 +26,17 @@ SHARED = re.compile(r"(?<!\{)\{params\.([A-Za-z_][A-Za-z0-9_-]*)\}(?!\})")
 def shared_uses(document: Mapping[str, Any]) -> dict[str, tuple[tuple[str, str], ...]]:
     """A value of `[params]` → the params of stages that are this value, as the file says: (stage, param)."""
     found: dict[str, tuple[tuple[str, str], ...]] = {}
-    for _, table in _param_tables({"stages": document.get("stages")}):
+    for where, table in _param_tables({"stages": document.get("stages")}):
         for param, value in table.items():
             match = SHARED.fullmatch(value) if isinstance(value, str) else None
-            if match:
-                stage = next(
-                    n for n, t in document["stages"].items() if isinstance(t, dict) and t.get("params") is table
-                )
+            if match and where.endswith(".params"):
+                stage = where.removeprefix("stages.").removesuffix(".params")
                 found[match[1]] = (*found.get(match[1], ()), (stage, param))
     return found
 
 
 def fill_shared(document: Mapping[str, Any], mistakes: Mistakes) -> None:
-    """Put the values of `[params]` in the place of `{params.NAME}` in the stages' and jobs' params, in the document.
+    """Put the values of `[params]` in the place of `{params.NAME}` in params and matrices, in the document.
 
     A text that is nothing else becomes the value itself, of whatever type it is.
     """
@@ -54,7 +52,7 @@ def fill_shared(document: Mapping[str, Any], mistakes: Mistakes) -> None:
 def _param_tables(document: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Where each table of params is, and the table; what is no table is somebody else's to say."""
     for name, stage in _tables(document.get("stages")):
-        yield from ((f"stages.{name}.params", t) for key, t in _tables(stage) if key == "params")
+        yield from ((f"stages.{name}.{key}", t) for key, t in _tables(stage) if key in ("params", "matrix"))
     for name, job in _tables(document.get("jobs")):
         for key, stages in _tables(job):
             yield from ((f'jobs."{name}".params.{n}', t) for n, t in _tables(stages) if key == "params")

@@ -161,6 +161,7 @@ MISTAKES = [
     ("progress", "progress = true", "stages.x.progress"),
     ("params", 'params = { a = "{params.golf}" }', "stages.x.params.a: {params.golf} is not in [params] (did you mean"),
     ("params", 'params = { a = ["{params.golf}"] }', "stages.x.params.a: {params.golf} is not in [params]"),
+    ("params", 'matrix = { a = ["{params.golf}"] }', "stages.x.matrix.a: {params.golf} is not in [params]"),
     ("values", 'env = { A = "{inputs.medja.x}" }', "{inputs.medja.x} is not declared"),
 ]
 
@@ -231,6 +232,30 @@ outputs = { text = "a.txt", hls = "sub/hls/" }
     assert project.read("jobs/one/x/sub/hls/0.ts") == "hi\n"
     project.write("pipeline.toml", text.replace("sub/hls/", "sub/hls"))
     assert project.run().ran == []
+
+
+def test_arguments_that_no_file_can_be_called(project: Project) -> None:
+    """Long ones, odd ones: none is a fact, and the next run is still a no-op."""
+    words = [
+        *("x" * n for n in (255, 256, 5000)),
+        "a/" * 3000,
+        "..",
+        "/",
+        ".",
+        "~",
+        "media",
+        "./media/../../x",
+        "*",
+        "",
+    ]
+    text = f'[stages.x]\ncommand = {json.dumps(["echo", *words])}\noutputs = {{ t = "t.txt" }}\nstdout = "t"\n'
+    project.write("pipeline.toml", HEAD + text)
+    project.write("media/one.txt", "hello\n")
+    run = project.run()
+    assert run.status == 0, run.out
+    assert (project.run().ran, project.run().ran) == ([], [])
+    code = json.loads(project.read("jobs/one/x/manifest.json"))["code"]
+    assert [name for name in code if "/" in name] == []
 
 
 def test_the_progress_of_ffmpeg(project: Project) -> None:

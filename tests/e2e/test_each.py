@@ -115,6 +115,25 @@ def test_a_kill_loses_what_was_under_way(project: Project) -> None:
     assert project.read("jobs/one/all/all.txt").count("\n") == 8
 
 
+def test_an_interrupt_stops_all_pieces(project: Project) -> None:
+    """At once, with 130; nothing is left running, and what was done is kept."""
+    text = FILES.replace("LOG", str(project.root / "log")).replace(
+        "test ! -e", "[ $(cat $1) = slow ] && sleep 60; test ! -e"
+    )
+    project.write("pipeline.toml", text.replace('each    = "clips"', 'each    = "clips"\nresources = { cpu = 2 }'))
+    project.write("media/one.txt", "x")
+    run = project.start("cut.clips=1=a slow=b slow=c 4=d")
+    while not ((project.root / "log").exists() and len(project.read("log").splitlines()) >= 3):
+        time.sleep(0.02)
+        assert run.poll() is None
+    run.send_signal(signal.SIGINT)
+    run.communicate(timeout=20)
+    assert run.returncode == 130
+    pieces(project)
+    assert project.run("cut.clips=1=a 2=b 3=c 4=d").status == 0
+    assert pieces(project) == 3
+
+
 ROWS = """
 [pipeline]
 sources = ["lines/*.csv"]

@@ -70,6 +70,8 @@ def test_init_and_build_in_an_empty_directory(python: Path, tmp_path: Path) -> N
     )  # fmt: skip
     assert str(python.parents[1]) in where.stdout
     assert mediabuild(python, folder).returncode == 3, "there is no pipeline yet"
+    assert mediabuild(python, tmp_path, "init", "--example", "podcast").returncode == 0
+    assert (tmp_path / "chapters.py").exists()
     assert mediabuild(python, folder, "init").returncode == 0
     assert mediabuild(python, folder).returncode == 3, "there is no recording yet"
     shutil.copy(SPEECH, folder / "media/austen.wav")

@@ -34,6 +34,7 @@ from mediabuild.units import Units
 
 PROGRESS_EVERY_S = 0.5
 SHOWN = 5  # failed pieces that are named
+MOST_BYTES = 1 << 28  # of what a piece wrote, to be kept: it is held in memory for that
 
 
 @dataclass
@@ -114,12 +115,12 @@ class PieceRun:
                     return
                 self._say(piece.name, printed)
             with self.lock:
-                if self._is_still(piece):
+                if result is not None and self._is_still(piece):
                     self.units.keep(facts, result, time.monotonic() - started_s)
         self._report()
 
-    def _run(self, piece: Piece, printed: Any) -> bytes:
-        """Run the command; what it wrote, packed."""
+    def _run(self, piece: Piece, printed: Any) -> bytes | None:
+        """Run the command; what it wrote, packed, or None where that is too much to be kept."""
         spec = self.task.stage
         inputs = {name: list(files.values()) for name, files in self.meanwhile.before.handed.items()}
         inputs[spec.running.each] = [] if piece.file is None else [piece.file]
@@ -130,7 +131,8 @@ class PieceRun:
         missing = [path for path in outputs.values() if not (self.out / path).is_file()]
         if missing:
             raise StageError(f"did not write {', '.join(missing)}")
-        return _packed({name: self.out / path for name, path in outputs.items()})
+        files = {name: self.out / path for name, path in outputs.items()}
+        return _packed(files) if sum(file.stat().st_size for file in files.values()) <= MOST_BYTES else None
 
     def _outputs(self, piece: Piece) -> dict[str, str]:
         return {name: pattern.replace("*", piece.name) for name, pattern in self.task.stage.outputs.items()}

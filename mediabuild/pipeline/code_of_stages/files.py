@@ -32,6 +32,7 @@ IMPORT = re.compile(
 NAME = re.compile(rb"[\w.]+")
 WORD = re.compile(r"[^\s;|&<>()'\"`$={}]+")  # of an argument that may be a line for a shell
 WRITTEN = re.compile(r">+\s*[^\s;|&]*")  # what a shell is to write to
+LONGEST_PART, LONGEST_PATH = 255, 1000  # bytes
 Word = Literal["argument", "word", "module"]
 SCRIPTS = re.compile(r"\.(awk|bash|jl|jq|js|lua|mjs|php|pl|ps1|py|r|rb|sed|sh|ts|zsh)", re.IGNORECASE)
 
@@ -157,7 +158,13 @@ def _words(command: tuple[str, ...]) -> tuple[tuple[str, Word], ...]:
         for word in WORD.findall(WRITTEN.sub(" ", text)):
             if ("/" in word or "." in word) and not word.startswith("-"):
                 found[word, "word"] = None
-    return tuple(found)
+    return tuple((word, kind) for word, kind in found if _can_be_a_name(word))
+
+
+def _can_be_a_name(word: str) -> bool:
+    """Whether a file can be called so: file systems have limits, which asking for it would meet as errors."""
+    encoded = os.fsencode(word)
+    return len(encoded) <= LONGEST_PATH and all(len(part) <= LONGEST_PART for part in encoded.split(b"/"))
 
 
 def _is_program(file: Path, root: Path, *, named: bool) -> bool:
