@@ -101,22 +101,23 @@ def timed(command: list[str], folder: Path) -> tuple[float, float]:
 
 def mediabuild(recordings: list[Path], folder: Path) -> Measured:
     """One run."""
-    return _run(recordings, folder, [])
+    return run_pipeline(recordings, folder, ["-n", "1"])
 
 
 def one_by_one(recordings: list[Path], folder: Path) -> Measured:
     """A run for each recording."""
     total = Measured(0.0, 0.0)
     for file in recordings:
-        one = _run(recordings, folder, [f"--job={file.stem}"])
+        one = run_pipeline(recordings, folder, ["-n", "1", f"--job={file.stem}"])
         total = Measured(total.wall_s + one.wall_s, total.cpu_s + one.cpu_s, total.loads + one.loads)
     return total
 
 
-def _run(recordings: list[Path], folder: Path, arguments: list[str]) -> Measured:
+def run_pipeline(recordings: list[Path], folder: Path, arguments: list[str], pipeline: str = PIPELINE) -> Measured:
+    """A run with these arguments, on the CPU."""
     if not (folder / "media").exists():
         (folder / "media").mkdir()
-        (folder / "pipeline.toml").write_text(PIPELINE)
+        (folder / "pipeline.toml").write_text(pipeline)
         for file in recordings:
             os.link(file, folder / "media" / file.name)
     events = folder / "events.jsonl"

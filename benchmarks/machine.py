@@ -1,0 +1,170 @@
+"""How much of the machine a run uses: recordings through demux, separate, detect_speech and transcribe.
+
+    python benchmarks/machine.py [--count 3] [--length 120] [--rounds 3] [--no-docs]
+
+Five ways in turn, in an order that rotates each round, on all cores:
+
+    default         mediabuild, as many tasks at once as there are cores
+    one at a time   mediabuild -n 1
+    by hand         benchmarks/by_hand.py: both models loaded once, one recording after the other
+    no separation   mediabuild by default, without the separate stage
+    WhisperX-like   benchmarks/whisperx_like.py: batches, word times, no separation
+
+It prints the medians of wall and CPU seconds and of the peak memory of the processes together, and the ratios that
+count; and it compares each output of the default with that of `-n 1`, byte for byte. Writes docs/BENCHMARKS_MACHINE.md.
+
+Not here: what workers save (`workers.py`), from which the recordings come.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from workers import PIPELINE, ROOT, make_recordings, run_pipeline, timed
+
+DOCS = ROOT / "docs/BENCHMARKS_MACHINE.md"
+SAMPLE_S = 0.1
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+WITHOUT = "".join(
+    f"[stages.{part}"
+    for part in PIPELINE.split("[stages.")
+    if part.startswith(("demux", "detect_speech", "transcribe"))
+)
+WAYS = ("default", "one at a time", "by hand", "no separation", "WhisperX-like")
+RATIOS = (("default", "by hand"), ("default", "one at a time"), ("no separation", "WhisperX-like"))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One way once: seconds, and the most memory that its processes had together, in megabytes."""
+
+    wall_s: float
+    cpu_s: float
+    peak_mb: float
+
+
+class Memory:
+    """Samples the memory of this process's descendants while a block runs (Linux)."""
+
+    def __init__(self) -> None:
+        self.peak_bytes = 0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> Memory:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(SAMPLE_S):
+            self.peak_bytes = max(self.peak_bytes, sum(map(_resident_bytes, _descendants(os.getpid()))))
+
+
+def _descendants(pid: int) -> list[int]:
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in map(int, (task / "children").read_text().split()):
+                found += [child, *_descendants(child)]
+    return found
+
+
+def _resident_bytes(pid: int) -> int:
+    with contextlib.suppress(OSError, IndexError):
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES
+    return 0
+
+
+def run(way: str, recordings: list[Path], folder: Path) -> Measured:
+    """One way once, in an empty folder."""
+    files = [str(recording) for recording in recordings]
+    with Memory() as memory:
+        if way in ("by hand", "WhisperX-like"):
+            script = ROOT / "benchmarks" / ("by_hand.py" if way == "by hand" else "whisperx_like.py")
+            wall_s, cpu_s = timed([sys.executable, str(script), str(folder / "out"), *files], folder)
+        else:
+            pipeline = '\n[pipeline]\nsources = ["media/*.wav"]\n' + WITHOUT if way == "no separation" else PIPELINE
+            found = run_pipeline(recordings, folder, ["-n", "1"] if way == "one at a time" else [], pipeline)
+            wall_s, cpu_s = found.wall_s, found.cpu_s
+    return Measured(wall_s, cpu_s, memory.peak_bytes / 1e6)
+
+
+def outputs(folder: Path) -> dict[str, bytes]:
+    """All outputs below a jobs directory, without manifests and what mediabuild keeps for itself."""
+    files = (file for file in sorted((folder / "jobs").rglob("*")) if file.is_file())
+    kept = (
+        file for file in files if ".mediabuild" not in file.parts and file.name not in ("manifest.json", "job.toml")
+    )
+    return {str(file.relative_to(folder)): file.read_bytes() for file in kept}
+
+
+def measure(count: int, length_s: int, rounds: int) -> tuple[dict[str, Measured], bool]:
+    """The median of each way, and whether the default wrote the same bytes as one task at a time."""
+    found: dict[str, list[Measured]] = {way: [] for way in WAYS}
+    written: dict[str, dict[str, bytes]] = {}
+    with tempfile.TemporaryDirectory(prefix="machine.") as temporary:
+        recordings = make_recordings(Path(temporary, "recordings"), count, length_s)
+        for number in range(rounds):
+            for way in [*WAYS[number % len(WAYS) :], *WAYS[: number % len(WAYS)]]:
+                place = Path(temporary, "work")
+                place.mkdir()
+                found[way].append(run(way, recordings, place))
+                if way in ("default", "one at a time"):
+                    written[way] = outputs(place)
+                shutil.rmtree(place)
+                print(f"  round {number + 1}, {way}: {found[way][-1].wall_s:.1f} s", file=sys.stderr, flush=True)
+    same = bool(written["default"]) and written["default"] == written["one at a time"]
+    return {way: _median(all_of_it) for way, all_of_it in found.items()}, same
+
+
+def _median(found: list[Measured]) -> Measured:
+    return Measured(*(statistics.median(getattr(m, name) for m in found) for name in ("wall_s", "cpu_s", "peak_mb")))
+
+
+def table(results: dict[str, Measured], *, same: bool) -> list[str]:
+    """The table in Markdown, and the ratios."""
+    rows = ["| way | wall s | CPU s | peak MB |", "| --- | --- | --- | --- |"]
+    rows += [f"| {way} | {m.wall_s:.1f} | {m.cpu_s:.1f} | {m.peak_mb:.0f} |" for way, m in results.items()]
+    rows.append("")
+    for way, other in RATIOS:
+        rows.append(f"- {way} / {other}: {results[way].wall_s / results[other].wall_s:.2f} by wall seconds")
+    return [*rows, f"- The outputs of the default are those of `-n 1`, byte for byte: {'yes' if same else 'NO'}"]
+
+
+def main() -> int:
+    """Measure, print, write; exit status 1 if an output differs."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=3, help="recordings")
+    parser.add_argument("--length", type=int, default=120, help="seconds of each")
+    parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured")
+    parser.add_argument("--no-docs", action="store_true", help="only print")
+    options = parser.parse_args()
+    results, same = measure(options.count, options.length, options.rounds)
+    lines = table(results, same=same)
+    print("\n".join(lines))
+    if not options.no_docs:
+        intro = (__doc__ or "").partition("\n")[0]
+        what = (
+            f"{options.count} recordings of {options.length} s, {os.cpu_count()} cores, load {os.getloadavg()[2]:.1f}"
+        )
+        head = f"# The whole machine\n\n{intro}\n\nWritten by `benchmarks/machine.py`, which explains the ways.\n"
+        text = f"{head}{what}; the medians of {options.rounds} rounds, taken in turns.\n\n" + "\n".join(lines) + "\n"
+        DOCS.write_text(text, encoding="utf-8")
+    return 0 if same else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
