@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import ChainMap
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,6 +47,7 @@ class Build:
         root: the folder of `pipeline.toml`.
         commands: words that no stage may be called.
         before: called when the pipeline is known, and its jobs aren't yet.
+        targets: what the user's own tasks make, as paths from here.
 
     Raises:
         PipelineError: with all mistakes of the file and the command line at once.
@@ -59,6 +60,7 @@ class Build:
         *,
         commands: tuple[str, ...] = (),
         before: Callable[[Pipeline], None] = lambda pipeline: None,
+        targets: Collection[str] = (),
     ) -> None:
         self.options = options
         self.bulk = Bulk(root)
@@ -89,6 +91,7 @@ class Build:
             device=options.device,
             job_dir=job_dir,
             brought=self._brought(),
+            targets=targets,
         )
         # Tasks over all jobs are used as they are where one job is built.
         used = {name: task for name, task in made.tasks.items() if task.stage.collect and options.one_job}

@@ -20,7 +20,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from mediabuild.pipeline.mistakes import Mistakes, nearest
 from mediabuild.pipeline.model import Given, Pipeline, Task
-from mediabuild.pipeline.placeholders import check_names, fill, text_of
+from mediabuild.pipeline.paths import meets
+from mediabuild.pipeline.placeholders import check_names, fill, names_in, text_of
 from mediabuild.pipeline.reserved import own_name
 
 Deliver = str | Mapping[str, str] | None
@@ -172,3 +173,55 @@ def check_deliveries(
                 return
             taken[copy] = task.name
             above |= dict.fromkeys(folders, task.name)
+
+
+def check_reads(pipeline: Pipeline, tasks: Mapping[str, Task], mistakes: Mistakes) -> None:
+    """No stage may read by its path what a stage delivers: it would get what the run before had delivered."""
+    if not any(spec.deliver for spec in pipeline.stages.values()):
+        return
+    found = _Delivered(pipeline, tasks)
+    looked_at: set[tuple[str, str, str]] = set()
+    for task in tasks.values():
+        for name, text in task.stage.inputs.items():
+            for given in task.inputs[name] if "/" in text else ():
+                job = task.job if "job" in names_in(text) or (isinstance(given, Given) and given.folder) else ""
+                if isinstance(given, Given) and (task.stage.name, name, given.pattern) not in looked_at:
+                    looked_at.add((task.stage.name, name, given.pattern))
+                    copy = found.behind(given, job)
+                    if copy:
+                        what = f"{copy} is what {found.of[copy]} delivers: this would always be one run behind"
+                        mistakes.add(f"stages.{task.stage.name}.inputs.{name}", what, f'"{found.of[copy]}"')
+                        return
+
+
+class _Delivered:
+    """All copies that tasks make, as far as that is known before they run.
+
+    Attributes:
+        of: copy → STAGE.OUTPUT.
+    """
+
+    def __init__(self, pipeline: Pipeline, tasks: Mapping[str, Task]) -> None:
+        self.root = pipeline.root
+        self.of: dict[str, str] = {}
+        self._by_job: dict[str, list[str]] = {}
+        self._around: dict[str, str] = {}  # folder of copies → one of them
+        for task in tasks.values():
+            for copy, path in _named(pipeline, task, task.stage.outputs.values()):
+                self.of[copy] = f"{task.stage.name}.{_declaration(path, task.stage.outputs)[0]}"
+                self._by_job.setdefault(task.job, []).append(copy)
+                for folder in _folders(copy.rstrip("/")):
+                    self._around.setdefault(folder, copy)
+
+    def behind(self, given: Given, job: str) -> str | None:
+        """The copy that an input reads.
+
+        Args:
+            job: of a glob that names its job, which only stands for copies of the same; else empty.
+        """
+        if given.globs:
+            copies = self._by_job.get(job, []) if job else self.of
+            return next((copy for copy in copies if meets(given, self.root, copy)), None)
+        path = os.path.relpath(self.root / given.pattern, self.root)
+        places = [path + end for path in (path, *_folders(path)) for end in ("", "/")]
+        return next((place for place in places if place in self.of), None) or self._around.get(path)

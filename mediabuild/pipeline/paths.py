@@ -137,16 +137,25 @@ def reads(pipeline: Pipeline, job: str, path: str) -> bool:
     globs = {choice for one in given for choice in (one.globs or [glob.escape(one.pattern)])}
     globs |= {choice.rstrip("/") for text in pipeline.sources if text[0] != "!" for choice in expand_braces(text)}
     parts = os.path.normpath(path).split("/")
-    return any(_leads_to(os.path.normpath(pipeline.root / choice).split("/"), parts) for choice in globs)
+    return any(_meets(os.path.normpath(pipeline.root / choice).split("/"), parts, False) for choice in globs)
 
 
-def _leads_to(pattern: list[str], path: list[str]) -> bool:
-    """Whether a glob matches a path, or a folder above it; both in parts."""
+def meets(given: Given, root: Path, path: str) -> bool:
+    """Whether an input has a path, now or later: matches it, holds it, or, if it ends with a slash, lies in it."""
+    parts = os.path.normpath(root / path).split("/")
+    choices = [os.path.join(given.folder, choice) for choice in given.globs] or [glob.escape(given.pattern)]
+    return any(_meets(os.path.normpath(root / choice).split("/"), parts, path.endswith("/")) for choice in choices)
+
+
+def _meets(pattern: list[str], path: list[str], is_folder: bool) -> bool:
+    """The same in parts; what may lie in a folder for all that `**` says isn't counted."""
     if not pattern:
         return True
     if pattern[0] == "**":
-        return any(_leads_to(pattern[1:], path[count:]) for count in range(len(path) + 1))
-    return bool(path) and fnmatch.fnmatchcase(path[0], pattern[0]) and _leads_to(pattern[1:], path[1:])
+        return any(_meets(pattern[1:], path[count:], False) for count in range(len(path) + 1))
+    if not path:
+        return is_folder
+    return fnmatch.fnmatchcase(path[0], pattern[0]) and _meets(pattern[1:], path[1:], is_folder)
 
 
 def may_be_there(given: Given, root: Path) -> bool:

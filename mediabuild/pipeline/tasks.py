@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mediabuild.machine.visible import same_text
-from mediabuild.pipeline.deliveries import check_deliveries
+from mediabuild.pipeline.deliveries import check_deliveries, check_reads
 from mediabuild.pipeline.mistakes import Mistakes
 from mediabuild.pipeline.model import Given, Pipeline, Produced, Reference, Scalar, StageSpec, Task
 from mediabuild.pipeline.params import effective_params
@@ -51,6 +51,7 @@ def make_tasks(
     device: str | None = None,
     job_dir: Path | None = None,
     brought: Collection[str] | None = None,
+    targets: Collection[str] = (),
 ) -> Made:
     """All tasks in canonical order, job by job, and those over all jobs after what they read.
 
@@ -59,15 +60,18 @@ def make_tasks(
         device: instead of the pipeline's.
         job_dir: instead of `jobs_dir/JOB`, for the one job there is.
         brought: the jobs that a task over all jobs brings along; of the others it takes what is there.
+        targets: what the user's own tasks make; it needn't be there yet.
 
     Raises:
         PipelineError: an effective param is out of bounds, or an input that must be there is missing.
     """
     mistakes = Mistakes(pipeline.file.name)
     maker = _Maker(pipeline, jobs, overrides or {}, device, jobs if brought is None else brought, mistakes)
+    maker.resolver.targets = targets
     for job, source, spec in _places(pipeline, jobs):
         maker.add(spec, job, source, pipeline.jobs_dir / job if spec.collect or job_dir is None else job_dir)
     check_deliveries(pipeline, jobs, maker.made.tasks, mistakes)
+    check_reads(pipeline, maker.made.tasks, mistakes)
     mistakes.raise_if_any()
     return maker.made
 

@@ -170,13 +170,14 @@ class PipelineLoader(DodoTaskLoader):  # type: ignore[misc]
         narrow = self.narrow and not own and not pos_args and options.selection.is_empty
         try:
             options, commands = replace(options, narrow=narrow), tuple(self.cmd_names)
-            self.build = Build(self.root, options, commands=commands, before=_give_back)
+            targets = [target for task in own for target in task.targets]
+            self.build = Build(self.root, options, commands=commands, before=_give_back, targets=targets)
         except MediabuildError as error:
             raise InvalidDodoFile(str(error)) from None
         clash = {task.name for task in own} & set(self.build.pipeline.stages)
         if clash:
             raise InvalidDodoFile(f"dodo.py: the task {sorted(clash)[0]!r} is also a stage of {PIPELINE_NAME}")
-        return [*own, *make_doit_tasks(self.build)]
+        return [*own, *make_doit_tasks(self.build, own)]
 
 
 def _give_back(pipeline: Pipeline) -> None:

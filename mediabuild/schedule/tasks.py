@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any
 
 from doit.action import BaseAction
@@ -23,7 +23,8 @@ from mediabuild.execution.executor import Executor
 from mediabuild.execution.outcome import Outcome
 from mediabuild.freshness.look import Freshness, Look
 from mediabuild.freshness.producers import deleted_outputs
-from mediabuild.pipeline.model import Reason, Task
+from mediabuild.pipeline.model import Given, Reason, Task
+from mediabuild.pipeline.paths import meets
 from mediabuild.store.manifest import find_manifest
 
 ELSEWHERE = 'jobs_dir = "…" under [pipeline], a folder that can be written'
@@ -113,8 +114,9 @@ def action_of(task: DoitTask) -> StageAction:
     return action
 
 
-def make_doit_tasks(build: Build) -> Iterator[DoitTask]:
-    """A group for each stage, and its tasks."""
+def make_doit_tasks(build: Build, own: Iterable[DoitTask] = ()) -> Iterator[DoitTask]:
+    """A group for each stage, and its tasks; a task waits for those of the user's own whose targets it reads."""
+    targets = {target: task.name for task in own for target in task.targets}
     members: dict[str, list[str]] = {name: [] for name in build.pipeline.stages}
     for task in build.tasks.values():
         members[task.stage.name].append(task.name)
@@ -127,7 +129,7 @@ def make_doit_tasks(build: Build) -> Iterator[DoitTask]:
         yield DoitTask(
             task.name,
             [action],
-            task_dep=list(task.needs),
+            task_dep=[*task.needs, *_made_by_own(build, task, targets)],
             targets=target_paths(build, task),
             uptodate=[UpToDate(build.freshness, action)],
             subtask_of=task.stage.name,
@@ -136,6 +138,19 @@ def make_doit_tasks(build: Build) -> Iterator[DoitTask]:
             meta={"mediabuild": task},
         )
     yield from (_remake(build, task) for task in build.tasks.values() if task.stage.temp)
+
+
+def _made_by_own(build: Build, task: Task, targets: Mapping[str, str]) -> list[str]:
+    """The user's own tasks that make what a task reads; then only a look tells whether its job is fresh.
+
+    Args:
+        targets: path → the own task that makes it.
+    """
+    given = [r for references in task.inputs.values() for r in references if isinstance(r, Given)] if targets else []
+    found = [name for path, name in targets.items() for one in given if meets(one, build.pipeline.root, path)]
+    if found:
+        build.freshness.no_longer_known(task)
+    return list(dict.fromkeys(found))
 
 
 def _remakes(build: Build, task: Task) -> list[str]:

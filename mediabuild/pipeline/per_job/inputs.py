@@ -5,11 +5,11 @@ Not here: what is there of it now (`pipeline.paths`, `freshness.inputs`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from mediabuild.pipeline.mistakes import Mistakes, nearest
 from mediabuild.pipeline.model import Given, Pipeline, Produced, Reference, StageSpec
-from mediabuild.pipeline.paths import check_apart, check_brackets, given_for, in_source, may_be_there
+from mediabuild.pipeline.paths import check_apart, check_brackets, given_for, in_source, may_be_there, meets
 from mediabuild.pipeline.per_job.values import At, combinations, place, value_of
 from mediabuild.pipeline.placeholders import names_in, text_of
 from mediabuild.pipeline.references import is_path, split_reference
@@ -30,6 +30,7 @@ class Resolver:
 
     Attributes:
         made: (stage, job) → the combinations that have a task.
+        targets: what the user's own tasks make; it needn't be there yet.
         without: (stage, job) → those that have none, since the job has no such stage; an empty one stands for all.
     """
 
@@ -37,6 +38,7 @@ class Resolver:
         self.pipeline = pipeline
         self.jobs = jobs
         self.mistakes = mistakes
+        self.targets: Collection[str] = ()
         self.made: dict[tuple[str, str], list[At]] = {}
         self.without: dict[tuple[str, str], list[At]] = {}
 
@@ -63,7 +65,8 @@ class Resolver:
             given = self.given(text, job, source, at, optional=optional)
             if not given.folder:
                 of_all = not names_in(text)  # what one job lacks is that job's trouble
-                if of_all and not optional and not may_be_there(given, self.pipeline.root):
+                comes = any(meets(given, self.pipeline.root, target) for target in self.targets)
+                if of_all and not (optional or comes or may_be_there(given, self.pipeline.root)):
                     hint = ', or sources = ["media/*/"] to make folders jobs' if in_source(text) else ""
                     self.mistakes.add(where, f"nothing is at {given.pattern}", f'"?{text}" if it may be absent{hint}')
                 check_brackets(where, given.globs, self.pipeline.root, self.mistakes)
