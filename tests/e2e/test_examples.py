@@ -111,12 +111,12 @@ CASES = {
         files=("site/img2-32.jpg", "site/summer/at the sea-64.jpg", "site/sheet.jpg", "site/index.html"),
         param="web.quality=9",
         by_param="web:img2:32 web:img2:64 web:img10:32 web:img10:64 web:summer/at the sea:32 "
-        "web:summer/at the sea:64 page:.all",
+        "web:summer/at the sea:64 sheet:.all page:.all",
         source="album/img2.jpg",
         change=NEGATIVE,
-        by_source="web:img2:32 web:img2:64 thumb:img2 sheet:.all page:.all",
+        by_source="web:img2:32 web:img2:64 sheet:.all page:.all",
         new="album/img3.jpg",
-        by_new="web:img3:32 web:img3:64 thumb:img3 sheet:.all page:.all",
+        by_new="web:img3:32 web:img3:64 sheet:.all page:.all",
         name="album/img30.jpg",
         by_name="sheet:.all page:.all",
     ),
@@ -150,52 +150,51 @@ CASES = {
 
 CASES |= {
     "hls": Case(
-        files=("site/one/master.m3u8", "site/one/36/index.m3u8", "site/show/two/72/seg001.ts", "site/one/poster.jpg"),
-        param="crf=36",
-        by_param="rendition:one:36 rendition:one:72 rendition:show/two:36 rendition:show/two:72 "
+        files=("site/one/master.m3u8", "site/one/36p/index.m3u8", "site/show/two/72p/seg001.ts", "site/one/poster.jpg"),
+        param="params.gop=5",
+        by_param="rendition:one:36p rendition:one:72p rendition:show/two:36p rendition:show/two:72p "
         "master:one master:show/two",
         source="media/one.mp4",
         change=SHORT,
-        by_source="rendition:one:36 rendition:one:72 master:one poster:one",
+        by_source="rendition:one:36p rendition:one:72p master:one poster:one",
         new="media/three.mp4",
-        by_new="rendition:three:36 rendition:three:72 master:three poster:three",
+        by_new="rendition:three:36p rendition:three:72p master:three poster:three",
         name="media/it's four.mp4",
         by_name="master:it's four",
     ),
     "lectures": Case(
-        files=("site/l01.mp4", "site/l02.mp4", "site/l10.mp4", "site/l10.sprite.jpg"),
+        files=("site/l01.mp4", "site/l02.mp4", "site/l10.mp4", "site/l10.sprite.jpg", "site/l02.png"),
         param="every_s=0.25",
         by_param="sprite:l01 sprite:l02 sprite:l10",
-        source="camera/l02.mp4",
+        source="lectures/l02/camera.mp4",
         change=SHORT,
         by_source="composite:l02 sprite:l02",
-        new="camera/l03.mp4",
+        new="lectures/l03/camera.mp4",
         by_new="composite:l03 sprite:l03",
-        name="camera/l04.mp4",
+        name="lectures/l 4/",
     ),
     "audiobook": Case(
-        files=("out/book.m4b",),
+        files=("out/emma.m4b", "out/persuasion.m4b", "out/emma.jpg"),
         param="book.bitrate=32k",
-        by_param="book:.all",
-        source="book/ch2.flac",
+        by_param="book:emma book:persuasion",
+        source="books/emma/ch2.flac",
         change=LOUDER,
-        by_source="chapter:ch2 marks:.all book:.all",
-        new="book/ch3.flac",
-        by_new="chapter:ch3 marks:.all book:.all",
-        name="book/ch4.flac",
-        by_name="marks:.all book:.all",
+        by_source="chapter:emma:ch2 marks:emma book:emma",
+        new="books/lady susan/ch1.flac",
+        by_new="chapter:lady susan:ch1 marks:lady susan book:lady susan",
+        name="books/susan/",
+        by_name="marks:susan",
     ),
     "music": Case(
-        files=("out/track1.opus", "out/track2.opus", "out/track10.png"),
+        files=("out/first/track1.opus", "out/first/track2.opus", "out/second/track1.png"),
         param="opus.bitrate=48k",
-        by_param="opus:track1 opus:track2 opus:track10",
-        source="album/track2.flac",
+        by_param="opus:first:track1 opus:first:track2 opus:first:track10 opus:second:track1",
+        source="albums/first/track2.flac",
         change=other("-af", "volume=0.97"),
-        by_source="loudness:track2 gain:.all opus:track2 waveform:track2",
-        new="album/track3.flac",
-        by_new="loudness:track3 gain:.all opus:track3 waveform:track3",
-        name="album/track4.flac",
-        by_name="gain:.all",
+        by_source="loudness:first:track2 gain:first opus:first:track2 waveform:first:track2",
+        new="albums/third/track1.flac",
+        by_new="loudness:third:track1 gain:third opus:third:track1 waveform:third:track1",
+        name="albums/it's 4/",
     ),
 }
 
@@ -225,8 +224,15 @@ def names(text: str, project: Project) -> set[str]:
 def beside(source: Path, target: Path) -> None:
     """What belongs to a source comes along under its new name."""
     for suffix in (".txt", ".csv", ".srt"):
-        if source.with_suffix(suffix).exists() and not target.with_suffix(suffix).exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.suffix != suffix and source.with_suffix(suffix).exists() and not target.with_suffix(suffix).exists():
             shutil.copyfile(source.with_suffix(suffix), target.with_suffix(suffix))
+
+
+def first_source(root: Path, case: Case) -> str:
+    """Where no source is edited, the first that is like the new one."""
+    found = sorted((root / case.new).parent.glob(f"*{Path(case.new).suffix}"))
+    return str(found[0].relative_to(root))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -253,17 +259,15 @@ def test_an_example_and_its_edits(project: Project, name: str) -> None:
         case.change(root / case.source, root / case.source)
         runs(case.by_source)
         assert any(path.read_bytes() != content for path, content in before.items())
-    source = next(path for path in sorted((root / case.new).parent.glob(f"*{Path(case.new).suffix}")))
-    beside(source, root / case.new)
-    if case.new.endswith(".csv"):
-        edited("stranger", "friend")(root / case.source, root / case.new)
-    else:
-        case.change(source, root / case.new)
+    source, new, renamed = (root / name for name in (case.source or first_source(root, case), case.new, case.name))
+    beside(source, new)
+    change = edited("stranger", "friend") if new.suffix == ".csv" else case.change
+    change(source, new)
     runs(case.by_new)
-    beside(root / case.new, root / case.name)
-    (root / case.new).rename(root / case.name)
+    beside(new, renamed)
+    (new.parent if case.name.endswith("/") else new).rename(renamed)
     runs(case.by_name)
-    (root / case.name).unlink()
+    shutil.rmtree(renamed) if renamed.is_dir() else renamed.unlink()
     runs("")  # what is over all jobs comes back as it was
     said = project.command("clean", "--orphans")
     assert said.status == 0
