@@ -85,10 +85,14 @@ def _inputs_by_job(pipeline: Pipeline) -> Iterator[tuple[str, re.Pattern[str]]]:
 
 
 def _unmatched(pipeline: Pipeline) -> list[str]:
-    """The files in the folders of the sources that no pattern matches, and none excludes."""
+    """The files in the folders of the sources that no pattern matches, and none excludes.
+
+    What goes with a source (`talk.txt`, `talk.en.srt` beside `talk.mp4`) and a README want to be read by people.
+    """
     patterns = [pattern for pattern in pipeline.sources if WILDCARDS.search(pattern)]
     matched = {os.path.normpath(p) for text in pipeline.sources for p in matching(pipeline, text.removeprefix("!"))}
     matched |= {os.path.normpath(text.removeprefix("!")) for text in pipeline.sources}
+    sources = {os.path.splitext(path)[0] for path in matched}
     found: dict[str, None] = {}
     for pattern in (pattern for pattern in patterns if pattern[0] != "!"):
         folder = fixed_part(pattern)
@@ -96,6 +100,10 @@ def _unmatched(pipeline: Pipeline) -> list[str]:
         for path in _files(pipeline, os.path.normpath(folder)) if folder else ():
             parts = path.split("/")
             above = {"/".join(parts[:count]) for count in range(1, len(parts) + 1)}
+            beside, name = os.path.split(path)
+            stems = {os.path.splitext(path)[0], os.path.join(beside, name.partition(".")[0])}
+            if not sources.isdisjoint(stems) or name.upper().startswith("README"):
+                continue
             if matched.isdisjoint(above) and (deep or os.path.dirname(path) == os.path.normpath(folder)):
                 found[path] = None
     return list(found)

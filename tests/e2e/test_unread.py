@@ -19,7 +19,8 @@ def unread(project: Project) -> list[tuple[list[str], str]]:
 def test_files_that_no_pattern_matches_are_named_once(project: Project) -> None:
     """In the folders of the sources, not hidden or excluded ones; another one is named when it comes."""
     project.write("pipeline.toml", PIPELINE)
-    for name in ("one.txt", "two.doc", "deep/three.mpx", ".hidden", "drafts/x.doc", "Thumbs.db"):
+    people = ("README.md", "one.en.srt", "one.nfo")  # a note, and what goes with a source
+    for name in ("one.txt", "two.doc", "deep/three.mpx", ".hidden", "drafts/x.doc", "Thumbs.db", *people):
         project.write(f"media/{name}", "x\n")
     assert unread(project) == [(["media/deep/three.mpx", "media/two.doc"], "no pattern of [pipeline] sources matches")]
     assert unread(project) == []
