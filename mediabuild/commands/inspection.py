@@ -14,7 +14,7 @@ from typing import Any
 from mediabuild.commands.base import PipelineCommand
 from mediabuild.errors import PipelineError
 from mediabuild.pipeline.model import Given, StageSpec, Task
-from mediabuild.pipeline.paths import in_source, label_of, may_be_there
+from mediabuild.pipeline.paths import in_source, label_of, may_be_there, meets
 from mediabuild.pipeline.placeholders import text_of
 from mediabuild.pipeline.references import needed_stages
 from mediabuild.pipeline.reserved import MANIFEST_NAME
@@ -56,7 +56,7 @@ class Validate(PipelineCommand):
                 found.append(f"{shown}: is the manifest of {manifest.task}")
             if not manifests_only:
                 found += [f"{shown}: {reason}" for reason in self.build.freshness.output_reasons(task, manifest)]
-        for line in idle_exclusions(self.build.pipeline):
+        for line in () if manifests_only else idle_exclusions(self.build.pipeline):
             self.outstream.write(f"{line}\n")
         for gone in self.build.withdrawn():
             self.outstream.write(f"{gone.name}: withdrawn, the pipeline has it no more; {program()} clean --orphans\n")
@@ -68,7 +68,9 @@ class Validate(PipelineCommand):
     def _missing(self, task: Task) -> list[str]:
         """The paths that a job's task reads and that aren't there."""
         given = [(n, r) for n, references in task.inputs.items() for r in references if isinstance(r, Given)]
-        gone = [(n, r) for n, r in given if not r.optional and not may_be_there(r, self.build.pipeline.root)]
+        root, targets = self.build.pipeline.root, [target for own in self.own for target in own.targets]
+        given = [(n, r) for n, r in given if not (r.optional or any(meets(r, root, path) for path in targets))]
+        gone = [(n, r) for n, r in given if not may_be_there(r, root)]
         return [
             f"{task.name}: inputs.{name}: nothing is at {label_of(reference, reference.pattern)}"
             for name, reference in gone

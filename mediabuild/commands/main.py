@@ -72,6 +72,10 @@ class MediabuildMain(DoitMain):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__(PipelineLoader(), config_filenames=(), extra_config=PLUGINS)
 
+    def process_args(self, cmd_args: list[str]) -> Any:
+        """Take NAME=VALUE out of the words; an empty word, as of an unset variable of a shell, is none."""
+        return super().process_args([arg for arg in cmd_args if arg])
+
 
 def init(folder: Path, example: str = "") -> int:
     """Write a first pipeline, its folders and a `.gitignore`, or a copy of an example; what is there stays."""

@@ -43,7 +43,8 @@ class Status(PipelineCommand):
         if as_json:
             print(plan_json(self.build, verdicts, orphans, withdrawn))
             return 0
-        print_table(self.build, verdicts)
+        if self.build.left_out or any(name in self.build.tasks for name in verdicts):
+            print_table(self.build, verdicts)
         print_own(self.build, verdicts)
         for orphan in orphans:
             print(f"{orphan.job}: orphaned, {one_line(orphan.source)} is gone; {program()} clean --orphans removes it")

@@ -17,6 +17,8 @@ from doit.task import Task as DoitTask
 
 from mediabuild.build import Build
 from mediabuild.freshness.verdicts import Verdict
+from mediabuild.pipeline.model import Given, Task
+from mediabuild.pipeline.paths import meets
 from mediabuild.schedule.dodo import AFTER, is_made_later
 from mediabuild.schedule.state import is_group, is_remake, pipeline_task
 
@@ -44,7 +46,9 @@ def foresee(
         found: dict[str, Verdict] = {}
         for name in wanted:
             if name in plain:
-                found[name] = _following(plain[name], tasks[name], found, plain)
+                news = {n: found[n] for n in tasks[name].task_dep if n in found and found[n] is not plain.get(n)}
+                made = [path for n in news if news[n].state in WOULD_RUN for path in tasks[n].targets]
+                found[name] = _following(plain[name], news, _taken(build, build.tasks[name], made))
             elif not tasks[name].has_subtask:
                 found[name] = _own_verdict(tasks[name], tasks, records, found, always=always)
         runs = [tasks[name] for name in found if name not in plain and found[name].state in WOULD_RUN]
@@ -80,13 +84,28 @@ def _needs(task: DoitTask) -> list[str]:
     return [*task.task_dep, *([after] if after else [])]
 
 
-def _following(
-    verdict: Verdict, task: DoitTask, earlier: Mapping[str, Verdict], plain: Mapping[str, Verdict]
-) -> Verdict:
-    """A verdict on a task of the pipeline, which may follow one of the user's own, or another that does."""
-    would_run = [need for need in task.task_dep if need in earlier and earlier[need].state in WOULD_RUN]
-    follows = any(need not in plain or plain[need].state == "fresh" for need in would_run)
-    return replace(verdict, state="follows") if follows and verdict.state == "fresh" else verdict
+def _following(verdict: Verdict, news: Mapping[str, Verdict], changing: Collection[str]) -> Verdict:
+    """A verdict on a task of the pipeline that may need tasks of the user's own.
+
+    Args:
+        verdict: as far as the pipeline alone is concerned. news: what is different for the tasks that it needs.
+        changing: the inputs that these may change.
+    """
+    states = {one.state for one in news.values()}
+    if "ignored" in states:
+        return Verdict("ignored")
+    if "blocked" in states:
+        return Verdict("blocked", verdict.reasons)
+    if states.isdisjoint(WOULD_RUN) or verdict.state not in ("fresh", "stale"):
+        return verdict
+    left = [r for r in verdict.reasons if not (r.kind == "inputs" and r.name.partition(":")[0] in changing)]
+    return verdict if left else replace(verdict, state="follows")
+
+
+def _taken(build: Build, task: Task, made: Collection[str]) -> set[str]:
+    """The inputs of a task that mean one of these paths."""
+    given = [(name, r) for name, references in task.inputs.items() for r in references if isinstance(r, Given)]
+    return {name for name, reference in given if any(meets(reference, build.pipeline.root, path) for path in made)}
 
 
 def _own_verdict(

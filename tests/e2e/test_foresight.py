@@ -154,3 +154,37 @@ def test_trouble_in_a_condition_of_the_users_is_told(project: Project) -> None:
     round_trip = "def task_a():\n    return {'actions': ['true'], 'task_dep': ['b']}\n"
     project.write("dodo.py", round_trip + round_trip.replace("task_a", "task_b").replace("'b'", "'a'"))
     assert project.command("status").status == 0
+
+
+MADE = """
+def task_make():
+    return {"actions": ["sleep 0.3; cp seed made/notes.md"], "file_dep": ["seed"], "targets": ["made/notes.md"]}
+"""
+
+
+@pytest.mark.parametrize("path", ["./made/notes.md", "./made/**/n*", "./made", "?./made/notes.md"])
+def test_what_an_own_task_makes_is_made_before_who_reads_it(project: Project, path: str) -> None:
+    """By its path, a glob, its folder: whatever `-n`, also where only the reader is named; and so it is foretold."""
+    project.write("pipeline.toml", CHAIN.replace('{ text = "B.text" }', f'{{ text = "B.text", notes = "{path}" }}'))
+    project.write("media/one.txt", "hello\n")
+    project.write("dodo.py", MADE)
+    project.write("made/readme", "")
+    for count, args in enumerate((("-n", "4"), ("C:one",), ("-n", "1", "C"))):
+        project.write("seed", f"{count}\n")
+        would_run, would_follow = foretold(project.command(*args, "--dry-run").out)
+        assert "make" in would_run
+        assert "C:one" in would_run | would_follow
+        run = project.run(*args)
+        assert (run.status, run.ran[-1]) == (0, "C:one"), run.out + run.err
+        assert project.run().ran == []
+    assert project.command("check").status == 0
+    (project.root / "made/notes.md").unlink()
+    would_run, would_follow = foretold(project.command("--dry-run").out)
+    assert (would_run, would_follow) == ({"make"}, {"C:one"})
+    assert project.command("validate").status == 0
+    assert project.run().ran == []
+    project.write("dodo.py", MADE.replace("cp seed", "false; cp none"))
+    project.write("seed", "again\n")
+    failed = project.run()
+    assert failed.tasks("stage_failed") == ["C:one"]
+    assert "make" in failed.out
