@@ -72,12 +72,17 @@ def find_sources(
 def _without_copies(
     pipeline: Pipeline, found: dict[str, Match], copies: Callable[[], Collection[str]]
 ) -> dict[str, Match]:
-    """Without what was delivered; a source that is named outright is one all the same."""
+    """Without what was delivered, and folders that hold it; a source that is named outright is one all the same."""
     texts = [text for spec in pipeline.stages.values() for text in deliver_texts(spec.deliver)]
     beginnings = tuple(text.partition("{")[0].removeprefix("./") for text in texts)
-    matched = [path for path in found if path.startswith(beginnings) and path not in pipeline.sources]
+
+    def may_be_copies(path: str) -> bool:
+        return path.startswith(beginnings) or any(text.startswith(path + "/") for text in beginnings)
+
+    matched = [path for path in found if may_be_copies(path) and path not in pipeline.sources]
     delivered = copies() if matched and beginnings else ()
-    left_out = {path for path in matched if path in delivered or SET_ASIDE.sub("", path) in delivered}
+    folders = {str(folder) for copy in delivered for folder in Path(copy).parents}
+    left_out = {p for p in matched if p in delivered or p in folders or SET_ASIDE.sub("", p) in delivered}
     return {path: base for path, base in found.items() if path not in left_out}
 
 

@@ -255,3 +255,26 @@ def test_mistakes_of_folders(lectures: Project, was: str, becomes: str, says: st
     said = lectures.command("validate")
     assert said.status == 3
     assert says in said.err
+
+
+def test_a_folder_of_copies_is_no_source(project: Project) -> None:
+    """Nor is the jobs directory: the pipeline never feeds on what it makes, and the second run has nothing to do."""
+    project.write("pipeline.toml", GREEDY)
+    project.write("a/x.txt", "x")
+    project.write("b/deep/y.txt", "y")
+    assert sorted(project.run().ran) == ["names:a", "names:b"]
+    assert project.read("out/b.txt").split() == ["deep", "deep/y.txt"]
+    assert sorted(project.run().skipped) == ["names:a", "names:b"]
+
+
+GREEDY = """
+[pipeline]
+sources = ["*/"]
+
+[stages.names]
+command = ["sh", "-c", 'cd "$1" && find * | sort', "names", "{inputs.all}"]
+inputs  = { all = "source" }
+stdout  = "text"
+outputs = { text = "list.txt" }
+deliver = "out/{job}"
+"""
