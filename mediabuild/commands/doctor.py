@@ -30,6 +30,7 @@ class Doctor(PipelineCommand):
     def execute(self, params: Any, args: list[str]) -> int:
         """Look; the pipeline's jobs are not loaded, so it works before there is a recording."""
         self.loader.setup(params)
+        self.loader.read_options(params)
         found = examine(Path.cwd() / PIPELINE_NAME, self.loader.options.device)
         print(msgspec.json.encode(found).decode() if params["as_json"] else "\n".join(lines(found)))
         return 1 if found.missing else 0
