@@ -27,6 +27,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from page import write_page
 from peers import ROOT, install_peers, machine, rotated, run, table
 
 PAGE = ROOT / "docs/BENCHMARKS_GENERATIONS.md"
@@ -143,7 +144,7 @@ def main() -> int:
     )
     print(page)
     if not options.no_docs:
-        PAGE.write_text(page, encoding="utf-8")
+        write_page(PAGE, page)
     return 0 if idle and back["mediabuild"] <= back["DVC"] else 1
 
 

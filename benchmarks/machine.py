@@ -29,6 +29,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from page import write_page
 from workers import PIPELINE, ROOT, make_recordings, run_pipeline, timed
 
 DOCS = ROOT / "docs/BENCHMARKS_MACHINE.md"
@@ -162,7 +163,7 @@ def main() -> int:
         )
         head = f"# The whole machine\n\n{intro}\n\nWritten by `benchmarks/machine.py`, which explains the ways.\n"
         text = f"{head}{what}; the medians of {options.rounds} rounds, taken in turns.\n\n" + "\n".join(lines) + "\n"
-        DOCS.write_text(text, encoding="utf-8")
+        write_page(DOCS, text)
     return 0 if same else 1
 
 

@@ -36,6 +36,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from page import write_page
+
 ROOT = Path(__file__).parents[1]
 PAGE, PLOT = ROOT / "docs/BENCHMARKS.md", ROOT / "docs/benchmarks.svg"
 STAGES = 8
@@ -468,7 +470,7 @@ def main() -> int:
         page, bounds, lines = measure(args, scratch)
         print(page)
         if not args.no_docs:
-            PAGE.write_text(page)
+            write_page(PAGE, page)
             plot = [str(scratch / "peers/bin/python"), "-c", PLOTTER, str(PLOT)]
             subprocess.run(plot, input=json.dumps(lines), text=True, check=True)
     missed = [bound for bound in bounds if not bound.kept]

@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from page import write_page
 from peers import table
 from workers import ONE_THREAD, PIPELINE, ROOT, make_recordings
 
@@ -210,7 +211,7 @@ def main() -> int:
     page += table(("change", "s there", "s back", "programs started", ""), returns)
     print(page)
     if not options.no_docs:
-        PAGE.write_text(page, encoding="utf-8")
+        write_page(PAGE, page)
     return 0 if survived and quick else 1
 
 

@@ -35,6 +35,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from page import write_page
+
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs/BENCHMARKS_WORKERS.md"
 RATE_HZ = 44_100
@@ -243,11 +245,11 @@ def write_docs(lines: list[str], rounds: int, load: float) -> None:
     machine = f"Measured on {os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}"
     busy = f"with a load average of {load:.1f} over the last quarter of an hour"
     intro = (__doc__ or "").partition("\n\n    python")[0]
-    DOCS.write_text(
+    write_page(
+        DOCS,
         f"# Workers: what they cost and save\n\n{intro}\n\n"
         f"Written by `benchmarks/workers.py`, which explains the four ways. {machine}, {busy}; "
         f"the least of {rounds} {'round' if rounds == 1 else 'rounds, taken in turns'}.\n\n" + "\n".join(lines) + "\n",
-        encoding="utf-8",
     )
 
 
