@@ -4,43 +4,27 @@ Reads what `doit` built for `media/sample.mp4` and prints the word error rate ag
 `media/sample.txt`, before and after the glossary's corrections, and the glossary adherence of the
 Spanish translation. Exit status 1 if the rate is over 10 % or the adherence under 100 %.
 
-    python benchmarks/accuracy.py
+    python benchmarks/sample.py
 
-Normalisation, the same for both sides: Unicode NFKC; lower case; the abbreviations and
-numbers of `WRITTEN_OUT` as words; every character that is no letter, digit or apostrophe
-becomes a space (so "cold-hearted" is two words). Nothing else: a compound that is written in two words is two errors.
-
-Not here: how fast it is.
+Not here: how words are compared (`scoring.py`), and many recordings beside faster-whisper by hand (`accuracy.py`).
 """
 
 from __future__ import annotations
 
 import argparse
-import re
 import sys
-import unicodedata
 from pathlib import Path
 from typing import Any
 
 import jiwer
 import msgspec
+from scoring import words
 
 from mediabuild.media import formats
 
 ROOT = Path(__file__).parents[1]
 MAX_WORD_ERRORS_PERCENT = 10.0
 MIN_ADHERENCE_PERCENT = 100.0
-
-WRITTEN_OUT = {"mr": "mister", "mrs": "missus", "dr": "doctor", "st": "saint"}
-WRITTEN_OUT |= {"0": "zero", "1": "one", "2": "two", "3": "three", "4": "four", "5": "five", "6": "six", "7": "seven"}
-WRITTEN_OUT |= {"8": "eight", "9": "nine", "10": "ten", "11": "eleven", "12": "twelve"}
-
-
-def normalised(text: str) -> str:
-    """The words of a text as they are compared, between single spaces; see the module's docstring."""
-    text = unicodedata.normalize("NFKC", text).lower().replace("’", "'")
-    words = re.sub(r"[^\w']|_", " ", text).split()
-    return " ".join(WRITTEN_OUT.get(word, word) for word in words)
 
 
 def transcribed(path: Path) -> str:
@@ -50,7 +34,7 @@ def transcribed(path: Path) -> str:
 
 def compare(reference: str, heard: str) -> tuple[float, list[str]]:
     """The word error rate in percent, and each difference as `was → heard`."""
-    output = jiwer.process_words(normalised(reference), normalised(heard))
+    output = jiwer.process_words(" ".join(words(reference)), " ".join(words(heard)))
     said, written = output.references[0], output.hypotheses[0]
     differences = [
         f"{' '.join(said[part.ref_start_idx : part.ref_end_idx]) or '∅'} → "

@@ -13,7 +13,7 @@ Definitions. SI-SDR: Le Roux et al., 2019, "SDR – half-baked or well done?", n
 16 kHz mono. Improvement: SI-SDR(estimate, reference) − SI-SDR(mixture, reference), the mean over a group's
 mixes; the voice's estimate is the model's vocals, the music's is the mixture minus them, as in the
 stage. Word errors: of all words of a group, tiny.en, int8, beam 5, temperature 0, normalised as in
-`accuracy.py`. Blend: vocals plus the accompaniment 10 dB lower. RTF: CPU seconds over seconds of audio, one thread.
+`scoring.py`. Blend: vocals plus the accompaniment 10 dB lower. RTF: CPU seconds over seconds of audio, one thread.
 
 Not here: the stage's exact sums and its resampling (`tests/stages/test_separate.py`).
 """
@@ -29,11 +29,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jiwer
 import numpy as np
+import scoring  # type: ignore[import-not-found]
 import soundfile
 import torch
-from accuracy import normalised  # type: ignore[import-not-found]
 from demucs.apply import apply_model
 from demucs.hf import load_safetensors_model
 
@@ -156,9 +155,7 @@ def word_errors(whisper: Any, sound: Array, text: str) -> tuple[int, int]:
     segments, _ = whisper.transcribe(
         sound, language="en", beam_size=5, temperature=0, condition_on_previous_text=False, vad_filter=False
     )
-    output = jiwer.process_words(normalised(text), normalised(" ".join(segment.text for segment in segments)))
-    wrong = output.substitutions + output.deletions + output.insertions
-    return wrong, wrong - output.insertions + output.hits
+    return scoring.word_errors(text, " ".join(segment.text for segment in segments))  # type: ignore[no-any-return]
 
 
 def measure_all(file: str, mixed: list[Mix]) -> list[Result]:

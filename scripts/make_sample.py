@@ -7,7 +7,7 @@ seed is fixed: the same packages on the same machine write the same bytes.
     pip install -e '.[media,dev]' && python scripts/make_sample.py
 
 Not here: what the sample's terms mean in Spanish (`glossary/terms.csv`), and how well it is
-understood (`benchmarks/accuracy.py`).
+understood (`benchmarks/sample.py`).
 """
 
 from __future__ import annotations

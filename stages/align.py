@@ -110,8 +110,8 @@ def _grammars(ctx: Context, texts: Sequence[Sequence[str]], language: str) -> tu
         strange = {word for ways in said for way in ways for one in way for word in one}
     known, by = pronounced(strange, language) if language.partition("-")[0].lower() not in SPACELESS else ({}, None)
     if texts and not english and by is None:
-        remedy = "sudo apt-get install espeak-ng" if not installed() else "words share their segment's time"
-        ctx.warn(f"align: nothing here can tell how {language!r} is spoken, only English: {remedy}")
+        hint = "" if installed() else "sudo apt-get install espeak-ng"
+        ctx.warn(f"align: nothing here knows how {language!r} sounds: words share their segment's time", hint)
     method = f"pocketsphinx {version('pocketsphinx')} en-us" + (f", {by}" if strange and by else "")
     can = bool(texts) and (english or by is not None)
     return [forcing.grammar(pocketsphinx, ways, known) if can else [[] for _ in ways] for ways in said], (

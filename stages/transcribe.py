@@ -91,7 +91,7 @@ def models(params: TranscribeParams, lookup: Lookup) -> dict[str, ModelRef]:
 
 
 @stage(
-    version=6,
+    version=7,
     inputs={"audio": "the recording's sound, WAV", "speech": "where somebody speaks"},
     optional={"probe": "the track's language, and the clip's start", "hotwords": "words to expect, one a line"},
     outputs={"transcript": "transcript.json", "hotwords": "hotwords.json"},

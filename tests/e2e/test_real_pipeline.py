@@ -309,7 +309,7 @@ def test_the_summary_of_a_job_is_as_documented(built: Path) -> None:
 def test_the_accuracy_of_the_sample(built: Path) -> None:
     """At most 10 % word errors and all of the glossary's terms, by the benchmark that prints them."""
     done = subprocess.run(
-        [sys.executable, str(ROOT / "benchmarks/accuracy.py"), "--job", str(built / "jobs/sample")],
+        [sys.executable, str(ROOT / "benchmarks/sample.py"), "--job", str(built / "jobs/sample")],
         capture_output=True,
         text=True,
         check=False,

@@ -208,7 +208,7 @@ def test_without_espeak_other_languages_share_their_segments_time(
     assert [(word.text, word.aligned) for word in words] == [("El", False), ("extraordinario", False), ("mar.", False)]
     assert (words[0].start_s, words[-1].end_s) == (1.0, 3.0)
     assert words[1].end_s - words[1].start_s == pytest.approx(2.0 * 14 / 20, abs=0.002)
-    assert any("apt-get install espeak-ng" in fields.get("message", "") for _, fields in done.messages)  # type: ignore[attr-defined]
+    assert any("apt-get install espeak-ng" in fields.get("hint", "") for _, fields in done.messages)  # type: ignore[attr-defined]
     assert formats.read(done.output("transcript"), Transcript).alignment is None
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 REPETITIVE = 2.4  # text that compresses better than this is usually a loop (Whisper's own threshold)
 DOUBTFUL = -0.38  # mean log probability of a token; clean speech has −0.2 to −0.35 with tiny.en
 SPARSE_BYTES_S = 5  # text of a second of speech; people say 10 to 20 letters
-BETTER = 1.03  # what a second hearing must be worth to be preferred
+BETTER = 1.1  # what a second hearing must be worth to be preferred; less is as often worse as better
 
 
 class Heard(msgspec.Struct):
