@@ -13,6 +13,10 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
+from unicodedata import normalize
+
+from mediabuild.machine.visible import same_text
 
 # What file managers, network disks and office programs leave in any folder; such files are never content.
 NEVER_COUNT = (
@@ -20,6 +24,7 @@ NEVER_COUNT = (
     "Thumbs.db", "ehthumbs.db", "[Dd]esktop.ini", "$RECYCLE.BIN", "System Volume Information", ".directory", "@eaDir",
     ".nfs*", ".~lock.*#",
 )  # fmt: skip
+FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
 _never = re.compile("|".join(map(fnmatch.translate, NEVER_COUNT)))
 
 
@@ -59,8 +64,13 @@ def matches(pattern: str, root: Path) -> list[str]:
     """What a glob matches, relative to `root` as it stands there; as Python's `glob` where there is no `**`.
 
     `**` takes each folder once: by its own path, else by the shortest one through links, so loops of links end there.
-    What file managers leave never matches.
+    What file managers leave never matches. Letters match however they are encoded: a Mac's `é` is two characters.
     """
+    forms = [pattern] if pattern.isascii() else dict.fromkeys([pattern, *(normalize(f, pattern) for f in FORMS)])
+    return list(dict.fromkeys(path for form in forms for path in _matches(form, root)))
+
+
+def _matches(pattern: str, root: Path) -> list[str]:
     parts = pattern.split("/")
     if "**" not in parts:
         return [path for path in glob.glob(pattern, root_dir=root) if counts(os.path.basename(path.rstrip("/")))]
@@ -71,7 +81,7 @@ def matches(pattern: str, root: Path) -> list[str]:
     for top in glob.glob(base, root_dir=root) if base else [""]:
         for folder in _folders_once(os.path.join(root, top)):
             below = os.path.join(top, folder)
-            inside = matches(rest or "*", Path(root, below))
+            inside = _matches(rest or "*", Path(root, below))
             found |= dict.fromkeys([os.path.join(below, "")] if not rest else [])
             found |= dict.fromkeys(os.path.join(below, path) for path in inside)
     return list(found)
@@ -103,6 +113,23 @@ def _folders_once(top: str) -> list[str]:
                 else:
                     waiting.append((inside, os.path.join(real, entry.name)))
     return found
+
+
+def as_stored(path: str, root: Path) -> str:
+    """A path, or a glob, with its names as they are stored, where some look the same but are encoded otherwise."""
+    if path.isascii() or os.path.lexists(root / path):
+        return path
+    parts = path.split("/")
+    for place, part in enumerate(parts):
+        here = os.path.join(root, "/".join(parts[:place]) or ("/" if place else ""))
+        if os.path.lexists(os.path.join(here, part)):
+            continue
+        try:
+            stored = next(name for name in sorted(os.listdir(here)) if same_text(name) == same_text(part))
+        except (OSError, StopIteration):
+            break
+        parts[place] = stored
+    return "/".join(parts)
 
 
 def leaves(directory: Path) -> Iterator[str]:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mediabuild.machine.listing import matches
+from mediabuild.machine.listing import as_stored, matches
 from mediabuild.machine.natural import in_order
 from mediabuild.pipeline.mistakes import Mistakes
 from mediabuild.pipeline.model import Given, Pipeline
@@ -72,13 +72,14 @@ def given_for(text: str, names: Mapping[str, str], optional: bool, root: Path, f
         folder: the job's folder, for a path that begins with `source/`.
     """
     text = text.removeprefix(f"{SOURCE}/") if folder else os.path.expanduser(text)
-    path = os.path.normpath(os.path.join(folder, fill(text, names.get)))
+    path = as_stored(os.path.normpath(os.path.join(folder, fill(text, names.get))), root)
     blank = fill(text, dict.fromkeys(names, "").get)
     if not WILDCARDS.search(blank) or os.path.exists(root / path):
         return Given(pattern=path, optional=optional, folder=folder)
     # braces before the names go in, which may hold braces of their own
     escaped = {name: glob.escape(value) for name, value in names.items()}
-    choices = [os.path.normpath(fill(choice, escaped.get)) for choice in expand_braces(text)]
+    inside = root / folder
+    choices = [as_stored(os.path.normpath(fill(choice, escaped.get)), inside) for choice in expand_braces(text)]
     choices = list(map(any_case, choices)) if folder else choices
     return Given(pattern=path, globs=tuple(choices), optional=optional, folder=folder)
 

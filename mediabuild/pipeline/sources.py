@@ -12,8 +12,9 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
-from mediabuild.machine.listing import counts, matches
+from mediabuild.machine.listing import as_stored, counts, matches
 from mediabuild.machine.natural import in_order
+from mediabuild.machine.visible import same_text
 from mediabuild.pipeline.deliveries import deliver_texts
 from mediabuild.pipeline.mistakes import Mistakes, nearest
 from mediabuild.pipeline.model import Given, Pipeline
@@ -99,8 +100,9 @@ def _named(pipeline: Pipeline, given: tuple[str, ...], mistakes: Mistakes) -> di
     found: dict[str, Match] = {}
     takes_files = any(not pattern.endswith("/") for pattern in pipeline.sources if pattern[0] != "!")
     for path in given:
-        relative = os.path.relpath(Path(path).absolute(), pipeline.root)
-        path_here = str(Path(path).absolute()) if relative.startswith("../") else relative
+        whole = as_stored(str(Path(path).absolute()), pipeline.root)
+        relative = os.path.relpath(whole, pipeline.root)
+        path_here = whole if relative.startswith("../") else relative
         there = pipeline.root / path_here
         is_folder = pipeline.has_folders and there.is_dir()
         if not is_folder and not there.is_file():
@@ -117,18 +119,18 @@ def _matches(pipeline: Pipeline, given: tuple[str, ...], mistakes: Mistakes) -> 
         return _named(pipeline, given, mistakes)
     found: dict[str, Match] = {}
     excluded = {
-        os.path.normpath(pipeline.root / path)
+        same_text(os.path.normpath(pipeline.root / path))
         for pattern in pipeline.sources
         if pattern[0] == "!"
         for path in (pattern[1:], *matching(pipeline, pattern[1:]))
-    } | {os.path.normpath(pipeline.jobs_dir)}
+    } | {same_text(os.path.normpath(pipeline.jobs_dir))}
 
     def is_excluded(path: str) -> bool:
         """Whether a source, or a folder above it, is excluded, however it is spelt; what a run makes always is."""
-        whole = os.path.normpath(pipeline.root / path)
+        whole = same_text(os.path.normpath(pipeline.root / path))
         return any(folder in excluded for folder in (whole, *map(str, Path(whole).parents)))
 
-    for pattern in (p for p in pipeline.sources if not p.startswith("!")):
+    for pattern in (as_stored(p, pipeline.root) for p in pipeline.sources if not p.startswith("!")):
         is_folder = pattern.endswith("/")
         is_there = os.path.isdir if is_folder else os.path.isfile
         if not WILDCARDS.search(pattern) or is_there(pipeline.root / pattern):
@@ -168,7 +170,7 @@ def idle_exclusions(pipeline: Pipeline) -> list[str]:
     known |= {folder for path in known for folder in map(str, Path(path).parents) if folder not in (".", "/")}
     found = []
     for pattern in (p[1:] for p in pipeline.sources if p[0] == "!"):
-        if not (os.path.lexists(pipeline.root / pattern) or matching(pipeline, pattern)):
+        if not (os.path.lexists(pipeline.root / as_stored(pattern, pipeline.root)) or matching(pipeline, pattern)):
             close = nearest(os.path.normpath(pattern), known)
             found.append(f"sources: !{pattern} fits nothing{'; ' + close if close.startswith('did') else ''}")
     return found

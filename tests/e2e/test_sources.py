@@ -210,3 +210,22 @@ def test_one_misspelling_is_said_once(project: Project) -> None:
     said = project.command("validate").err
     assert said.count("has no output 'txet'") == 1
     assert "stages.C.inputs.text, stages.C.inputs.more: 'A' has no output 'txet' (did you mean 'text'?)" in said
+
+
+def test_paths_that_look_the_same_are_the_same(project: Project) -> None:
+    """Recordings and notes as a Mac stores them, typed on another keyboard: outright, in a glob, excluded, by job."""
+    typed, stored = "caf\u00e9", "cafe\u0301"
+    for name in (f"{stored}/{stored}.txt", f"{stored}/x.txt", f"{stored}/old-{stored}.txt", "plain.txt"):
+        project.write(f"media/{name}", "hello\n")
+    project.write(f"{stored} notes/{typed}.md", "note\n")
+    sources = f'["media/{typed}/{typed}.txt", "media/{typed}/*.txt", "!media/{typed}/x.txt", "!media/*/old-{typed}*"]'
+    inputs = f'{{ media = "source", notes = "./{typed} notes/{{job}}.md", all = "./{typed} notes/{typed}*.md" }}'
+    text = CHAIN.replace('["media/*.txt"]', sources).replace('{ media = "source" }', inputs)
+    project.write("pipeline.toml", text)
+    run = project.run()
+    assert (run.status, run.ran) == (0, [f"{stage}:{stored}" for stage in "ABC"]), run.out + run.err
+    assert "fits nothing" not in run.err
+    manifest = json.loads(project.read(f"jobs/{stored}/A/manifest.json"))
+    assert list(manifest["inputs"]["notes"]) == list(manifest["inputs"]["all"]) == [f"{stored} notes/{typed}.md"]
+    assert project.run().ran == []
+    assert project.run("--source", f"media/{typed}/x.txt").status == 1  # it has no notes
