@@ -18,6 +18,7 @@ from mediabuild.freshness.unread import Unread, find_unread
 from mediabuild.freshness.verdicts import Verdict, verdicts
 from mediabuild.machine.hardware.cores import cores
 from mediabuild.machine.hardware.device import Devices
+from mediabuild.machine.hardware.memory import memory_gb
 from mediabuild.machine.here import PIPELINE
 from mediabuild.machine.visible import same_text
 from mediabuild.pipeline.code_of_stages.separator import separator_venv, with_separator
@@ -215,9 +216,8 @@ class Build:
     @property
     def capacity(self) -> dict[str, float]:
         """What the machine has for stages that run at once; `[pipeline.resources]` wins."""
-        pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         gpus = self.devices.gpus()
-        machine = {"cpu": float(cores()), "gpu": float(max(1, gpus)), "memory_gb": pages / 1e9}
+        machine = {"cpu": float(cores()), "gpu": float(max(1, gpus)), "memory_gb": memory_gb()}
         return machine | dict(self.pipeline.resources)
 
     def earlier_s(self, name: str) -> float | None:
