@@ -5,6 +5,8 @@ Not here: doit's own file for the user's own tasks (`state`).
 
 from __future__ import annotations
 
+import contextlib
+import time
 from typing import Any
 
 from doit.dependency import Dependency
@@ -13,9 +15,13 @@ from doit.task import Task as DoitTask
 from mediabuild.schedule.state import StateFile, is_group, pipeline_task
 from mediabuild.store import marks
 
+KEEP_S = 0.5  # saving reads and writes the whole file, and own tasks may be many and quick
+
 
 class Records(Dependency):  # type: ignore[misc]
     """doit's view of what is recorded: for the pipeline's tasks that is marks beside the manifests."""
+
+    _kept_s = 0.0
 
     def status_is_ignore(self, task: DoitTask) -> bool:
         """Whether the task was marked by `doit ignore`."""
@@ -52,6 +58,8 @@ class Records(Dependency):  # type: ignore[misc]
             self._keep()
 
     def _keep(self) -> None:
-        """Save at once: a kill loses nothing, and a `forget` that comes after it holds."""
-        if isinstance(self.backend, StateFile):
-            self.backend.dump()
+        """Save now and then: a kill loses little, and a `forget` that comes after it holds."""
+        if isinstance(self.backend, StateFile) and time.monotonic() > self._kept_s + KEEP_S:
+            with contextlib.suppress(OSError):  # it is said at the end, when all else is done
+                self.backend.dump()
+            self._kept_s = time.monotonic()

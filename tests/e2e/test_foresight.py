@@ -71,16 +71,13 @@ def foretold(said: str) -> tuple[set[str], set[str]]:
     [
         (),
         ("-a",),
-        ("-a", "page"),
         ("-s", "page"),
         ("-s", "B:two", "A:one"),
-        ("book",),
         ("all",),
         ("*:one",),
         ("page.txt", "A:two"),
         ("--from", "B", "--to", "B"),
         ("--job", "two"),
-        ("--job", "one", "B"),
         ("--force", "C:two"),
     ],
 )
