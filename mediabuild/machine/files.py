@@ -115,9 +115,10 @@ def unused_name(path: Path) -> Path:
 def fitting(path: Path, ending: str) -> Path:
     """The path with another ending in the place of its suffix; cut where the name would be too long."""
     stem, tail = (os.fsencode(text) for text in (path.stem, ending))
-    if len(stem) + len(tail) > NAME_BYTES:
-        tail = tail[:ENDING_BYTES]
-        stem = stem[: NAME_BYTES - len(tail)]
+    if len(stem) + len(tail) <= NAME_BYTES:
+        return path.with_name(path.stem + ending)
+    tail = tail[:ENDING_BYTES]
+    stem = stem[: NAME_BYTES - len(tail)]
     return path.with_name(stem.decode(errors="ignore") + tail.decode(errors="ignore"))
 
 

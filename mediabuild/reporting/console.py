@@ -84,6 +84,8 @@ def _plain(error: UnicodeError) -> tuple[str | bytes, int]:
     """For a console that can't show a sign: our own in plain letters, of others the number."""
     if isinstance(error, UnicodeEncodeError) and (plain := PLAIN.get(error.object[error.start])):
         return plain, error.start + 1
+    if isinstance(error, UnicodeEncodeError) and 0xDC80 <= ord(error.object[error.start]) <= 0xDCFF:
+        return f"\\x{ord(error.object[error.start]) - 0xDC00:02x}", error.start + 1  # a byte of a name that is no text
     return codecs.backslashreplace_errors(error)
 
 

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
+from mediabuild.machine.listing import printable
 from mediabuild.pipeline.model import Reason
 
 OwnState = Literal["built", "skipped", "failed", "blocked"]
@@ -204,5 +205,16 @@ def encode(events: Iterable[Event], run: str) -> bytes:
     lines = []
     for event in events:
         event.ts, event.run = now, run
-        lines.append(msgspec.json.encode(event))
+        try:
+            lines.append(msgspec.json.encode(event))
+        except UnicodeEncodeError:  # the name of a file may be no text
+            lines.append(msgspec.json.encode(_as_text(msgspec.to_builtins(event))))
     return b"".join(line + b"\n" for line in lines)
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _as_text(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_text(one) for one in value]
+    return printable(value) if isinstance(value, str) else value

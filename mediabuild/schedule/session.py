@@ -6,6 +6,7 @@ Not here: which tasks were asked for (`selected`), doit's options (`commands.run
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Callable, Collection
@@ -163,7 +164,7 @@ class Session:
         """Name what nothing reads, each once."""
         file, told = places.told(self.build.pipeline.jobs_dir), {""}
         with contextlib.suppress(OSError):
-            told |= set(regular.read_bytes(file).decode(errors="replace").split("\n"))
+            told |= set(os.fsdecode(regular.read_bytes(file)).split("\n"))
         found = self.build.unread()
         for unread in found:
             new = [name for name in unread.names if f"{name}: {unread.why}" not in told]
@@ -171,7 +172,7 @@ class Session:
                 emit(InputsUnread(names=new, message=unread.why))
         now = sorted(f"{name}: {unread.why}" for unread in found for name in unread.names)
         if {"", *now} != told:
-            write_atomically(file, "".join(f"{line}\n" for line in now).encode())
+            write_atomically(file, os.fsencode("".join(f"{line}\n" for line in now)))
 
     def _withdraw(self, emit: Callable[[Event], None]) -> None:
         """Remove the copies of tasks that the pipeline has no more, and say so."""
