@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mediabuild.machine import files
+from mediabuild.machine import files, listing
 
 NOBODY = 65534
 
@@ -146,7 +146,7 @@ def test_what_file_managers_leave_never_counts(tmp_path: Path, name: str) -> Non
     (tmp_path / name).touch()
     (tmp_path / "sub" / name).mkdir(parents=True)
     (tmp_path / "sub" / name / "x").touch()
-    assert [label for label, _ in files.files_below(tmp_path)] == ["sub/"]
+    assert [label for label, _ in listing.files_below(tmp_path)] == ["sub/"]
 
 
 def test_a_name_that_is_not_utf8_is_refused_by_name(tmp_path: Path) -> None:
@@ -154,4 +154,4 @@ def test_a_name_that_is_not_utf8_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     open(os.fsencode(tmp_path / "sub") + b"/caf\xe9.txt", "w").close()
     with pytest.raises(OSError, match=r"caf\\xe9\.txt is not UTF-8"):
-        list(files.files_below(tmp_path))
+        list(listing.files_below(tmp_path))
