@@ -75,7 +75,8 @@ class Build:
             self.pipeline, options.sources, recorded, lambda: recorded_copies(self.pipeline)
         )
         job_dir = self._job_dir(options.job_dir)
-        self.job_dirs = [job_dir or self.pipeline.jobs_dir / job for job in self.shelf]
+        # of all jobs, too, whether a stage collects now or did once
+        self.job_dirs = [job_dir or self.pipeline.jobs_dir / job for job in (*self.jobs, ALL_JOBS)]
         places.check_shared(self.pipeline.jobs_dir)
         self.digests = Digests(self.pipeline.root, places.stat_cache(self.pipeline.jobs_dir))
         if options.read:

@@ -218,3 +218,27 @@ def test_the_last_stage_that_collects_is_withdrawn(shelf: Project) -> None:
     assert shelf.command("clean", "--orphans").status == 0
     assert not (shelf.root / "jobs/.all/total").exists()
     assert "withdrawn" not in shelf.command("status").out
+
+
+OTHER = """
+[stages.other]
+collect = true
+command = ["cp", "{inputs.n}", "{outputs.o}"]
+inputs  = { n = "count.n" }
+outputs = { o = "o.txt" }
+"""
+
+
+@pytest.mark.parametrize("others", ["", OTHER])
+def test_a_stage_that_collects_no_more_delivers_the_same_copy(project: Project, others: str) -> None:
+    """What it delivered for all jobs is no person's edit, and in nobody's way, when it delivers it for one."""
+    pipeline = SHELF.partition("[stages.share]")[0] + others
+    project.write("pipeline.toml", pipeline)
+    project.write("media/a.txt", "x y\n")
+    assert project.run().status == 0 and project.read("out/total.txt").split() == ["2"]
+    changed = pipeline.replace("[stages.total]\ncollect = true", "[stages.total]")
+    project.write("pipeline.toml", changed.replace('cat "$@" > "$o"', 'sed s/2/two/ "$@" > "$o"'))
+    run = project.run()
+    assert run.status == 0, run.out
+    assert project.read("out/total.txt") == "two\n"
+    assert [path.name for path in (project.root / "out").iterdir()] == ["total.txt"]
