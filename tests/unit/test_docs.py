@@ -212,6 +212,8 @@ def test_a_shown_pipeline_is_one(block: str, tmp_path: Path) -> None:
         if "python" in table:
             (tmp_path / table["python"] / "bin").mkdir(parents=True)
             (tmp_path / table["python"] / "bin/python").touch()
+    if "jobs" in shown["pipeline"]:
+        (tmp_path / shown["pipeline"]["jobs"]).write_text("job\n")
     (tmp_path / "stages").mkdir()
     (tmp_path / "stages/louder.py").write_text(fences(ROOT / "docs/DEVELOPER_GUIDE.md", "python")[0])
     (tmp_path / "pipeline.toml").write_bytes(tomli_w.dumps(shown).encode())
