@@ -213,7 +213,7 @@ class Executor:
                     ran = self.programs.run(task, meanwhile, out, gpus, keeping)
                 outputs = self.recorder.digest_outputs(task, out, ran.returned)
                 after = self.freshness.observer.observe(task, before.facts)  # by the same algorithms
-                changed = meanwhile.changes(after, ran.loaded)
+                changed = meanwhile.changes(after, ran.loaded, again=attempt == 2)
                 if not changed:
                     before.facts.code |= meanwhile.loaded
                     return self._publish(task, before, after, out, outputs, ran, time.monotonic() - started)

@@ -20,6 +20,7 @@ from mediabuild.pipeline.model import Pipeline, StageSpec, Task
 from mediabuild.pipeline.placeholders import names_in
 from mediabuild.pipeline.reserved import own_name
 from mediabuild.store.digest import Digests
+from mediabuild.store.facts import WRITTEN
 
 
 @dataclass
@@ -59,7 +60,10 @@ class CodeReader:
             found.facts |= spec.running.facts()
             if any("job" in names_in(item) for item in (*spec.command, *spec.running.env.values())):
                 found.facts["job"] = own_name(task.job)
-            found.files = command_code(spec.command, self.pipeline.root)
+            written = {name: fact for name, fact in recorded.items() if fact == WRITTEN}
+            found.facts |= written
+            files = command_code(spec.command, self.pipeline.root)
+            found.files = {name: file for name, file in files.items() if name not in written}
         elif not spec.own:
             found.facts["version"] = str(spec.declaration.version)
         elif spec.file is not None:

@@ -16,8 +16,10 @@ from mediabuild.freshness.look import Freshness
 from mediabuild.freshness.observation import Observation
 from mediabuild.freshness.presence import why
 from mediabuild.freshness.rebuilder import code_differences, input_differences, model_differences
+from mediabuild.pipeline.code_of_stages.files import is_program
 from mediabuild.pipeline.model import Reason, ReasonKind, Task
 from mediabuild.store import places
+from mediabuild.store.facts import WRITTEN
 from mediabuild.store.sight import ON_THE_WAY, Sight, moved, sight
 from mediabuild.store.stats import ABSENT, is_still
 
@@ -53,12 +55,14 @@ class Meanwhile:
             freshness.digests.settle(Path(path) for path in young)
             self.seen = self._look()
 
-    def changes(self, after: Observation, loaded: Mapping[str, str]) -> list[Reason]:
+    def changes(self, after: Observation, loaded: Mapping[str, str], *, again: bool) -> list[Reason]:
         """What was other than before at any moment, by the facts and the stats of now.
 
         Args:
             after: the facts, taken when the program had ended.
             loaded: of the project's code: file → SHA-256 of what was loaded, as hex.
+            again: it runs for the second time: a file that a command names, no program, and that changed both times is
+                one that it writes.
         """
         was, now = self.before.facts, after.facts
         found = [*self._changed, *self._loaded_otherwise(loaded)]
@@ -66,8 +70,15 @@ class Meanwhile:
         known = {name: digest for name, digest in was.models.items() if digest}  # others may have arrived meanwhile
         found += model_differences(known, {name: now.models.get(name, "") for name in known})
         if self.task.stage.declaration is None:  # of a Python stage, the worker says what it loaded
-            found += code_differences(was.code, now.code)
+            differences = list(code_differences(was.code, now.code))
+            if again:
+                self.loaded |= {reason.name: WRITTEN for reason in differences if self._is_written(reason.name)}
+            found += [reason for reason in differences if reason.name not in self.loaded]
         return found or list(self._came_back())
+
+    def _is_written(self, name: str) -> bool:
+        """Whether what a command names is a file that is no program."""
+        return "/" in name and (self.root / name).is_file() and not is_program(self.root / name, self.root)
 
     def _edited_since(self) -> Iterator[Reason]:
         """Files of the stage's code that were edited since its facts were taken; the others are what it may load."""
@@ -96,7 +107,8 @@ class Meanwhile:
         self.loaded = {name: digest for name, digest in self.loaded.items() if name not in self.before.facts.code}
 
     def _came_back(self) -> Iterator[Reason]:
-        for path in moved(self.seen, self._look()):
+        written = {os.path.normpath(self.root / name) for name, fact in self.loaded.items() if fact == WRITTEN}
+        for path in (path for path in moved(self.seen, self._look()) if path not in written):
             kind, name = self._owner(path)
             yield Reason(kind, f"{name}: {os.path.relpath(path, self.root)}", now=CAME_BACK)
 

@@ -28,6 +28,7 @@ Digest = Annotated[
     ),
 ]
 Files = dict[str, Digest]  # path → digest
+WRITTEN = "written by the command"  # in place of a digest: a file that a command names and changes is no fact
 ORDER = "order"  # among the facts of the code: files aren't in the order of letters (`natural`), have keys `JOB/FILE`
 EXECUTABLE, LINK = "+x", "+link:"  # what a digest ends with
 

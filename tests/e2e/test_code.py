@@ -343,6 +343,34 @@ outputs = { text = "a.txt" }
     assert project.run().ran == []
 
 
+def test_an_argument_that_a_command_writes(project: Project) -> None:
+    """It changes both times the command runs; then it is known to be no fact, and nothing is stale for it."""
+    project.write("pipeline.toml", """
+[pipeline]
+sources = ["media/*.txt"]
+[stages.A]
+command = ["sh", "-c", 'echo x >> "$3"; cat "$4" "$1" > "$2"', "A", "{inputs.text}", "{outputs.text}", "runs.log",
+           "head.txt"]
+inputs  = { text = "source" }
+outputs = { text = "a.txt" }
+""")  # fmt: skip
+    project.write("media/a.txt", "a\n")
+    project.write("head.txt", "head\n")
+    for _ in range(2):
+        run = project.run()
+        assert run.status == 0, run.out
+        assert set(run.ran) <= {"A:a"}
+    assert project.run().ran == []
+    project.write("runs.log", "mine\n")
+    assert project.run().ran == []
+    (project.root / "runs.log").unlink()
+    assert project.run().ran == []
+    project.write("head.txt", "another\n")
+    run = project.run()
+    assert (run.ran, run.reasons("A:a")) == (["A:a"], ["stage../head.txt"])
+    assert project.read("jobs/a/A/a.txt") == "another\na\n"
+
+
 def test_a_program_that_is_edited_while_it_runs(project: Project) -> None:
     """The command runs once more, on the program that is there then."""
     project.write("pipeline.toml", """

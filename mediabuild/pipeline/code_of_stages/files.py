@@ -56,7 +56,7 @@ def command_code(command: tuple[str, ...], root: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for word, kind in _words(command):
         file = root / word
-        if not _is_program(file, root, named=kind == "argument"):
+        if not is_program(file, root, named=kind == "argument"):
             continue
         found[name_of(file, root)] = file
         if file.suffix == ".py":
@@ -167,7 +167,7 @@ def _can_be_a_name(word: str) -> bool:
     return len(encoded) <= LONGEST_PATH and all(len(part) <= LONGEST_PART for part in encoded.split(b"/"))
 
 
-def _is_program(file: Path, root: Path, *, named: bool) -> bool:
+def is_program(file: Path, root: Path, *, named: bool = False) -> bool:
     """Whether a file of the project is there that can be run, or whose name says that it is a script; `named`: any."""
     if not file.is_relative_to(root) or STATE_DIR in file.parts or ".." in file.parts:
         return False
