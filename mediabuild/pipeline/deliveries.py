@@ -46,7 +46,7 @@ def check_deliver(
 
 def _check_place(where: str, text: str, known: set[str], mistakes: Mistakes) -> None:
     if text.startswith(("/", "~")) or ".." in text.split("/") or "\0" in text:
-        mistakes.add(where, f"{text!r} leads outside the project")
+        mistakes.add(where, f"{text!r} leads outside the project", '"out/{job}"')
     check_names(where, text, known, mistakes)
 
 

@@ -128,7 +128,8 @@ def canonical_order(stages: Mapping[str, StageSpec], mistakes: Mistakes) -> list
     while waiting:
         ready = next((name for name, needs in waiting.items() if not needs - set(order)), None)
         if ready is None:
-            mistakes.add("stages", f"a cycle: {_cycle(waiting, set(order))}")
+            cycle = _cycle(waiting, set(order))
+            mistakes.add("stages", f"a cycle: {cycle}", "one of them has to read something else")
             return [*order, *waiting]
         order.append(ready)
         del waiting[ready]

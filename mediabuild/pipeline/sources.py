@@ -106,7 +106,7 @@ def _named(pipeline: Pipeline, given: tuple[str, ...], mistakes: Mistakes) -> di
         there = pipeline.root / path_here
         is_folder = pipeline.has_folders and there.is_dir()
         if not is_folder and not there.is_file():
-            mistakes.add("--source", f"no such {'file' if takes_files else 'folder'}: {path}")
+            mistakes.add("--source", f"no such {'file' if takes_files else 'folder'}: {path}", "ls")
         elif not (is_folder or takes_files):
             mistakes.add("--source", f"{path} is a file, and the pipeline's sources are folders")
         found[path_here] = os.path.dirname(path_here), is_folder

@@ -86,7 +86,7 @@ class PipelineLoader(DodoTaskLoader):  # type: ignore[misc]
         plain = opt_values["dodoFile"] == "dodo.py" and not opt_values["seek_file"]
         if plain and folder is not None and not Path("dodo.py").exists():  # a project elsewhere, as with `make -C`
             if not os.path.isdir(folder):
-                raise InvalidCommand(f"-d: {folder} is no directory")
+                raise InvalidCommand(f"-d: {folder} is no directory\n  hint: ls")
             os.chdir(folder)
             opt_values = {**opt_values, "cwdPath": None}
         alone = opt_values["only_source"] and not Path(PIPELINE).exists()  # whatever lies there is somebody else's

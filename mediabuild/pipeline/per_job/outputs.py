@@ -26,7 +26,11 @@ def check_outputs(where: str, outputs: Mapping[str, str], keys: Iterable[str], m
         check_names(f"{where}.outputs.{name}", path, set(keys), mistakes)
         parts = path.split("/")
         if path.startswith(("/", "~")) or ".." in parts or not path.strip("./") or "\x00" in path:
-            mistakes.add(f"{where}.outputs.{name}", f"{path!r} leads outside the stage's directory")
+            mistakes.add(
+                f"{where}.outputs.{name}",
+                f"{path!r} leads outside the stage's directory",
+                'a name below it: "sound.wav"',
+            )
         elif os.path.normpath(path).split("/")[0].lower() == MANIFEST_NAME:  # some disks know no case
             mistakes.add(f"{where}.outputs.{name}", f"{MANIFEST_NAME} is the manifest's name")
         if any(len(os.fsencode(part)) > LONGEST_NAME for part in parts):
