@@ -122,6 +122,9 @@ class PipelineCommand(DoitCmdBase):  # type: ignore[misc]
 
         if self.dep_manager is None:
             db_class = self._backends.get(params["backend"])
+            if db_class is None:
+                known = ", ".join(sorted(self._backends))
+                raise InvalidCommand(f"backend: {params['backend']!r} is none of {known}")
             codec = self.get_codec_cls(params["codec_cls"])
             checker = self.get_checker_cls(params["check_file_uptodate"])
             self.dep_manager = Records(db_class, params["dep_file"], checker_cls=checker, codec_cls=codec)

@@ -57,10 +57,9 @@ def find_sources(
             continue
         label = os.path.relpath(path, base) if os.path.isabs(path) else path
         if job in jobs:
-            names = f"{jobs[job].pattern} and {path}"
-            differ = os.path.splitext(path)[1] != os.path.splitext(jobs[job].pattern)[1]
-            hint = '[pipeline] job = "{path}{suffix}"' if differ else "rename one"
-            mistakes.add("pipeline.sources", f"two sources are called {job!r}: {names}", hint)
+            other = jobs[job].pattern
+            hint = _apart((path, base), (other, found[other][0]))
+            mistakes.add("pipeline.sources", f"two sources are called {job!r}: {other} and {path}", hint)
         jobs[job] = Given(pattern=path, label=label, folder=path if is_folder else "")
     jobs = {**(known or {}), **jobs}
     _check_nesting(jobs, pipeline, mistakes)
@@ -68,6 +67,17 @@ def find_sources(
         mistakes.add("pipeline.sources", f"no source matches {', '.join(pipeline.sources)}", _hint(pipeline))
     mistakes.raise_if_any()
     return {job: jobs[job] for job in in_order(jobs)}
+
+
+def _apart(one: tuple[str, str], other: tuple[str, str]) -> str:
+    """How to tell two sources apart, each a path and the folder that its name is relative to."""
+    suffixes = {os.path.splitext(path)[1] for path, _ in (one, other)}
+    if len(suffixes) > 1:
+        return '[pipeline] job = "{path}{suffix}"'
+    bases = sorted({base for _, base in (one, other)})
+    if len(bases) > 1 and all(base and not os.path.isabs(base) for base in bases):
+        return f'one glob for all folders names jobs after these, too: "{{{",".join(bases)}}}/*{suffixes.pop()}"'
+    return "rename one"
 
 
 def _without_copies(

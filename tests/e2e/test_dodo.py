@@ -149,7 +149,7 @@ def test_configuration_of_the_dodo_file(doit: Project) -> None:
     assert [line.split()[1] for line in doit.command("check").out.splitlines()[:-1]] == ["about"]
     assert said(doit, "--from", "A", "--to", "B") == ""
     assert (doit.root / "jobs/one/B/b.txt").exists()
-    wrong_ones = {"reporter": "zero", "par_type": "process", "minversion": "99.0.0", "action_string_formatting": "no"}
+    wrong_ones = {"reporter": "zero", "par_type": "process", "backend": "nope", "action_string_formatting": "no"}
     for key, value in wrong_ones.items():
         doit.write("dodo.py", ABOUT.format(config=f'"{key}": "{value}"', said="said.txt"))
         refused = doit.command("about")

@@ -229,3 +229,15 @@ def test_paths_that_look_the_same_are_the_same(project: Project) -> None:
     assert list(manifest["inputs"]["notes"]) == list(manifest["inputs"]["all"]) == [f"{stored} notes/{typed}.md"]
     assert project.run().ran == []
     assert project.run("--source", f"media/{typed}/x.txt").status == 1  # it has no notes
+
+
+def test_recordings_of_one_name_in_two_folders(project: Project) -> None:
+    """Two cameras count alike: the mistake says how one glob tells them apart, and that works."""
+    project.write("pipeline.toml", CHAIN.replace('"media/*.txt"', '"cam1/*.txt", "cam2/*.txt"'))
+    for name in ("cam1/clip.txt", "cam2/clip.txt"):
+        project.write(name, f"{name}\n")
+    said = project.run()
+    assert said.status == 3
+    assert '"{cam1,cam2}/*.txt"' in said.err
+    project.write("pipeline.toml", CHAIN.replace('"media/*.txt"', '"{cam1,cam2}/*.txt"'))
+    assert {name.partition(":")[2] for name in project.run().ran} == {"cam1/clip", "cam2/clip"}
