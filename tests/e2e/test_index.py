@@ -45,7 +45,7 @@ inputs  = { text = "source", words = "./words" }
 deliver = "out/{job}"
 
 [stages.join]
-command = ["sh", "-c", 'out=$1; shift; cat "$@" > "$out"', "join", "{outputs.text}",
+command = ["sh", "-c", 'out=$1; shift; for f; do [ -z "$f" ] || cat "$f"; done > "$out"', "join", "{outputs.text}",
            "{inputs.text}", "{inputs.notes}", "{inputs.more}"]
 inputs  = { text = "upper.text", notes = "./notes/*.txt", more = "?./more.txt" }
 outputs = { text = "join.txt" }
