@@ -1,6 +1,6 @@
 """mediabuild beside make, ninja, doit alone, DVC and Snakemake: the same small stages, the same run.
 
-    python benchmarks/peers.py [--rounds 5] [--jobs 1 100 1000] [--large 10000] [--hash-gib 4] [--no-docs]
+    python benchmarks/peers.py [--rounds 5] [--jobs 1 100 1000] [--large 10000] [--folders 1000] [--hash-gib 4]
 
 Each job is a text file that eight stages copy, one after the other (`cp`): 1,000 jobs are 8,000 stages. What is
 measured is what the tools add. Every tool has a folder of its own with the same files, is built once, and then
@@ -13,6 +13,8 @@ venv in the scratch folder; make, ninja and b3sum must be there (`apt-get instal
 - one job: the no-op of `doit` beside `doit list` on an empty dodo file.
 - hashing: one large file, beside `b3sum --no-mmap --num-threads 1` and `sha256sum`.
 - asking: `check`, `status`, `explain` and the peers' dry runs.
+- folders: `--folders 1000` sources that are folders of 20 files, a task for each file, beside the same files as
+  sources. Building 40,000 stages takes its time; `--folders 0` leaves it out.
 
 It writes docs/BENCHMARKS.md and docs/benchmarks.svg. Exit status 1 if a bound is missed; the bounds are ratios,
 held against medians of one run. DVC is asked at up to 100 jobs, since it needs minutes for more. Its outputs and
@@ -42,6 +44,7 @@ ROOT = Path(__file__).parents[1]
 PAGE, PLOT = ROOT / "docs/BENCHMARKS.md", ROOT / "docs/benchmarks.svg"
 STAGES = 8
 FIRST_JOBS = 100
+TRACKS = 20  # files in a folder
 OF_ALL = ("mediabuild", "doit", "ninja", "make", "doit alone", "Snakemake", "DVC")
 MOST_JOBS = {"DVC": 100, "Snakemake": 1000, "doit alone": 1000}
 PEERS = ("dvc==3.67.1", "snakemake==9.27.1", "matplotlib==3.10.7")
@@ -266,6 +269,32 @@ def first_builds(scratch: Path, mediabuild: list[str], rounds: int) -> dict[str,
     return costs
 
 
+def folders(scratch: Path, mediabuild: list[str], count: int, rounds: int) -> dict[str, Cost]:
+    """The no-op of a task for each of the same files: in folders that are sources, and as sources themselves."""
+    ways = {
+        "folders": ("albums/*/", "source/{track}.txt", '\nmatrix = { track = "source/*.txt" }'),
+        "files": ("albums/*/*.txt", "source", ""),
+    }
+    homes = {way: scratch / f"{way}{count}" for way in ways}
+    for way, (sources, track, matrix) in ways.items():
+        for folder in range(count):
+            (homes[way] / f"albums/a{folder:04}").mkdir(parents=True)
+            for number in range(TRACKS):
+                (homes[way] / f"albums/a{folder:04}/t{number:02}.txt").write_text(f"track {folder} {number}\n")
+        (homes[way] / "pipeline.toml").write_text(
+            f'[pipeline]\nsources = ["{sources}"]\n\n[stages.copy]\ncommand = ["cp", "{{inputs.track}}", '
+            f'"{{outputs.copy}}"]\ninputs = {{ track = "{track}" }}\noutputs = {{ copy = "copy.txt" }}{matrix}\n'
+        )
+        for _ in range(3):
+            run(mediabuild, homes[way])
+        print(f"  built {count} folders as {way}", file=sys.stderr, flush=True)
+    costs = {way: Cost() for way in ways}
+    for number in range(rounds):
+        for way in rotated(list(ways), number):
+            run(mediabuild, homes[way], costs[way])
+    return costs
+
+
 def hashed(scratch: Path, gib: float, rounds: int) -> dict[str, Cost]:
     """One large file, by each program; read once before, so that each finds the same page cache."""
     file = scratch / "large.bin"
@@ -388,6 +417,7 @@ def measure(args: argparse.Namespace, scratch: Path) -> tuple[str, list[Bound], 
         shelf = Shelf(scratch, args.large, some)
         shelf.build()
         noop[shelf.jobs] = shelf.noops(args.rounds)
+    albums = folders(scratch, programs["mediabuild"], args.folders, args.rounds) if args.folders else {}
     hashes = hashed(scratch, args.hash_gib, min(3, args.rounds)) if args.hash_gib else {}
 
     one_built = Cost()
@@ -409,6 +439,9 @@ def measure(args: argparse.Namespace, scratch: Path) -> tuple[str, list[Bound], 
     if "doit alone" in at:
         with_md5 = at["doit"].median_s / at["doit alone"].median_s
         bounds.append(Bound("the no-op: `doit` ÷ doit alone with md5", 1 / 2.5, with_md5))
+    if albums:
+        dearer = albums["folders"].median_s / albums["files"].median_s
+        bounds.append(Bound(f"no-op of {args.folders * TRACKS:,} files in folders ÷ as sources", 1.3, dearer))
     if hashes:
         slower = hashes["mediabuild, blake3"].median_s / hashes["b3sum"].median_s
         bounds.append(Bound("hashing a large file: `mediabuild` ÷ `b3sum --no-mmap --num-threads 1`", 1 / 0.8, slower))
@@ -461,6 +494,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--jobs", type=int, nargs="+", default=[1, 100, 1000])
     parser.add_argument("--large", type=int, default=0, help="once more with this many jobs: 10000 takes half an hour")
+    parser.add_argument("--folders", type=int, default=1000, help="sources that are folders")
     parser.add_argument("--hash-gib", type=float, default=4.0)
     parser.add_argument("--scratch", type=Path, help="a folder to work in [default: a temporary one]")
     parser.add_argument("--no-docs", action="store_true")
