@@ -55,8 +55,10 @@ def begin_summary(task: Task) -> None:
     Raises:
         OSError: it can't be written.
     """
-    source = next((refs[0] for name, refs in task.inputs.items() if task.stage.inputs[name] == "source"), None)
-    if isinstance(source, Given) and not os.path.lexists(task.job_dir / MANIFEST_NAME):
+    given = (r for references in task.inputs.values() for r in references if isinstance(r, Given))
+    source = next((r for r in given if r.label or r.folder), None)
+    if source is not None and not os.path.lexists(task.job_dir / MANIFEST_NAME):
+        source = Given(source.folder, label=source.folder, folder=source.folder) if source.folder else source
         write_atomically(task.job_dir / MANIFEST_NAME, _json(_summary(task.job, source, [])))
 
 

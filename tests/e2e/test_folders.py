@@ -162,6 +162,16 @@ def test_a_renamed_folder_costs_python_stages_nothing(project: Project) -> None:
     assert not (project.root / "jobs/l1").exists()
 
 
+def test_a_renamed_folder_costs_isolated_commands_nothing(albums: Project) -> None:
+    """They are told no name of it, so their results come back, for each track; what reads all tracks follows."""
+    albums.write("pipeline.toml", ALBUMS.replace("[pipeline]", "[pipeline]\nisolate = true"))
+    once(albums)
+    (albums.root / "albums/one").rename(albums.root / "albums/two")
+    ran = once(albums)
+    assert (ran.ran, len(ran.tasks("stage_restored"))) == ([], 7)
+    assert albums.read("opus/two/ch2.opus") == "ch2\n4\n4\n4\n5\n"
+
+
 def test_one_folder_by_itself(lectures: Project) -> None:
     """`--source` takes a folder, `--job` its name; a file, or what isn't there, is refused."""
     lectures.write("elsewhere/x.y/camera.txt", "elsewhere\n")
@@ -228,6 +238,17 @@ def test_the_command_line_chooses_tracks(albums: Project) -> None:
     """By their names, in each folder that has them."""
     ran = once(albums, "--force", "track=ch2,b", "loudness")
     assert sorted(ran.ran) == ["loudness:it's a [live] one:b", "loudness:one:ch2"]
+
+
+def test_a_folder_whose_only_run_was_killed_is_known(project: Project) -> None:
+    """The job names its folder before its first task runs, also where no stage reads all of it."""
+    text = LECTURES.partition("[stages.all]")[0]
+    project.write("pipeline.toml", text.replace('cat "$1" $2 > "$0"', "kill -9 $PPID"))
+    project.write("lectures/l1/camera.txt", "c\n")
+    assert once(project).status == -9
+    (project.root / "lectures/l1").rename(project.root / "lectures/l2")
+    project.write("pipeline.toml", text)
+    assert "ORPHAN  l1: no source any more" in once(project).out
 
 
 MISTAKES = [
