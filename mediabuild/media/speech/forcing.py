@@ -23,7 +23,7 @@ FRAME_S = 0.01
 FRAME_SAMPLES = 160
 SHORTEST_SAMPLES = 800
 HISS = 0.001  # of the loudest sample; the model has never heard a silence of zeros alone, and loses the words beside it
-SILENCE = 0.005  # pocketsphinx's own probability of a silence between words
+SILENCE = 0.1  # the probability of one between two words; with pocketsphinx's own, short words are lost in them
 ADDED = "~"
 
 # For each written word the ways to say it, as words of the decoder's dictionary.
