@@ -79,3 +79,18 @@ def test_the_commands_of_a_page(built: Path, tmp_path: Path, page: str) -> None:
         assert (folder / "talk.en.srt").exists() and (folder / "talks/out/talk.en.srt").exists()
     if page == "docs/UPKEEP.md":
         assert "jobs/sample/demux/manifest.json" in done.stdout
+
+
+def test_the_file_formats_in_the_guide(built: Path, tmp_path: Path) -> None:
+    """The developer guide's Python lines read what a run made, and the next run takes in what they wrote."""
+    guide = (ROOT / "docs/DEVELOPER_GUIDE.md").read_text()
+    section = guide[guide.index("## Reading and writing the files") : guide.index("## Raising a stage's version")]
+    blocks = re.findall(r"^```python\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+    folder = shutil.copytree(built, tmp_path / "project", symlinks=True)
+    (folder / "lines.py").write_text("\n".join(blocks))
+    done = run(folder, f"PYTHONPATH={ROOT} python lines.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "stretches of speech" in done.stdout
+    planned = run(folder, "mediabuild --dry-run").stdout
+    assert "RUN     align:sample  inputs.corrections: corrections/sample.json added" in planned
+    assert "glossary/people.csv added" in planned
