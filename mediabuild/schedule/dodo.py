@@ -5,17 +5,22 @@ Not here: reading the file (`loader`), what these tasks start (`own`), what is r
 
 from __future__ import annotations
 
+import contextlib
 import getopt
+import itertools
+import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from doit.cmdparse import CmdOption, TaskParse
-from doit.exceptions import InvalidDodoFile
+from doit.cmdparse import CmdOption, CmdParseError, TaskParse
+from doit.exceptions import InvalidCommand, InvalidDodoFile, InvalidTask
 from doit.loader import generate_tasks
 from doit.reporter import ConsoleReporter
 from doit.task import Task as DoitTask
 
+from mediabuild.errors import MediabuildError
 from mediabuild.schedule.state import is_group, pipeline_task
 
 AFTER = "mediabuild_after"  # in a task's meta: the task that it is made after
@@ -36,6 +41,25 @@ def checked_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 ONLY_THREADS = "stages are processes of their own already\n  hint: doit -n 4"
+
+
+@contextlib.contextmanager
+def blaming(file: str) -> Iterator[None]:
+    """What the user's own code raises while it is loaded is told as such, from its own first line on.
+
+    Raises:
+        InvalidDodoFile: it raised something.
+    """
+    try:
+        yield
+    except (InvalidCommand, InvalidDodoFile, InvalidTask, CmdParseError, MediabuildError):
+        raise
+    except Exception as error:
+        name = os.path.basename(file)
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
+        own = list(itertools.dropwhile(lambda frame: os.path.basename(frame.filename) != name, frames))
+        lines = [*traceback.format_list(own), *traceback.format_exception_only(error)]
+        raise InvalidDodoFile(f"{name}: can't be loaded\n{''.join(lines).rstrip()}") from None
 
 
 def arguments_of(task: DoitTask, words: Sequence[str]) -> int:

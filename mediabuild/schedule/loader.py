@@ -23,7 +23,7 @@ from doit.exceptions import InvalidCommand, InvalidDodoFile
 from mediabuild.errors import MediabuildError
 from mediabuild.machine.here import PIPELINE, meant
 from mediabuild.reporting.console import open_missing
-from mediabuild.schedule.dodo import checked_config, made_now, words_for_creators
+from mediabuild.schedule.dodo import blaming, checked_config, made_now, words_for_creators
 
 if TYPE_CHECKING:
     from doit.task import Task as DoitTask
@@ -91,7 +91,11 @@ class PipelineLoader(DodoTaskLoader):  # type: ignore[misc]
             opt_values = {**opt_values, "cwdPath": None}
         alone = opt_values["only_source"] and not Path(PIPELINE).exists()  # whatever lies there is somebody else's
         if not plain or (Path("dodo.py").exists() and not alone):
-            super().setup(opt_values)
+            file = opt_values["dodoFile"]
+            if os.path.exists(file) and (os.path.isdir(file) or not file.endswith(".py")):
+                raise InvalidCommand(f"-f: {file} is no file of Python\n  hint: doit -f dodo.py")
+            with blaming(file):
+                super().setup(opt_values)
         dodo = Path(self.namespace.get("__file__") or here).parent
         places = [Path.cwd(), dodo, here]
         self.root = next((place for place in places if (place / "pipeline.toml").exists()), places[0])
@@ -152,7 +156,9 @@ class PipelineLoader(DodoTaskLoader):  # type: ignore[misc]
         """
         if not self.namespace:
             return []
-        found = super().load_tasks(SimpleNamespace(execute_tasks=True), words_for_creators(self.namespace, words))
+        words = words_for_creators(self.namespace, words)
+        with blaming(self.namespace["__file__"]):
+            found = super().load_tasks(SimpleNamespace(execute_tasks=True), words)
         return found if later else made_now(found)
 
     def load_tasks(self, cmd: Any, pos_args: list[str], own: list[DoitTask] | None = None) -> list[DoitTask]:

@@ -197,3 +197,28 @@ def task_slow():
     doit.write("end", "")
     run.communicate(timeout=60)
     assert set(json.loads(doit.read(".doit.json"))) == {"quick", "slow"}
+
+
+FAULTS = {
+    "def task_x(:\n": "SyntaxError",
+    "import not_there_at_all\n": "not_there_at_all",
+    "def helper():\n    return {}['x']\n\ndef task_x():\n    return helper()\n": "KeyError: 'x'",
+    "def task_x():\n    yield 1 / 0\n": "ZeroDivisionError",
+}
+
+
+def test_a_fault_of_the_dodo_file_is_told_as_one(project: Project) -> None:
+    """With its own lines and none of ours; a file that is no Python is refused by name."""
+    project.write("pipeline.toml", CHAIN)
+    project.write("media/one.txt", "hello\n")
+    for dodo, said in FAULTS.items():
+        project.write("dodo.py", dodo)
+        refused = project.command("check")
+        assert refused.status == 3
+        assert refused.err.startswith("ERROR: dodo.py: can't be loaded\n")
+        assert said in refused.err
+        assert "mediabuild/" not in refused.err.replace(str(project.root), "")
+    (project.root / "dodo.py").unlink()
+    for name in ("pipeline.toml", "media"):
+        refused = project.command("-f", name, "check")
+        assert (refused.status, refused.err.splitlines()[0]) == (3, f"ERROR: -f: {name} is no file of Python")
