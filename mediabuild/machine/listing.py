@@ -76,12 +76,13 @@ def _matches(pattern: str, root: Path) -> list[str]:
         return [path for path in glob.glob(pattern, root_dir=root) if counts(os.path.basename(path.rstrip("/")))]
     place = parts.index("**")
     head, rest = "/".join(parts[:place]), "/".join(parts[place + 1 :])
+    only_folders = parts[place + 1 :] == [""]
     base = head or "/" * (place > 0)
     found: dict[str, None] = {}
     for top in glob.glob(base, root_dir=root) if base else [""]:
         for folder in _folders_once(os.path.join(root, top)):
             below = os.path.join(top, folder)
-            inside = _matches(rest or "*", Path(root, below))
+            inside = [] if only_folders else _matches(rest or "*", Path(root, below))
             found |= dict.fromkeys([os.path.join(below, "")] if not rest else [])
             found |= dict.fromkeys(os.path.join(below, path) for path in inside)
     return list(found)
