@@ -12,9 +12,10 @@ Not here: the exchange (`store.publish`).
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -30,6 +31,7 @@ from mediabuild.store.holding import holding
 from mediabuild.store.publish import part_of, recover
 from mediabuild.store.sight import Identity, found_again, identities
 
+MOST_HELD = 200  # files that are open at a time are limited
 HINT = "let the stage copy it (cp instead of mv), and write below its own outputs only"
 
 
@@ -78,7 +80,10 @@ def give_back(pipeline: Pipeline) -> list[str]:
         job = os.path.relpath(job_dir, pipeline.jobs_dir)
         if job.startswith("..") or str(pipeline.jobs_dir / job) != str(job_dir):
             continue
-        if note.key not in inventory.leftovers(job_dir) or not owners.may_touch(pipeline, job_dir):
+        if not (inventory.is_key(note.key) and owners.may_touch(pipeline, job_dir)):
+            continue
+        if not job_dir.is_dir():
+            file.unlink(missing_ok=True)
             continue
         with contextlib.suppress(OSError, LockBusy), locked(places.lock_of(job_dir, note.key), note.key, wait=False):
             said += _give_back(pipeline, job, file, note)
@@ -104,12 +109,13 @@ def watching(pipeline: Pipeline, task: Task, inputs: Mapping[str, Mapping[str, P
     try:
         with open(number, "wb") as writing:
             writing.write(msgspec.msgpack.encode(note))
-        try:
-            yield
-        except StageError as error:
-            failure = error
-        finally:
-            moved = _put_back(files, out, places.edited(task), lambda path: True)
+        with _held(handed) as held:
+            try:
+                yield
+            except StageError as error:
+                failure = error
+            finally:
+                moved = _put_back(files, out, places.edited(task), held, lambda path: True)
         trouble = _trouble(pipeline, moved, [path for path in handed if path in files], files, out)
         if trouble is not None:
             raise StageError(f"{trouble}\n{failure.message}" if failure else trouble, HINT) from failure
@@ -117,6 +123,18 @@ def watching(pipeline: Pipeline, task: Task, inputs: Mapping[str, Mapping[str, P
             raise failure
     finally:
         file.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _held(paths: Iterable[str]) -> Iterator[set[str]]:
+    """Keep files and folders, so that what becomes of them is known by their inodes; which ones could be kept."""
+    with contextlib.ExitStack() as opened:
+        held = set()
+        for path in itertools.islice(paths, MOST_HELD if hasattr(os, "O_PATH") else 0):
+            with contextlib.suppress(OSError):
+                opened.callback(os.close, os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC))
+                held.add(path)
+        yield held
 
 
 def _trouble(
@@ -129,7 +147,7 @@ def _trouble(
         if not os.path.lexists(path) and not Path(path).is_relative_to(pipeline.jobs_dir):
             return f"{_shown(pipeline, path)}: is an input, and is gone; a stage must neither move nor delete it"
     by_inode = {identity[:3]: path for path, identity in identities([out], follow=False).items()}
-    for path, identity in files.items():
+    for path, identity in identities(files, follow=False).items():
         if identity[:3] in by_inode:
             inside = os.path.relpath(by_inode[identity[:3]], out)
             return f"output {inside}: is a hard link of {_shown(pipeline, path)}: who edits one edits both"
@@ -164,32 +182,43 @@ def _give_back(pipeline: Pipeline, job: str, file: Path, note: Note) -> list[str
     said = []
     if out in inventory.leftovers(job_dir).get(note.key, ()) and not (aside.is_symlink() or aside.parent.is_symlink()):
         files = {os.fsdecode(path): identity for path, identity in note.files.items()}
-        moved = _put_back(files, out, aside, lambda path: reads(pipeline, job, path))
+        moved = _put_back(
+            files, out, aside, (), lambda path: reads(pipeline, job, path) and _is_same_disk(path, files[path])
+        )
         said = [f"{_shown(pipeline, path)}: {_where(pipeline, path, now)}" for path, now in moved.items()]
     file.unlink(missing_ok=True)
     return said
 
 
-def _put_back(files: dict[str, Identity], out: Path, aside: Path, may_be_made: Callable[[str], bool]) -> dict[str, str]:
-    """Put inputs that are gone, and lie in a temporary directory, back to their places.
+def _is_same_disk(path: str, known: Identity) -> bool:
+    """Whether a path is where it was: its disk may not be mounted now."""
+    return os.stat(next(folder for folder in Path(path).parents if folder.exists())).st_dev == known[1]
+
+
+def _put_back(
+    files: dict[str, Identity], out: Path, aside: Path, held: Collection[str], may_be_made: Callable[[str], bool]
+) -> dict[str, str]:
+    """Put inputs that lie in a temporary directory back to their places, where nothing else is there now.
 
     Args:
         aside: a folder on the same disk, for what can't go back.
+        held: the inputs whose inodes nobody else can have got.
         may_be_made: whether a path may be made at all.
 
     Returns:
         Input → where it is now.
     """
-    gone = [path for path in sorted(files) if not os.path.lexists(path)]  # a folder before what it holds
+    present = identities(files, follow=False)
+    gone = [path for path in sorted(files) if present.get(path, ())[:3] != files[path][:3]]  # folders come first
     among = identities([out], follow=False) if gone else {}
     moved: dict[str, str] = {}
     for path in gone:
-        found = found_again(files[path], among)
-        if found is None or os.path.lexists(path) or not os.path.lexists(found):
+        found = found_again(files[path], among, held=path in held, gone=path not in present)
+        if found is None or not os.path.lexists(found) or (path not in present and os.path.lexists(path)):
             continue
         moved[path] = path
         try:
-            if not may_be_made(path):
+            if path in present or not may_be_made(path):
                 raise PermissionError
             os.makedirs(os.path.dirname(path), exist_ok=True)
             _move(found, path)

@@ -34,6 +34,11 @@ TRACE = re.compile(r"[0-9a-f]{64}")
 HANDED = re.compile(r"input\.[0-9a-f]{8}\.part")
 
 
+def is_key(text: str) -> bool:
+    """Whether a task's key can be this."""
+    return re.fullmatch(KEY, text, re.DOTALL) is not None
+
+
 def leftovers(job_dir: Path) -> dict[str, list[Path]]:
     """The key of a task → what runs of it left behind, or are busy with, in `tmp/` and `swap/`."""
     found: dict[str, list[Path]] = {}

@@ -131,13 +131,18 @@ def identities(paths: Iterable[str | os.PathLike[str]], *, follow: bool = True) 
     return found
 
 
-def found_again(known: Identity, among: Mapping[str, Identity]) -> str | None:
-    """The path at which an entry is now; None where it is at none."""
+def found_again(known: Identity, among: Mapping[str, Identity], *, held: bool, gone: bool) -> str | None:
+    """The path at which an entry is now; None where it is at none.
+
+    Args:
+        held: nobody else can have got its inode since; else size and time must be the same, too.
+        gone: it may have gone to another disk, where it is a copy.
+    """
     kind, device, _, size, mtime = known
     for path, identity in among.items():
-        if identity[:3] == known[:3]:
+        if identity == known or (held and identity[:3] == known[:3]):
             return path
-    for path, identity in among.items():  # moved to another disk
+    for path, identity in among.items() if gone else ():
         same = (identity[0], identity[3]) == (kind, size) and kind == stat.S_IFREG
         if same and (identity[1] != device or not keeps_ctime(device)) and abs(identity[4] - mtime) < TIMES_DIFFER_NS:
             return path

@@ -261,6 +261,33 @@ def small_disk(project: Project) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(jobs)], check=True)
 
 
+FULL_ELSEWHERE = '''"""Write to a full disk."""
+from mediabuild.stage import Context, NoParams, stage
+
+@stage(version=1, inputs={"text": "a text"}, outputs={"text": "b.txt"})
+def full(ctx: Context, params: NoParams) -> None:
+    open("/dev/full", "w").write("x" * 100_000)
+'''
+
+
+@pytest.mark.parametrize("way", ["command", "python"])
+def test_a_full_disk_elsewhere_makes_no_room(project: Project, way: str) -> None:
+    """What a stage can't write to another disk is its own trouble: nothing that is kept is deleted for it."""
+    project.write("pipeline.toml", CHAIN)
+    for content in ("early\n", "late\n"):
+        project.write("media/one.txt", content)
+        assert project.run().status == 0
+    kept = sorted(project.root.glob("jobs/one/.mediabuild/generations/*/*"))
+    assert len(kept) == 3
+    full = 'command = ["sh", "-c", "echo x > /dev/full"]\noutputs = { text = "b.txt" }\n' if way == "command" else ""
+    project.write("stages/full.py", FULL_ELSEWHERE)
+    project.write("pipeline.toml", f'{CHAIN}\n[stages.full]\n{full}inputs = {{ text = "A.text" }}\n')
+    failed = project.run()
+    assert (failed.status, failed.ran) == (1, ["full:one"]), failed.out
+    assert "No space left" in failed.out or way == "command"  # a shell says what it likes
+    assert sorted(project.root.glob("jobs/one/.mediabuild/generations/*/*")) == kept
+
+
 def test_a_full_disk(project: Project, small_disk: Path) -> None:
     """An output that doesn't fit: named with what to type, the earlier result stays, nothing is left over."""
     project.write("pipeline.toml", CHAIN)

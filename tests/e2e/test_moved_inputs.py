@@ -121,6 +121,29 @@ def test_what_moved_out_of_reach_is_named(moving: Project) -> None:
     assert moving.read("elsewhere.txt") == "precious\n"
 
 
+def test_an_inode_that_is_used_again_is_no_moved_input(moving: Project) -> None:
+    """Somebody saves the recording anew while the stage runs; what the stage makes gets the old one's inode."""
+    moving.write(
+        "make.sh",
+        """
+if [ ! -e saved ]; then echo saved > new; mv new "$1"; : > saved; fi
+for i in 1 2 3 4 5 6 7 8; do cp "$1" "${2%/*}/$i"; done; cp "$1" "$2"
+""",
+    )
+    ran = moving.run()
+    assert (ran.status, moving.read("jobs/a/A/a.txt"), moving.read("media/a.txt")) == (0, "saved\n", "saved\n"), ran.out
+    assert not list(moving.root.rglob("*.edited"))
+
+
+def test_what_was_replaced_is_kept(moving: Project) -> None:
+    """The stage puts something else in the recording's place: the recording is kept, and named."""
+    moving.write("make.sh", 'mv "$1" "${2%/*}/raw"; echo converted > "$1"; cp "$1" "$2"')
+    said = failed(moving)
+    assert "media/a.txt: is an input, and the stage moved it; it is kept: jobs/a/A.edited/a.txt" in said
+    assert moving.read("jobs/a/A.edited/a.txt") == "precious\n"
+    assert moving.read("media/a.txt") == "converted\n"
+
+
 def test_a_hard_link_of_an_input_is_no_output(moving: Project) -> None:
     """Who edits the one would edit the other."""
     moving.write("make.sh", 'ln "$1" "$2"')
