@@ -147,7 +147,7 @@ def _made_by_own(build: Build, task: Task, targets: Mapping[str, str]) -> list[s
         targets: path → the own task that makes it.
     """
     given = [r for references in task.inputs.values() for r in references if isinstance(r, Given)] if targets else []
-    found = [name for path, name in targets.items() for one in given if meets(one, build.pipeline.root, path)]
+    found = [name for path, name in targets.items() for one in given if meets(one, build.pipeline.root, f"{path}/")]
     if found:
         build.freshness.no_longer_known(task)
     return list(dict.fromkeys(found))

@@ -204,6 +204,29 @@ def test_copies_are_executables_too_and_are_good_for_repair(delivering: Project)
     assert os.access(next(f for f in out.rglob("*tool") if "edited" not in f.name), os.X_OK)
 
 
+def test_pieces_keep_them_too(project: Project) -> None:
+    """A command for each file: what is kept of a piece is an executable, or a link, as it was."""
+    project.write("pipeline.toml", """
+[pipeline]
+sources = ["media/*.txt"]
+[stages.A]
+command = ["sh", "-c", 'cp "$1" "$2"; chmod 755 "$2"; ln -s "${2##*/}" "$3"', "A", "{inputs.parts}", "{outputs.text}",
+           "{outputs.link}"]
+each    = "parts"
+inputs  = { parts = "./parts/*.txt" }
+outputs = { text = "*.txt", link = "*.lnk" }
+""")  # fmt: skip
+    project.write("media/a.txt", "a\n")
+    for number in (1, 2):
+        project.write(f"parts/{number}.txt", f"{number}\n")
+        built = project.run()
+        assert built.status == 0, built.out
+    assert entries(project.root / "jobs/a/A") == {
+        "1.txt": "x", "1.lnk": "→ 1.txt", "2.txt": "x", "2.lnk": "→ 2.txt"
+    }  # fmt: skip
+    assert project.run().ran == []
+
+
 def test_a_mode_follows_the_umask(delivering: Project) -> None:
     """Whoever may read a copy of an executable may run it, and nobody else."""
     delivering.write("media/b.txt", "a\n")

@@ -91,13 +91,17 @@ def task_TASK():
         ("./lists", ["B:a"]),
         ("./lists/*.txt", ["B", "zz"]),
         ("?./lists/{job}.txt", ["-n", "1", "B:a"]),
+        ("./lists/wo*.txt", ["-n", "4"]),
     ],
 )
 def test_what_an_own_task_makes_is_there_before(project: Project, reading: str, arguments: list[str]) -> None:
     """It isn't there yet, and later it is another; each run ends with the present one, and then all is fresh."""
     write(project, '"out/{job}"', reading)
     target = "lists/a.txt" if "{job}" in reading else "lists/words.txt"
-    project.write("dodo.py", DODO.replace("TASK", "zz").replace("TARGET", target))
+    dodo = DODO.replace("TASK", "zz").replace("TARGET", target)
+    if "wo*" in reading:
+        dodo = dodo.replace('"targets": ["lists/words.txt"]', '"targets": ["lists"]')
+    project.write("dodo.py", dodo)
     for words in ("one\n", "two\n"):
         project.write("words.txt", words)
         built = project.run(*arguments)

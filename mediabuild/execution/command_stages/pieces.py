@@ -132,6 +132,8 @@ class PieceRun:
         if missing:
             raise StageError(f"did not write {', '.join(missing)}")
         files = {name: self.out / path for name, path in outputs.items()}
+        if any(file.is_symlink() for file in files.values()):
+            return None  # content doesn't tell where a link leads
         return _packed(files) if sum(file.stat().st_size for file in files.values()) <= MOST_BYTES else None
 
     def _outputs(self, piece: Piece) -> dict[str, str]:

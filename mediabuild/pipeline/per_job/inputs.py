@@ -65,7 +65,7 @@ class Resolver:
             given = self.given(text, job, source, at, optional=optional)
             if not given.folder:
                 of_all = not names_in(text)  # what one job lacks is that job's trouble
-                comes = any(meets(given, self.pipeline.root, target) for target in self.targets)
+                comes = any(meets(given, self.pipeline.root, f"{target}/") for target in self.targets)
                 if of_all and not (optional or comes or may_be_there(given, self.pipeline.root)):
                     hint = ', or sources = ["media/*/"] to make folders jobs' if in_source(text) else ""
                     self.mistakes.add(where, f"nothing is at {given.pattern}", f'"?{text}" if it may be absent{hint}')
