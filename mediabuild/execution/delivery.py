@@ -5,6 +5,7 @@ Not here: the names of the copies (`pipeline.deliveries`), the record of them (`
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import threading
@@ -26,6 +27,7 @@ from mediabuild.store.facts import is_executable
 from mediabuild.store.manifest import Manifest, find_manifest
 from mediabuild.store.publish import deliver
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 HINT = 'deliver = "out/{job}"; a key of the matrix tells copies apart, a directory is delivered whole'
 
 
@@ -94,10 +96,16 @@ class Delivery:
             write_record(places.delivered(task), made, places.part(task))
         for copy, source in sources.items():
             target = self.root / copy
-            if copy.endswith("/"):
-                target.mkdir(parents=True, exist_ok=True)
-                continue
-            deliver(source, target, executable=is_executable(digests[copy]), mtime_ns=now)
+            try:
+                if copy.endswith("/"):
+                    target.mkdir(parents=True, exist_ok=True)
+                    continue
+                deliver(source, target, executable=is_executable(digests[copy]), mtime_ns=now)
+            except OSError as error:
+                if error.errno in NO_ROOM:
+                    raise
+                where = f"[stages.{task.stage.name}], a folder that can be written and takes such names"
+                raise StageError(f"{copy}: {error.strerror or error}", f'deliver = "…" under {where}') from None
             made[copy] = [(digests[copy], target.stat().st_mtime_ns)]  # as exactly as the file system has it
 
     def _targets(self, task: Task, files: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, Path]:

@@ -474,3 +474,18 @@ def test_a_project_that_was_moved_keeps_its_jobs(project: Project, tmp_path: Pat
     assert "one - keeping it" in moved.command("clean", "--orphans").out
     (moved.root / "media/three.txt").rename(moved.root / "media/one.txt")
     assert moved.run().ran == []
+
+
+def test_a_place_that_takes_no_copy_is_named(project: Project) -> None:
+    """The message names the copy, and the hint the stage's `deliver`; the outputs are there, and come when it does."""
+    project.write("pipeline.toml", CHAIN + 'deliver = "out/{job}"\n')
+    project.write("media/one.txt", "hello\n")
+    project.write("out", "a file, no folder")
+    run = project.run()
+    assert (run.status, run.tasks("stage_failed")) == (1, ["C:one"])
+    assert "out/one.txt: " in run.out and 'deliver = "…" under [stages.C]' in run.out
+    assert project.read("out") == "a file, no folder"
+    (project.root / "out").unlink()
+    run = project.run()
+    assert (run.status, run.ran) == (0, [])
+    assert project.read("out/one.txt")
