@@ -79,6 +79,18 @@ def test_a_stage_only_where_an_input_is_there(shelf: Project) -> None:
     assert shelf.command("check").status == 0
 
 
+def test_one_file_that_is_not_there_is_an_empty_argument(shelf: Project) -> None:
+    """So that the arguments behind it keep their places; of a stage as of a path."""
+    text = SHELF.replace('cat "$1" $2 > "$0"', 'echo "$1|$2|$3|$4" > "$0"')
+    text = text.replace(
+        '"{inputs.thumbs}"]\ninputs  = { video', '"{inputs.thumbs}", "{inputs.n}", "end"]\ninputs  = { video'
+    )
+    shelf.write("pipeline.toml", text.replace('"?thumbs.o"', '"?thumbs.o", n = "?source/notes.md"'))
+    assert once(shelf).status == 0
+    assert shelf.read("jobs/b/page/page.txt").strip().endswith("video.txt|||end")
+    assert shelf.read("jobs/a/page/page.txt").strip().endswith("thumbs.txt||end")
+
+
 def test_slides_that_come_and_go(shelf: Project) -> None:
     """They make tasks, and take them: copies of what went are removed, outputs stay until they are cleaned."""
     shelf.write("media/b/slides.txt", "slides b\n")

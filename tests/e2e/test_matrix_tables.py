@@ -155,6 +155,7 @@ MISTAKES = [
     ("240p  = { height = 240 }", '"a/b"  = { height = 240 }', "'a/b' can't be the name of a directory"),
     ("240p  = { height = 240 }", "240p  = { height = 240, rung = 1 }", "rung is a key of the matrix itself"),
     ("list:240p", "list:24p", "rendition has no '24p' (did you mean '240p'?)"),
+    ('"rendition.list:240p"', '"?rendition.list:24p"', "rendition has no '24p' (did you mean '240p'?)"),
     ("rendition.list:240p", "master.list:240p", "'master' has no matrix, so no value '240p'"),
     ("list:240p", "lst:240p", "'rendition' has no output 'lst' (did you mean 'list'?)"),
     ('rung = ["240p", "480p"]', 'rung = ["240p", "48p"]', "rendition has no '48p', which dash would read"),

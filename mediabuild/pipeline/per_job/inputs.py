@@ -82,6 +82,7 @@ class Resolver:
         producer = self.pipeline.stages[stage]
         over_all = spec.collect and not producer.collect
         fan_in = not value and any(key not in at for key in producer.matrix)
+        many = output is None or "*" in producer.outputs.get(output, "")
         found, lacking = 0, False
         for of_job in self.jobs if over_all else [ALL_JOBS if producer.collect else job]:
             tasks = _fitting(self.made.get((stage, of_job), ()), at, value)
@@ -89,24 +90,23 @@ class Resolver:
             for one in sorted(tasks, key=place) if fan_in else tasks:
                 named = value_of(one)
                 keys = [of_job] * over_all + [named] * fan_in
-                many = output is None or "*" in producer.outputs.get(output, "")
                 yield Produced(task_name(stage, of_job, named), output, of_job, ":".join(keys), many)
             found += len(tasks)
-        if not found and not optional:
-            if lacking:
-                raise NotThere
-            if not over_all:
-                yield from self._missing(spec, where, producer, job, at, value)
+        if not found and lacking and not optional:
+            raise NotThere
+        missing = [] if found or lacking or over_all else self._missing(spec, where, producer, job, at, value)
+        yield from [] if optional else missing
+        if optional and not (found or over_all or fan_in or many):
+            yield Given(task_name(stage, job, value), optional=True)  # one file, which isn't there
 
     def _missing(
         self, spec: StageSpec, where: str, producer: StageSpec, job: str, at: At, value: str
-    ) -> Iterator[Reference]:
+    ) -> list[Reference]:
         """What there is no task for: a mistake, or, where files are the values, this job's trouble."""
         shared = {key: at[key] for key in producer.matrix if key in at}
         files = [axis.files for axis in producer.matrix.values() if axis.files]
         if files:  # a name that no file has
-            yield Given(task_name(producer.name, job, value or value_of(shared)) if value or shared else files[0])
-            return
+            return [Given(task_name(producer.name, job, value or value_of(shared)) if value or shared else files[0])]
         for key in shared:
             if text_of(at[key]) not in map(text_of, producer.matrix[key].values):
                 what = f"{producer.name} has no {text_of(at[key])!r}, which {spec.name} would read"
@@ -115,6 +115,7 @@ class Resolver:
         if value:
             values = map(value_of, combinations(producer.matrix))
             self.mistakes.add(where, f"{producer.name} has no {value!r}", nearest(value, values))
+        return []
 
 
 def _fitting(among: Iterable[At], at: At, value: str) -> list[At]:
