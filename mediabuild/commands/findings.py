@@ -30,7 +30,8 @@ from mediabuild.media.languages import to_container
 from mediabuild.pipeline.code_of_stages.files import stage_code
 from mediabuild.pipeline.code_of_stages.separator import install_hint, lacking_demucs, separator_venv, with_separator
 from mediabuild.pipeline.config import load_pipeline
-from mediabuild.pipeline.model import Axis, Pipeline, StageSpec
+from mediabuild.pipeline.model import Pipeline, StageSpec
+from mediabuild.pipeline.per_job.axis import Axis
 from mediabuild.pipeline.per_job.values import example
 from mediabuild.stage import Lookup
 from mediabuild.store import places

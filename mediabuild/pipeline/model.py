@@ -16,10 +16,10 @@ import msgspec
 from mediabuild.machine.visible import one_line
 from mediabuild.pipeline.command_stages.differing import differing
 from mediabuild.pipeline.command_stages.running import Running
+from mediabuild.pipeline.per_job.axis import Axis, Scalar
 from mediabuild.pipeline.reserved import STATE_DIR
 from mediabuild.stage import Stage
 
-Scalar = str | int | float | bool
 ReasonKind = Literal["never_run", "stage", "params", "device", "inputs", "model", "outputs", "forced"]
 
 
@@ -68,23 +68,6 @@ class Resources:
     cpu: int = 1
     gpu: int | None = None
     memory_gb: float | None = None
-
-
-@dataclass(frozen=True)
-class Axis:
-    """A key of a matrix and the values that it takes.
-
-    Args:
-        values: as they are written; of a table, its keys. Empty where files are the values.
-        params: value → the params that it sets, where the values are a table.
-        files: the path or glob whose matches in a job are its values, by their stems; empty for the other kinds.
-        only: the stems that the command line chose; None for all.
-    """
-
-    values: tuple[Scalar, ...] = ()
-    params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    files: str = ""
-    only: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

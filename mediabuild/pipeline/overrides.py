@@ -15,8 +15,9 @@ from typing import Any
 import msgspec
 
 from mediabuild.pipeline.mistakes import Mistakes, hint_for, nearest, sentence
-from mediabuild.pipeline.model import Axis, Pipeline, Scalar, StageSpec
+from mediabuild.pipeline.model import Pipeline, StageSpec
 from mediabuild.pipeline.params import plain
+from mediabuild.pipeline.per_job.axis import Axis, Scalar
 from mediabuild.pipeline.per_job.matrix import matrix_values
 from mediabuild.pipeline.per_job.values import example, params_set
 

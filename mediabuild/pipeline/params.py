@@ -15,7 +15,8 @@ import msgspec
 
 from mediabuild.pipeline.document import check_values
 from mediabuild.pipeline.mistakes import Mistakes, nearest, sentence, toml_type
-from mediabuild.pipeline.model import Axis, StageSpec
+from mediabuild.pipeline.model import StageSpec
+from mediabuild.pipeline.per_job.axis import Axis
 from mediabuild.pipeline.per_job.values import example, params_set
 from mediabuild.pipeline.placeholders import text_of
 from mediabuild.stage import Stage

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from mediabuild.pipeline.model import Scalar
+from mediabuild.pipeline.per_job.axis import Scalar
 
 DEVICE = r"^(auto|cpu|mps|cuda(:[0-9]+)?)$"
 TABLES = ("pipeline", "stages", "jobs", "cache", "params")

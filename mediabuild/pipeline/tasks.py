@@ -18,8 +18,9 @@ from typing import Any
 from mediabuild.machine.visible import same_text
 from mediabuild.pipeline.deliveries import check_deliveries, check_reads
 from mediabuild.pipeline.mistakes import Mistakes
-from mediabuild.pipeline.model import Given, Pipeline, Produced, Reference, Scalar, StageSpec, Task
+from mediabuild.pipeline.model import Given, Pipeline, Produced, Reference, StageSpec, Task
 from mediabuild.pipeline.params import effective_params
+from mediabuild.pipeline.per_job.axis import Scalar
 from mediabuild.pipeline.per_job.conditions import holds, is_path_condition
 from mediabuild.pipeline.per_job.inputs import NotThere, Resolver, task_name
 from mediabuild.pipeline.per_job.outputs import at_values

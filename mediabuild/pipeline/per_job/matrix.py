@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mediabuild.pipeline.mistakes import Mistakes, nearest, toml_type
-from mediabuild.pipeline.model import Axis, Scalar
 from mediabuild.pipeline.params import plain_table, same_type
+from mediabuild.pipeline.per_job.axis import Axis, Scalar
 from mediabuild.pipeline.per_job.values import fields_of, table_params
 from mediabuild.pipeline.placeholders import text_of
 from mediabuild.stage import Stage

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from mediabuild.pipeline.mistakes import Mistakes
-from mediabuild.pipeline.model import Scalar, StageSpec
+from mediabuild.pipeline.model import StageSpec
+from mediabuild.pipeline.per_job.axis import Scalar
 from mediabuild.pipeline.placeholders import check_names, fill, names_in, text_of
 from mediabuild.pipeline.reserved import LONGEST_NAME, MANIFEST_NAME, encode_name
 

@@ -17,8 +17,9 @@ import msgspec
 from mediabuild.machine.listing import printable
 from mediabuild.machine.natural import natural
 from mediabuild.pipeline.mistakes import Mistakes
-from mediabuild.pipeline.model import Axis, Given, Scalar
+from mediabuild.pipeline.model import Given
 from mediabuild.pipeline.paths import paths_of
+from mediabuild.pipeline.per_job.axis import Axis, Scalar
 from mediabuild.pipeline.placeholders import text_of
 from mediabuild.pipeline.reserved import encode_name
 from mediabuild.stage import Stage
