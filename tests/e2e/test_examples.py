@@ -111,12 +111,12 @@ CASES = {
         files=("site/img2-32.jpg", "site/summer/at the sea-64.jpg", "site/sheet.jpg", "site/index.html"),
         param="web.quality=9",
         by_param="web:img2:32 web:img2:64 web:img10:32 web:img10:64 web:summer/at the sea:32 "
-        "web:summer/at the sea:64 sheet:.all page:.all",
+        "web:summer/at the sea:64 thumb:img2 thumb:img10 thumb:summer/at the sea sheet:.all page:.all",
         source="album/img2.jpg",
         change=NEGATIVE,
-        by_source="web:img2:32 web:img2:64 sheet:.all page:.all",
+        by_source="web:img2:32 web:img2:64 thumb:img2 sheet:.all page:.all",
         new="album/img3.jpg",
-        by_new="web:img3:32 web:img3:64 sheet:.all page:.all",
+        by_new="web:img3:32 web:img3:64 thumb:img3 sheet:.all page:.all",
         name="album/img30.jpg",
         by_name="sheet:.all page:.all",
     ),
@@ -273,6 +273,29 @@ def test_an_example_and_its_edits(project: Project, name: str) -> None:
     assert said.status == 0
     assert not [path for path in root.rglob(f"*{Path(case.name).stem}*") if "jobs" in path.parts and path.is_dir()]
     runs("")
+
+
+def test_the_sheet_shows_all_photos(project: Project) -> None:
+    """Of any size: none of the first three places is black."""
+    started(project, "photos")
+    assert project.run("sheet").status == 0
+    command = [
+        ffmpeg_path(),
+        "-v",
+        "error",
+        "-i",
+        project.root / "site/sheet.jpg",
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "gray",
+        "-",
+    ]
+    grey = subprocess.run(command, capture_output=True, check=True).stdout
+    width, height = 32, 24
+    for place in range(3):
+        rows = [grey[y * 3 * width + place * width :][:width] for y in range(height)]
+        assert sum(map(sum, rows)) / (width * height) > 20, place
 
 
 @pytest.mark.parametrize("name", ["game", "podcast"])
