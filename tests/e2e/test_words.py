@@ -76,7 +76,7 @@ def test_the_last_line_of_a_run_that_was_stopped(project: Project) -> None:
     project.write("pipeline.toml", slow.replace("STARTED", f"{project.root}/started"))
     for name in ("one", "two"):
         project.write(f"media/{name}.txt", "x\n")
-    process = project.start()
+    process = project.start("-n1")
     deadline = time.monotonic() + 60
     while not (project.root / "started").exists() and process.poll() is None:
         assert time.monotonic() < deadline
@@ -114,7 +114,7 @@ def test_a_warning_that_is_true_of_many_is_said_once(project: Project) -> None:
     project.write("stages/B.py", OWN)
     for name in ("one", "three", "two"):
         project.write(f"media/{name}.txt", f"{name}\n")
-    run = project.run()
+    run = project.run("-n1")
     lines = [line for line in run.out.splitlines() if line.startswith("WARNING")]
     assert lines == ["WARNING B:one  says the same of each", "WARNING B:three, B:two: says the same of each"]
     assert run.out.count("hint: what to type") == 1
