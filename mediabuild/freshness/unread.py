@@ -90,21 +90,23 @@ def _unmatched(pipeline: Pipeline) -> list[str]:
     What goes with a source (`talk.txt`, `talk.en.srt` beside `talk.mp4`) and a README want to be read by people.
     """
     patterns = [pattern for pattern in pipeline.sources if WILDCARDS.search(pattern)]
-    matched = {os.path.normpath(p) for text in pipeline.sources for p in matching(pipeline, text.removeprefix("!"))}
-    matched |= {os.path.normpath(text.removeprefix("!")) for text in pipeline.sources}
+    texts = [text.removeprefix("!") for text in pipeline.sources]
+    paths = [*texts, *(path for text in texts for path in matching(pipeline, text))]
+    matched = {os.path.relpath(pipeline.root / path, pipeline.root) for path in paths}
     sources = {os.path.splitext(path)[0] for path in matched}
     found: dict[str, None] = {}
     for pattern in (pattern for pattern in patterns if pattern[0] != "!"):
-        folder = fixed_part(pattern)
-        deep = pattern.count("/") > folder.count("/") + 1
-        for path in _files(pipeline, os.path.normpath(folder)) if folder else ():
+        fixed = fixed_part(pattern)
+        deep = pattern.count("/") > fixed.count("/") + 1
+        folder = os.path.relpath(pipeline.root / fixed, pipeline.root)
+        for path in _files(pipeline, folder) if fixed else ():
             parts = path.split("/")
             above = {"/".join(parts[:count]) for count in range(1, len(parts) + 1)}
             beside, name = os.path.split(path)
             stems = {os.path.splitext(path)[0], os.path.join(beside, name.partition(".")[0])}
             if not sources.isdisjoint(stems) or name.upper().startswith("README"):
                 continue
-            if matched.isdisjoint(above) and (deep or os.path.dirname(path) == os.path.normpath(folder)):
+            if matched.isdisjoint(above) and (deep or os.path.dirname(path) == folder):
                 found[path] = None
     return list(found)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -205,6 +206,31 @@ def test_tracks_of_each_folder_are_a_matrix(albums: Project) -> None:
     assert not once(albums).ran
     names = [line.strip() for line in albums.command("list", "--all", "--quiet", "opus").out.splitlines()]
     assert "opus:one:ch2" in names and "opus:it's a [live] one:b" in names
+
+
+def test_names_of_files_are_names_of_outputs(albums: Project) -> None:
+    """Whatever a file name may hold; only tasks' names and directories are encoded. A star makes no pattern."""
+    albums.write("albums/one/100%: a=b {x} [y].flac", "special\n")
+    albums.write("albums/one/a*b.flac", "star\n")
+    assert once(albums).status == 0
+    assert albums.read("opus/one/100%: a=b {x} [y].opus").startswith("special\n8\n")
+    assert albums.read("opus/one/a%2Ab.opus").startswith("star\n5\n")
+    assert "opus:one:100%25%3A a%3Db {x} [y]" in albums.command("list", "--all", "--quiet", "opus").out
+    assert not once(albums).ran
+
+
+def test_folders_outside_of_the_project(project: Project, tmp_path: Path) -> None:
+    """They are called by the way below the glob; no path of theirs is a fact, and what lies in them is read."""
+    text = LECTURES.replace(', "!lectures/drafts"', "")
+    project.write("pipeline.toml", text.replace("lectures/*/", f"{tmp_path}/elsewhere/*/"))
+    (tmp_path / "elsewhere/l1").mkdir(parents=True)
+    (tmp_path / "elsewhere/l1/camera.txt").write_text("c\n")
+    ran = once(project)
+    assert (ran.ran, "UNREAD" in ran.out) == (["composite:l1", "all:l1"], False)
+    assert str(tmp_path) not in json.dumps(json.loads(project.read("jobs/l1/all/manifest.json")))
+    assert not once(project).ran
+    (tmp_path / "elsewhere/l1").rename(tmp_path / "elsewhere/l2")
+    assert "ORPHAN  l1" in once(project).out
 
 
 def test_another_albums_tracks_are_left_alone(albums: Project) -> None:

@@ -17,14 +17,15 @@ from mediabuild.pipeline.placeholders import check_names, fill, names_in, text_o
 from mediabuild.pipeline.reserved import LONGEST_NAME, MANIFEST_NAME, encode_name
 
 
-def check_outputs(where: str, outputs: Mapping[str, str], keys: Iterable[str], mistakes: Mistakes) -> None:
+def check_outputs(where: str, outputs: Mapping[str, str], keys: Iterable[str] | None, mistakes: Mistakes) -> None:
     """Note names that can't be an output's, and outputs that lie in one another.
 
     Args:
-        keys: of the stage's matrix, which may stand in a name as placeholders.
+        keys: of the stage's matrix, which may stand in a name as placeholders; None where they are filled in.
     """
     for name, path in outputs.items():
-        check_names(f"{where}.outputs.{name}", path, set(keys), mistakes)
+        if keys is not None:
+            check_names(f"{where}.outputs.{name}", path, set(keys), mistakes)
         parts = path.split("/")
         if path.startswith(("/", "~")) or ".." in parts or not path.strip("./") or "\x00" in path:
             mistakes.add(
@@ -50,8 +51,8 @@ def at_values(spec: StageSpec, at: Mapping[str, Scalar], mistakes: Mistakes) -> 
     """The stage as one task has it: with the names of its outputs for these matrix values."""
     if not at or not any(names_in(path) for path in spec.outputs.values()):
         return spec
-    names = {key: encode_name(text_of(value)) for key, value in at.items()}
+    names = {key: text_of(value).replace("*", encode_name("*")) for key, value in at.items()}  # no pattern
     escaped = {key: glob.escape(name) for key, name in names.items()}
     outputs = {n: fill(path, (escaped if "*" in path else names).get) for n, path in spec.outputs.items()}
-    check_outputs(f"stages.{spec.name}", outputs, (), mistakes)
+    check_outputs(f"stages.{spec.name}", outputs, None, mistakes)
     return replace(spec, outputs=outputs)
