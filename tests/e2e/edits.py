@@ -23,6 +23,7 @@ from tests.e2e.world import CODE, Point
 JOBS = ("one", "two words", "sub/zwei ü")
 CONTENTS = st.sampled_from([b"", b"a\n", b"b\n", b"ab\n", b"ba\n", b"hello\n", b"a\nlonger\ntext\n"])
 FILES = ("words.txt", "extra/a.txt", "extra/b.txt", "tree/p", "tree/q/r", "notes/one.txt", "notes/two words.txt")
+PARTS = ("part.txt", "more.txt", "sub/x")  # of a folder that is a source
 GARBAGE = st.sampled_from([b"", b"\x00\xff garbage", b"{}", b"[1]\n", b'{"event":'])
 INDEX = st.integers(0, 99)
 TAMPERING = ["edit", "hidden", "truncate", "delete", "stray", "folder", "touch", "mode", "link", "file"]
@@ -39,14 +40,14 @@ class Edits(RuleBasedStateMachine):
         self.past: list[tuple[dict[str, bytes], tuple[Any, ...]]] = []
         self.count = 0
 
-    @initialize(nodes=graphs(), jobs=st.integers(1, 2), content=CONTENTS)
-    def begin(self, nodes: list[Node], jobs: int, content: bytes) -> None:
-        """Write the project."""
+    @initialize(nodes=graphs(), jobs=st.integers(1, 2), content=CONTENTS, folders=st.booleans())
+    def begin(self, nodes: list[Node], jobs: int, content: bytes, folders: bool) -> None:
+        """Write the project; its sources are files or folders."""
         root = self.base / "project"
         root.mkdir()
-        self.world = Oracle(root, nodes)
+        self.world = Oracle(root, nodes, folders=folders)
         for job in JOBS[:jobs]:
-            self.put(f"media/{job}.txt", content)
+            self.put(self.world.source_name(job), content)
         for name in FILES[:4]:
             self.put(name, b"x\n")
         self.world.save()
@@ -95,21 +96,23 @@ class Edits(RuleBasedStateMachine):
     @rule(index=INDEX, content=CONTENTS)
     def add_or_remove_a_file(self, index: int, content: bytes) -> None:
         """A glob or a directory gains or loses a file, an optional one comes or goes."""
-        name = FILES[1 + index % (len(FILES) - 1)]
+        parts = [f"media/{job}/{part}" for job in self.world.jobs() for part in PARTS if self.world.folders]
+        names = [*FILES[1:], *parts]
+        name = names[index % len(names)]
         path = self.world.root / name
         if not path.exists():
             self.put(name, content)
-        elif len(list(path.parent.iterdir())) > 1 or name.startswith("notes"):
+        elif len(list(path.parent.iterdir())) > 1 or name.startswith(("notes", "media")):
             path.unlink()
 
     @rule(index=INDEX, content=CONTENTS)
     def add_or_remove_a_source(self, index: int, content: bytes) -> None:
         """A job comes or goes; one always stays."""
-        job = JOBS[index % len(JOBS)]
+        job = self.name(index)
         if job not in self.world.jobs():
-            self.put(f"media/{job}.txt", content)
+            self.put(self.world.source_name(job), content)
         elif len(self.world.jobs()) > 1:
-            self.world.jobs()[job].unlink()
+            self.remove(self.world.jobs()[job])
             self.world.job_times = {k: v for k, v in self.world.job_times.items() if k[0] != job}
             self.world.save()
 
@@ -118,13 +121,28 @@ class Edits(RuleBasedStateMachine):
         """The same recording under another name."""
         sources = self.world.jobs()
         job, source = sorted(sources.items())[index % len(sources)]
-        name = JOBS[other % len(JOBS)]
+        name = self.name(other)
         if name not in sources:
-            self.put(f"media/{name}.txt", source.read_bytes())
+            files = [file for file in (source, *source.rglob("*")) if file.is_file()]
+            for file in files:
+                inside = Path(self.world.source_name(name)).parent / file.relative_to(source)
+                self.put(str(inside) if self.world.folders else self.world.source_name(name), file.read_bytes())
             if other % 2:
-                source.unlink()
+                self.remove(source)
                 self.world.job_times = {k: v for k, v in self.world.job_times.items() if k[0] != job}
                 self.world.save()
+
+    def name(self, index: int) -> str:
+        """What a job may be called; a folder's job has no folders in its name."""
+        job = JOBS[index % len(JOBS)]
+        return job.replace("/", " ") if self.world.folders else job
+
+    def remove(self, source: Path) -> None:
+        """Remove a source with all that it holds."""
+        if source.is_dir():
+            shutil.rmtree(source)
+        else:
+            source.unlink()
 
     # ---- what people take back ----
 
@@ -147,6 +165,9 @@ class Edits(RuleBasedStateMachine):
                 file.unlink()
             for name, content in files.items():
                 self.put(name, content)
+            for folder in sorted((self.world.root / "media").rglob("*"), reverse=True):
+                if folder.is_dir() and not any(folder.iterdir()):
+                    folder.rmdir()
         jobs = self.world.jobs()
         self.world.job_times = {key: times for key, times in self.world.job_times.items() if key[0] in jobs}
         self.world.save()

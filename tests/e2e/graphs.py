@@ -87,6 +87,7 @@ WORDS = st.sampled_from(["", "w", "x", "1", 1, 1.0, True, "true", "-n", "$HOME"]
 TIMES = st.integers(0, 3)
 VALUES = st.sampled_from([(), (), (), ("x",), ("x", "y"), ("y", "x"), ("y",)])
 PATHS = ("./words.txt", "./extra/*.txt", "./tree", "?./notes/{job}.txt", "?./none/*")
+PARTS = ("source/main.txt", "?source/part.txt", "source/*.txt", "?source/sub/*")  # of a source that is a folder
 
 
 @dataclass
@@ -98,6 +99,8 @@ class Node:
         values: its matrix over `v`; empty for none.
         file: the name of its output file.
         temp: its outputs go once all that read them are fresh.
+        when: it is only in jobs where its first input is there, if that may be absent.
+        table: its matrix is a table, whose values set `word`.
     """
 
     name: str
@@ -110,6 +113,21 @@ class Node:
     deliver: bool = False
     broken: bool = False
     temp: bool = False
+    when: bool = False
+    table: bool = False
+
+    @property
+    def conditional(self) -> bool:
+        """Whether it has a `when`."""
+        return self.when and self.reads[0].startswith("?")
+
+    def word_of(self, value: str) -> Any:
+        """Its param `word` for a value of its matrix."""
+        return f"{value} of a table" if self.table and value else self.word
+
+    def needs_input(self, reference: str) -> bool:
+        """Whether it can't do without an input."""
+        return not (reference.startswith("?") or self.kind == "own")
 
     @property
     def outputs(self) -> dict[str, str]:
@@ -129,7 +147,7 @@ class Node:
         inputs = [f"{{inputs.i{number}}}" for number in range(len(self.reads))]
         return ["sh", "-c", script, self.name, "{outputs.out}", "{params.times}", "{params.word}", value, *inputs]
 
-    def table(self) -> dict[str, Any]:
+    def in_toml(self) -> dict[str, Any]:
         """Its table in `pipeline.toml`."""
         table: dict[str, Any] = {"inputs": {f"i{n}": text for n, text in enumerate(self.reads)}}
         table["params"] = {"times": self.times, "word": self.word}
@@ -138,7 +156,10 @@ class Node:
         else:
             table |= {"command": self.command(), "outputs": self.outputs}
         if self.values:
-            table["matrix"] = {"v": list(self.values)}
+            tables = {value: {"word": self.word_of(value)} for value in self.values}
+            table["matrix"] = {"v": tables if self.table else list(self.values)}
+        if self.conditional:
+            table["when"] = "i0"
         if self.temp:
             table["temp"] = True
         if self.deliver:
@@ -164,7 +185,8 @@ def stages(draw: st.DrawFn, name: str, earlier: list[Node]) -> Node:
     reads = draw(st.lists(references(readable), min_size=1, max_size=3))
     deliver = kind in (*FILE_KINDS, "own") and draw(st.booleans()) and draw(st.booleans())
     temp = not deliver and draw(st.booleans()) and draw(st.booleans())
-    return Node(name, kind, reads, draw(TIMES), draw(WORDS), values, deliver=deliver, temp=temp)
+    when, table = draw(st.booleans()), draw(st.booleans())
+    return Node(name, kind, reads, draw(TIMES), draw(WORDS), values, deliver=deliver, temp=temp, when=when, table=table)
 
 
 def fits(values: tuple[str, ...], producer: Node) -> bool:
@@ -175,4 +197,5 @@ def fits(values: tuple[str, ...], producer: Node) -> bool:
 def references(readable: list[Node]) -> st.SearchStrategy[str]:
     """What a stage can read: mostly other stages."""
     of_stages = [f"{node.name}{suffix}" for node in readable for suffix in ("", *(f".{out}" for out in node.outputs))]
-    return st.sampled_from([*of_stages, *of_stages, "source", "source", *PATHS])
+    maybe = [f"?{reference}" for reference in of_stages]
+    return st.sampled_from([*of_stages, *of_stages, *maybe, "source", "source", *PATHS, *PARTS])

@@ -135,16 +135,9 @@ class Oracle(World):
     def read(self, point: Point, reference: str, made: dict[Point, Outputs]) -> Iterator[tuple[str, Tree]]:
         """(label, content) of all that a reference hands over, in order."""
         reference = reference.removeprefix("?")
-        if reference == "source":
-            source = self.jobs()[point.job]
-            yield str(source.relative_to(self.root)), plain(read_tree(source))
-        elif "/" in reference:
-            pattern = reference.replace("{job}", point.job).removeprefix("./")
-            files = sorted(self.root.glob(pattern)) if "*" in pattern else [self.root / pattern]
-            for file in files:
-                if file.exists():
-                    yield str(file.relative_to(self.root)), plain(read_tree(file))
-        else:
+        for label, file in self.files(point, reference):
+            yield label, plain(read_tree(file))
+        if "/" not in reference and reference != "source":
             _, _, output = reference.partition(".")
             for producer in self.producers(point, reference):
                 for name in [output] if output else sorted(made[producer]):
@@ -356,4 +349,5 @@ class Oracle(World):
             code = {"command": compact(node.command()), "outputs": compact(dict(sorted(node.outputs.items())))}
         files = {f"i{n}": {k: v for f in found for k, v in labelled(*f).items()} for n, found in enumerate(inputs)}
         facts = json.dumps([code, params, files], sort_keys=True)  # as text: 1, 1.0 and true are equal in Python
-        return facts == json.dumps([manifest["code"], manifest["params"], manifest["inputs"]], sort_keys=True)
+        was = {name: fact for name, fact in manifest["code"].items() if name != "order"}  # it follows from the inputs
+        return facts == json.dumps([was, manifest["params"], manifest["inputs"]], sort_keys=True)

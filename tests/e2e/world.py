@@ -40,21 +40,30 @@ class World:
 
     Args:
         root: the project's directory.
+        folders: its sources are folders, each with a file `main.txt` and maybe others.
     """
 
-    def __init__(self, root: Path, nodes: list[Node]) -> None:
+    def __init__(self, root: Path, nodes: list[Node], *, folders: bool = False) -> None:
         self.root = root
+        self.folders = folders
         self.nodes = {node.name: node for node in nodes}
         self.job_times: dict[tuple[str, str], int] = {}
         self.salts = dict.fromkeys(CODE, "salt")
 
     def save(self) -> None:
         """Write `pipeline.toml` and the project's own stage."""
+        for node in self.nodes.values():
+            node.reads = [text if self.folders or "source/" not in text else "source" for text in node.reads]
+        self.nodes[self.order()[0]].when = False  # so that each job has a task
         jobs: dict[str, Any] = {}
         for (job, stage), times in self.job_times.items():
             jobs.setdefault(job, {"params": {}})["params"][stage] = {"times": times}
-        stages = {node.name: node.table() for node in self.nodes.values()}
-        document = {"pipeline": {"sources": ["media/**/*.txt"]}, "stages": stages, "jobs": jobs}
+        stages = {node.name: node.in_toml() for node in self.nodes.values()}
+        document = {
+            "pipeline": {"sources": ["media/*/" if self.folders else "media/**/*.txt"]},
+            "stages": stages,
+            "jobs": jobs,
+        }
         (self.root / "pipeline.toml").write_text(tomli_w.dumps(document))
         if any(node.kind == "own" for node in self.nodes.values()):
             (self.root / "stages").mkdir(exist_ok=True)
@@ -71,7 +80,13 @@ class World:
     def jobs(self) -> dict[str, Path]:
         """Job → source."""
         media = self.root / "media"
+        if self.folders:
+            return {folder.name: folder for folder in sorted(media.iterdir()) if folder.is_dir()}
         return {str(file.relative_to(media))[:-4]: file for file in sorted(media.rglob("*.txt"))}
+
+    def source_name(self, job: str) -> str:
+        """The file that makes a job, or makes its folder one."""
+        return f"media/{job}/main.txt" if self.folders else f"media/{job}.txt"
 
     def order(self) -> list[str]:
         """The canonical order of the stages: topological, ties in the order of the file."""
@@ -84,22 +99,44 @@ class World:
 
     def needs(self, stage: str) -> set[str]:
         """The stages that a stage reads."""
-        return {text.split(".")[0] for text in self.nodes[stage].reads} & self.nodes.keys()
+        return {text.removeprefix("?").split(".")[0] for text in self.nodes[stage].reads} & self.nodes.keys()
 
     def points(self) -> list[Point]:
         """All tasks, dependencies first."""
         stages = [(stage, self.nodes[stage].values or ("",)) for stage in self.order()]
-        return [Point(stage, job, value) for job in self.jobs() for stage, values in stages for value in values]
+        points = [Point(stage, job, value) for job in self.jobs() for stage, values in stages for value in values]
+        return [point for point in points if self.exists(point)]
+
+    def exists(self, point: Point) -> bool:
+        """Whether the job has the stage: its condition holds, and what it can't do without is there."""
+        node = self.nodes[point.stage]
+        if node.conditional and not (self.producers(point, node.reads[0]) or self.files(point, node.reads[0])):
+            return False
+        needed = [text for text in node.reads if node.needs_input(text) and text.split(".")[0] in self.nodes]
+        return all(self.producers(point, text) for text in needed)
+
+    def files(self, point: Point, reference: str) -> list[tuple[str, Path]]:
+        """What a path or glob matches, in order: what manifests call it, and where it is."""
+        reference, source = reference.removeprefix("?"), self.jobs()[point.job]
+        inside = self.folders and reference.startswith("source")
+        if reference == "source":
+            return [("source" if inside else str(source.relative_to(self.root)), source)]
+        if "/" not in reference:
+            return []
+        base = source if inside else self.root
+        pattern = reference.removeprefix("source/").replace("{job}", point.job).removeprefix("./")
+        files = sorted(base.glob(pattern)) if "*" in pattern else [base / pattern]
+        return [("source/" * inside + str(file.relative_to(base)), file) for file in files if file.exists()]
 
     def producers(self, point: Point, reference: str) -> list[Point]:
         """The tasks behind a reference; a matrix that the reader lacks gives them all, by value."""
-        stage = reference.partition(".")[0]
+        stage = reference.removeprefix("?").partition(".")[0]
         if stage not in self.nodes:
             return []
         values = self.nodes[stage].values or ("",)
         if point.value and values != ("",):
             values = (point.value,)
-        return [Point(stage, point.job, value) for value in sorted(values)]
+        return [p for p in (Point(stage, point.job, value) for value in sorted(values)) if self.exists(p)]
 
     def closure(self, names: list[str]) -> set[str]:
         """The tasks and all that they need."""
@@ -117,7 +154,7 @@ class World:
     def params(self, point: Point, times: dict[str, int]) -> dict[str, Any]:
         """The effective params."""
         node = self.nodes[point.stage]
-        params = {"times": node.times, "word": node.word}
+        params = {"times": node.times, "word": node.word_of(point.value)}
         if (point.job, point.stage) in self.job_times:
             params["times"] = self.job_times[point.job, point.stage]
         if point.stage in times:
