@@ -9,7 +9,7 @@ from typing import Any
 
 from doit.cmd_completion import TabCompletion as DoitTabCompletion
 
-from mediabuild.commands.help import WITHOUT_EFFECT
+from mediabuild.commands.help import WITHOUT_EFFECT, of_command
 from mediabuild.schedule.loader import PipelineLoader
 
 INIT_OPTIONS = "--example --help"
@@ -49,6 +49,13 @@ class TabCompletion(DoitTabCompletion):  # type: ignore[misc]
     doc_purpose = 'print a script that completes in bash and zsh: eval "$(mediabuild tabcompletion)"'
     doc_usage = ""
     doc_description = None
+
+    def parse_execute(self, in_args: list[str]) -> Any:
+        """Parse and execute; `--help` as everywhere."""
+        if "-h" in in_args or "--help" in in_args:
+            print(of_command(self))
+            return 0
+        return super().parse_execute(in_args)
 
     def execute(self, opt_values: Any, pos_args: list[str]) -> int:
         """Print the script; no project is needed."""
