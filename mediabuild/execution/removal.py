@@ -15,6 +15,7 @@ from mediabuild.errors import LockBusy
 from mediabuild.freshness.orphans import Orphan, Withdrawn
 from mediabuild.machine.files import is_straight, remove_empty, remove_file, remove_tree
 from mediabuild.machine.lock import locked
+from mediabuild.machine.visible import one_line
 from mediabuild.pipeline.model import Pipeline
 from mediabuild.pipeline.reserved import MANIFEST_NAME, STATE_DIR
 from mediabuild.store import inventory, places
@@ -39,8 +40,12 @@ class Removal:
         self.digests = digests
         self.copies = Copies(pipeline, digests)
         self.taken = taken
-        self.say = say
+        self._say = say
         self.dry = dry
+
+    def say(self, line: str) -> None:
+        """Say a line, whatever a file that it names is called."""
+        self._say(one_line(line))
 
     def remove(self, orphan: Orphan) -> bool:
         """Remove a job, unless a run is busy with it: whether it is gone, or would be."""

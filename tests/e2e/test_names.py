@@ -19,7 +19,7 @@ deliver = "out/{job}"
 
 [stages.B]
 command = [
-    "sh", "-c", 'o=$1; printf %s "$2" > "$o"; shift 2; cat "$@" >> "$o"', "B",
+    "sh", "-c", 'printf %s "$2" > "$1"; [ -z "$3" ] || cat "$3" >> "$1"', "B",
     "{outputs.text}", "{job}", "{inputs.more}"]
 inputs  = { text = "A.text", more = "?./more/{job}" }
 outputs = { text = "b.txt" }
@@ -91,6 +91,22 @@ def test_a_copy_under_the_encoded_name_gives_way(project: Project) -> None:
     run = project.run()
     assert run.ran == [] and run.tasks("stage_delivered") == ["A:100%25"]
     assert [path.name for path in (project.root / "out").iterdir()] == ["100%.en.txt"]
+
+
+def test_names_are_shown_and_not_obeyed(project: Project) -> None:
+    """A line end or a terminal's code in a recording's name forges no line of what is said about its copy."""
+    project.write("pipeline.toml", PIPELINE)
+    name = "x\nDONE  all\x1b[2J"
+    project.write(f"media/{name}.txt", "spoken")
+    project.write("media/other.txt", "other")
+    assert project.run().status == 0
+    (project.root / f"out/{name}.en.txt").unlink()
+    said = [project.command("check").out, project.run().out, project.command("clean", "--dry-run").out]
+    (project.root / f"media/{name}.txt").unlink()
+    said += [project.command("status").out, project.command("clean", "--orphans").out]
+    for text in said:
+        assert "x" in text and "\x1b" not in text and "\nDONE  all" not in text, text
+    assert [path.name for path in (project.root / "out").iterdir()] == ["other.en.txt"]
 
 
 def test_a_recording_beside_the_pipeline_is_never_a_url(project: Project) -> None:
