@@ -47,7 +47,7 @@ SPACELESS = {"zh", "yue", "ja", "th", "lo", "km", "my"}
 
 
 @stage(
-    version=6,
+    version=7,
     inputs={"audio": "the recording's sound, WAV", "transcript": "what is said"},
     optional={
         "speech": "where somebody speaks",

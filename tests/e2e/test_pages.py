@@ -25,7 +25,8 @@ PAGES = ("README.md", "docs/LANGUAGES.md", "docs/UPKEEP.md", "docs/TROUBLESHOOTI
 NOT_RUN = {
     "README.md": ["installs packages", "installs packages, and runs the tests"],
     "docs/LANGUAGES.md": [
-        "installs system packages", "needs the network and torch", "needs the network", "needs the network",
+        "installs system packages", "installs system packages", "needs the network and torch", "needs the network",
+        "needs the network",
     ],
     "docs/UPKEEP.md": ["builds and installs packages", "removes the installation"],
     "docs/TROUBLESHOOTING.md": [],

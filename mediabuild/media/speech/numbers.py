@@ -1,4 +1,4 @@
-"""English numbers as they are said: each in several ways, as tuples of lower-case words.
+"""Numbers as they are said, English ones in several ways each: tuples of lower-case words.
 
 The words come from num2words; what it can't do is put together here: "nineteen oh five", "two fifty", "oh seven".
 
@@ -114,3 +114,16 @@ def roman(word: str) -> int:
         return 0
     values = [VALUES[letter] for letter in word]
     return sum(-one if one < other else one for one, other in itertools.pairwise([*values, 0]))
+
+
+def in_language(word: str, language: str) -> list[Reading]:
+    """A word of any language as it is; its numbers in words where num2words knows the language."""
+    lower = word.lower()
+    if not re.search(r"\d", word):
+        return [tuple(re.findall(r"[^\W_]+(?:['’][^\W_]+)*", lower))]
+    parts = re.findall(r"\d+|[^\W\d_]+", re.sub(r"(?<=\d)[.,](?=\d{3}\b)", "", lower))
+    said = (
+        [in_words(part, kind, language) if part.isdigit() else (part,) for part in parts]
+        for kind in ("cardinal", "year")
+    )
+    return [*(tuple(itertools.chain.from_iterable(way)) for way in said if all(way)), (lower,)]

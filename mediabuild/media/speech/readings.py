@@ -20,6 +20,7 @@ from mediabuild.media.speech.numbers import (
     decade,
     digits,
     fraction,
+    in_language,
     in_words,
     joined,
     number,
@@ -34,12 +35,14 @@ from mediabuild.media.speech.signs import (
     FRACTIONS,
     MONTHS,
     NUMBERED,
+    PREFIXES,
     SCALE_LETTERS,
     SCALES,
     SYMBOLS,
     UNITS,
 )
 
+NUMERIC = {*"0123456789", *CURRENCIES}
 EDGES = "\"'“”‘’«»‹›„‚()[]{}<>…¿¡*_"
 
 
@@ -55,7 +58,7 @@ def readings(words: Sequence[str], language: str = "en") -> list[list[Reading]]:
     """
     code = language.partition("-")[0].lower()
     if code != "en":
-        return [_distinct(_foreign(_bare(word), code)) for word in words]
+        return [_distinct(in_language(_bare(word), code)) for word in words]
     # A text in capitals has no initials.
     shouted = len(words) > 1 and all(word == word.upper() for word in words)
     bare = [_bare(word.lower() if shouted else word) for word in words]
@@ -71,7 +74,7 @@ def _bare(word: str) -> str:
     """A word without the punctuation around it; signs that are read aloud stay."""
     bare = word.strip(EDGES + ",;:!?.-–—")
     before = word[: word.find(bare)][-1:] if bare else ""
-    if bare[:1].isdigit() and before in ("-", ".", "'", "’"):  # −5, .5 and '90s
+    if (bare[:1].isdigit() and before in (".", "'", "’")) or (bare[:1] in NUMERIC and before == "-"):  # .5, '90s, -$5
         bare = before + bare
     return bare.replace("’", "'")
 
@@ -81,7 +84,7 @@ def _english(before: str, word: str, after: str) -> Iterable[Reading]:
     if not re.search(r"\w", word):
         return joined(*(_told(SYMBOLS.get(sign, "")) for sign in word)) if word else []
     match = next((rule for rule in ((pattern.fullmatch(word), read) for pattern, read in RULES) if rule[0]), None)
-    found = match[1](match[0]) if match and match[0] else _mixed(word)
+    found = match[1](match[0]) if match and match[0] else _compound(word) or _mixed(word)
     return [*_in_context(before.lower(), after.lower(), word, found), *found]
 
 
@@ -144,14 +147,38 @@ def _date(*parts: str) -> list[Reading]:
     return found + joined(*(number(part)[:2] for part in parts))
 
 
+def _signed(sign: str, number_with_unit: str) -> list[Reading]:
+    """`-5°C`, `±3%`, `~$20`: what stands before a number, and all that stands behind."""
+    return joined(_told(PREFIXES[sign]), list(_english("", number_with_unit, "")))
+
+
+def _compound(word: str) -> list[Reading]:
+    """Parts with hyphens or slashes between them, each read by itself: `mid-1980s`, `$20–$30`, `COVID-19`."""
+    parts = re.split(r"([-–/])", word)
+    if len(parts) == 1 or not all(parts) or _is_address(word):
+        return []
+    found: list[Sequence[Reading]] = []
+    for index, part in enumerate(parts):
+        if index % 2 == 0:
+            found.append(_distinct(_english("", part, ""))[:6])
+        else:
+            numbers = all(any(sign.isdigit() for sign in parts[beside]) for beside in (index - 1, index + 1))
+            found.append(_told("|slash" if part == "/" else "|to" if numbers else ""))
+    return joined(*found)
+
+
+def _is_address(word: str) -> bool:
+    return "@" in word or bool(re.fullmatch(r"(https?://)?[\w-]+(\.[\w-]+)*\.[a-z]{2,}(/\S*)?", word, re.IGNORECASE))
+
+
 def _mixed(word: str) -> list[Reading]:
     """Letters, digits and signs in any mixture: `COVID-19`, `L2500`, `info@example.com`, `well-known`, `AT&T`."""
     has_digits = any(character.isdigit() for character in word)
-    address = "@" in word or re.fullmatch(r"(https?://)?[\w-]+(\.[\w-]+)*\.[a-z]{2,}(/\S*)?", word, re.IGNORECASE)
-    between = "|to" if has_digits else ""
-    signs = {"-": between, "–": between, "'": ""} | {sign: f"{told}|" for sign, told in SYMBOLS.items()}
+    signs = {"-": "", "–": "", "'": ""} | {sign: f"{told}|" for sign, told in SYMBOLS.items()}
     signs |= (
-        {".": "dot", "-": "|dash", "_": "|underscore", ":": "|colon", "/": "|slash"} if address else {"/": "|slash"}
+        {".": "dot", "-": "|dash", "_": "|underscore", ":": "|colon", "/": "|slash"}
+        if _is_address(word)
+        else {"/": "|slash"}
     )
     parts = []
     for part in re.findall(rf"{PATTERN}|[^\W\d_]+(?:'[^\W\d_]+)*|[^\w\s]|_", word):
@@ -191,23 +218,12 @@ def _range(low: list[Reading], high: list[Reading]) -> list[Reading]:
     return joined(low, [("to",), (), ("through",), ("minus",)], high)
 
 
-def _foreign(word: str, language: str) -> list[Reading]:
-    """A word as it is; its numbers in words where num2words knows the language."""
-    lower = word.lower()
-    if not re.search(r"\d", word):
-        return [tuple(re.findall(r"[^\W_]+(?:['’][^\W_]+)*", lower))]
-    parts = re.findall(r"\d+|[^\W\d_]+", re.sub(r"(?<=\d)[.,](?=\d{3}\b)", "", lower))
-    said = (
-        [in_words(part, kind, language) if part.isdigit() else (part,) for part in parts]
-        for kind in ("cardinal", "year")
-    )
-    return [*(tuple(itertools.chain.from_iterable(way)) for way in said if all(way)), (lower,)]
-
-
 Rule = Callable[["re.Match[str]"], "list[Reading]"]
 _UNIT = "|".join(sorted(map(re.escape, UNITS), key=len, reverse=True))
 _SIGN = "[" + "".join(CURRENCIES) + "]"
+_PREFIX = "[" + re.escape("".join(PREFIXES)) + "]"
 _RULES: list[tuple[str, Rule]] = [
+    (rf"({_PREFIX})((?:{_SIGN})?(?:{PATTERN}).*)", lambda m: _signed(m[1], m[2])),
     (rf"(?:US|AU|CA)?({_SIGN})({PATTERN})(k|m|mn|b|bn|tn)?", lambda m: _money(m[1], m[2], m[3] or "")),
     (rf"({PATTERN})({_SIGN})", lambda m: _money(m[2], m[1])),
     (rf"({PATTERN})¢", lambda m: joined(number(m[1]), [("cents",), ("cent",)])),
@@ -221,7 +237,6 @@ _RULES: list[tuple[str, Rule]] = [
     (r"(\d{1,2})/(\d{1,3})", lambda m: fraction("", int(m[1]), max(2, int(m[2])))),
     (rf"(\d*)([{''.join(FRACTIONS)}])", lambda m: fraction(m[1], *FRACTIONS[m[2]])),
     (r"#(\d+)", lambda m: joined([("number",), ("hash",), ()], whole_number(m[1])[:4])),
-    (rf"[-−]({PATTERN})", lambda m: joined([("minus",), ("negative",), ()], number(m[1])[:3])),
     (rf"({PATTERN})\+", lambda m: joined(number(m[1])[:3], [("plus",), ("or", "more"), ()])),
     (rf"({PATTERN})", lambda m: number(m[1])),
     (rf"({PATTERN})[-–]({PATTERN})", lambda m: _range(number(m[1])[:4], number(m[2])[:4])),

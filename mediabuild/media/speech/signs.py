@@ -21,6 +21,10 @@ SYMBOLS = {
     "&": "and", "+": "plus|and", "=": "equals|is", "@": "at", "%": "percent", "#": "number|hash", "°": "degrees",
     "×": "times|by", "÷": "divided by", "§": "section", "/": "slash|or", "±": "plus or minus",
 }  # fmt: skip
+PREFIXES = {
+    "-": "minus|negative|", "−": "minus|negative|", "+": "plus|", "±": "plus or minus|",
+    "~": "about|around|approximately|roughly|", "≈": "about|around|approximately|roughly|",
+}  # fmt: skip
 MONTHS = [
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
     "december",
