@@ -28,8 +28,8 @@ from mediabuild.machine.files import write_atomically
 from mediabuild.machine.hardware.cores import cores
 from mediabuild.machine.hashing import hash_bytes, hash_file
 from mediabuild.machine.listing import counts, files_below, refuse_unprintable
-from mediabuild.pipeline.reserved import MANIFEST_NAME
-from mediabuild.store.facts import EXECUTABLE, LINK, is_executable
+from mediabuild.store.facts import EXECUTABLE, LINK, is_executable, link_text
+from mediabuild.store.manifest import manifest_above
 from mediabuild.store.stats import (
     COARSE_TICK_S,
     NEVER_STILL,
@@ -116,7 +116,7 @@ class Digests:
         digest, stats = self.file(path, algorithm, may_be_mapped=False), path.stat()  # by a stage that has ended
         executable, recorded = bool(stats.st_mode & stat.S_IXUSR), is_executable(like)
         if executable != recorded:
-            carried = executable and ":" in like and os.access(witness or _manifest_above(path), os.X_OK)
+            carried = executable and ":" in like and os.access(witness or manifest_above(path), os.X_OK)
             if carried or not keeps_modes(stats.st_dev):
                 executable = recorded
         return digest + EXECUTABLE * executable
@@ -125,9 +125,11 @@ class Digests:
         """Whether what a stage made is there, and has this digest.
 
         Args:
-            modes: False where it doesn't matter whether it is an executable.
+            modes: False where only what somebody may have written matters: content, and of a link where it leads.
         """
         try:
+            if not modes and path.is_symlink():
+                return os.readlink(path) == link_text(digest)
             now = self.output(path, digest)
         except OSError:
             return False
@@ -243,12 +245,6 @@ class Digests:
 
     def _key(self, path: Path) -> str:
         return os.fspath(path).removeprefix(self.root)
-
-
-def _manifest_above(path: Path) -> Path:
-    """The manifest that a file belongs to; where there is none, a path where nothing is."""
-    above = (folder / MANIFEST_NAME for folder in path.parents)
-    return next((manifest for manifest in above if manifest.is_file()), path.parent / MANIFEST_NAME)
 
 
 def _load_cache(file: Path) -> dict[str, tuple[Stats, dict[str, str]]]:

@@ -128,6 +128,12 @@ def find_manifest(directory: Path) -> Manifest | None:
         return None
 
 
+def manifest_above(path: Path) -> Path:
+    """The manifest that a file belongs to; where there is none, a path where nothing is."""
+    above = (folder / MANIFEST_NAME for folder in path.parents)
+    return next((manifest for manifest in above if manifest.is_file()), path.parent / MANIFEST_NAME)
+
+
 def write_manifest(directory: Path, manifest: Manifest, part: Path | None = None) -> None:
     """Write it into a stage's directory, whole or not at all; `part` as in `write_atomically`."""
     write_atomically(directory / MANIFEST_NAME, encode(manifest), part)

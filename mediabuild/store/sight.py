@@ -21,6 +21,7 @@ from mediabuild.store.stats import ABSENT, Stats, keeps_ctime, of
 
 Sight = dict[str, Stats]  # path → stats; of a folder on the way, a path that ends with "/", see `moved`
 ON_THE_WAY = "/"
+ROOT = "/" + ON_THE_WAY
 Identity = tuple[int, int, int, int, int]  # kind, device, inode, size in bytes, mtime_ns; a link's own
 TIMES_DIFFER_NS = 2_100_000_000  # by less than that, where a file system keeps even seconds
 
@@ -43,13 +44,17 @@ def sight(paths: Iterable[str | os.PathLike[str]], folders: Iterable[str | os.Pa
 def moved(before: Sight, after: Sight) -> Iterator[str]:
     """The paths at which something changed between two looks, or came or went; sorted.
 
-    Others may write into a folder on the way, which changes both its times. Where only its ctime is another, the folder
-    itself was renamed (or its mode changed): then what lies below may have been something else for a while.
+    Others may write into a folder on the way, which changes both its times. Where only its ctime is another, and the
+    folder that holds it was written, it was renamed itself: what lies below may have been something else for a while.
+    Where that one is as it was, only its mode was changed.
     """
     for path in sorted(before.keys() | after.keys()):
         was, now = before.get(path, ABSENT), after.get(path, ABSENT)
         if path.endswith(ON_THE_WAY):
-            if was[3] != now[3] or (was[2] != now[2] and was[1] == now[1]):
+            holder = os.path.dirname(path[: -len(ON_THE_WAY)]) + ON_THE_WAY
+            written = before.get(holder, ABSENT)[1] != after.get(holder, ABSENT)[1] or holder not in before
+            renamed = was[2] != now[2] and was[1] == now[1] and written
+            if was[3] != now[3] or (renamed and path != ROOT):
                 yield path.rstrip(ON_THE_WAY)
         elif was != now:
             yield path
@@ -83,7 +88,7 @@ def _add_link(path: str, found: Sight) -> None:
 def _add_way(path: str, found: Sight) -> None:
     """The folders above a path, and links among them."""
     folder = os.path.dirname(path)
-    while folder != os.path.dirname(folder) and folder + ON_THE_WAY not in found:
+    while folder + ON_THE_WAY not in found:
         status = _lstat(folder)
         if status is None:
             found[folder + ON_THE_WAY] = ABSENT

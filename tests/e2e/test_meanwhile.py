@@ -410,3 +410,19 @@ def test_a_file_that_never_stops_changing(project: Project) -> None:
     assert first.status == 1
     assert first.tasks("stage_failed") == ["A:one", "B:one", "C:one"]
     assert project.read("jobs/two/C/C.txt") == "two+A+B+C\n"
+
+
+def test_a_mode_of_a_folder_above_is_no_change(project: Project) -> None:
+    """Somebody changes the mode of a folder on the way to the recording, and writes there: nothing runs once more."""
+    project.write("pipeline.toml", """
+[pipeline]
+sources = ["media/*.txt"]
+[stages.A]
+command = ["sh", "-c", 'chmod 700 media; sleep 0.1; chmod 755 . media; cat "$1" > "$2"', "A",
+           "{inputs.text}", "{outputs.text}"]
+inputs  = { text = "source" }
+outputs = { text = "a.txt" }
+""")  # fmt: skip
+    project.write("media/a.txt", "a\n")
+    ran = project.run()
+    assert (ran.status, ran.ran) == (0, ["A:a"]), ran.out

@@ -204,6 +204,18 @@ def test_copies_are_executables_too_and_are_good_for_repair(delivering: Project)
     assert os.access(next(f for f in out.rglob("*tool") if "edited" not in f.name), os.X_OK)
 
 
+def test_an_edit_behind_a_link_is_one_edit_and_clean_leaves_no_link(tree: Project) -> None:
+    """What a link leads to was edited: that file is kept, and no link; `clean` removes links, whatever goes first."""
+    tree.write("jobs/a/A/tree/file", "mine\n")
+    tree.write("jobs/a/A/tree/deep/inner", "mine too\n")
+    mended = tree.run()
+    assert (mended.status, mended.ran) == (0, ["A:a"]), mended.out
+    assert sorted(entries(tree.root / "jobs/a/A.edited")) == ["tree/deep/inner", "tree/file"]
+    assert made(tree) == MADE
+    assert "keeping" not in tree.command("clean").out
+    assert not (tree.root / "jobs/a/A").exists()
+
+
 def test_pieces_keep_them_too(project: Project) -> None:
     """A command for each file: what is kept of a piece is an executable, or a link, as it was."""
     project.write("pipeline.toml", """
