@@ -220,7 +220,7 @@ class Executor:
             if attempt == 1:
                 self.emit(StageWarning(task=task.name, message=f"{changed[0]} while it ran: once more"))
             before = after
-        raise InputChanged(f"{changed[0]} while it ran, twice", "doit, when nobody writes to it")
+        raise InputChanged(f"{changed[0]} while it ran, twice", "doit, when nobody writes to it, nor the stage itself")
 
     def _publish(
         self,

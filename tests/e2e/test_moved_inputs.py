@@ -144,6 +144,13 @@ def test_what_was_replaced_is_kept(moving: Project) -> None:
     assert moving.read("media/a.txt") == "converted\n"
 
 
+def test_a_stage_that_writes_to_its_input_is_told_so(moving: Project) -> None:
+    """It can't be told from somebody else, so both are named; nothing is published."""
+    moving.write("make.sh", 'echo more >> "$1"; cp "$1" "$2"')
+    said = failed(moving)
+    assert "media/a.txt changed" in said and "nor the stage itself" in said
+
+
 def test_a_hard_link_of_an_input_is_no_output(moving: Project) -> None:
     """Who edits the one would edit the other."""
     moving.write("make.sh", 'ln "$1" "$2"')
