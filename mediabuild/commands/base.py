@@ -21,7 +21,7 @@ from mediabuild.commands.words import arrange, expand_names, leading_options
 from mediabuild.errors import Interrupted, MediabuildError
 from mediabuild.machine.signals import INTERRUPTED, signals_interrupt
 from mediabuild.machine.visible import visible
-from mediabuild.reporting.console import give_up, typed
+from mediabuild.reporting.console import give_up, show, typed
 from mediabuild.schedule.dodo import may_make, take_arguments
 from mediabuild.schedule.state import is_remake, pipeline_task
 
@@ -46,7 +46,7 @@ class PipelineCommand(DoitCmdBase):  # type: ignore[misc]
         """Parse and execute; options may stand behind names, and `--help` anywhere."""
         before = in_args[: in_args.index("--")] if "--" in in_args else in_args
         if "-h" in before or "--help" in before:
-            print(self.help() if self.name in sys.argv else self.general_help())
+            show(self.help() if self.name in sys.argv else self.general_help())
             return 0
         try:
             self._leading_options(in_args)

@@ -59,7 +59,7 @@ class TabCompletion(DoitTabCompletion):  # type: ignore[misc]
 
     def execute(self, opt_values: Any, pos_args: list[str]) -> int:
         """Print the script; no project is needed."""
-        from mediabuild.reporting.console import program
+        from mediabuild.reporting.console import program, show
 
         known = {name: self.cmds[name] for name in sorted(self.cmds)}
         cases = [f'        init) options="{INIT_OPTIONS}" ;;']
@@ -67,7 +67,7 @@ class TabCompletion(DoitTabCompletion):  # type: ignore[misc]
         cases += [f'        {name}) options="{self._options(kind)}" ;;' for name, kind in others]
         cases.append(f'        *) options="{self._options(known["run"])}" ;;')
         commands = " ".join(["init", *known])
-        print(SCRIPT.format(program=program(), cases="\n".join(cases), commands=commands), end="")
+        show(SCRIPT.format(program=program(), cases="\n".join(cases), commands=commands).rstrip())
         return 0
 
     def _options(self, kind: Any) -> str:

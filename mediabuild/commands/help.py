@@ -14,7 +14,7 @@ from typing import Any
 
 from doit.cmd_help import Help as DoitHelp
 
-from mediabuild.reporting.console import program
+from mediabuild.reporting.console import program, show
 
 WIDTH = 100
 OURS = "mediabuild"  # the section of our options
@@ -55,10 +55,10 @@ class Help(DoitHelp):  # type: ignore[misc]
     def execute(self, params: Any, args: list[str]) -> Any:
         """Print it; of one of the user's own tasks as doit does."""
         if not args:
-            print(general())
+            show(general())
             return 0
         if args[0] in self.cmds:
-            print(of_command(self.cmds[args[0]](cmds=self._cmds, **self.init_kwargs)))
+            show(of_command(self.cmds[args[0]](cmds=self._cmds, **self.init_kwargs)))
             return 0
         return super().execute(params, args)
 

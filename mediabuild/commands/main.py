@@ -20,7 +20,7 @@ from mediabuild.machine.interpreter import has_module, site_packages
 from mediabuild.machine.signals import leave_at_interrupt
 from mediabuild.pipeline.document import shipped
 from mediabuild.pipeline.mistakes import nearest
-from mediabuild.reporting.console import give_up, open_missing
+from mediabuild.reporting.console import give_up, open_missing, show
 from mediabuild.schedule.loader import PipelineLoader
 
 PLUGINS: dict[str, dict[str, Any]] = {
@@ -162,7 +162,7 @@ def main() -> int:
     if arguments[:1] in (["--help"], ["-h"]):
         from mediabuild.commands.help import general
 
-        print(general())
+        show(general())
         return 0
     if arguments[:1] == ["--version"]:
         print(f"mediabuild {__version__}")

@@ -105,6 +105,15 @@ def give_up(stream: IO[Any], error: Exception) -> None:
             sys.stderr.flush()
 
 
+def show(text: str) -> None:
+    """Print a text whose reader may go away before its end (`mediabuild --help | head`)."""
+    try:
+        print(text)
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        give_up(sys.stdout, error)
+
+
 class Steady:
     """A stream for a run's lines: where it can't be written, the run goes on without.
 
