@@ -10,6 +10,7 @@ from typing import Any
 from doit.cmd_completion import TabCompletion as DoitTabCompletion
 
 from mediabuild.commands.help import WITHOUT_EFFECT, of_command
+from mediabuild.reporting.console import program, show
 from mediabuild.schedule.loader import PipelineLoader
 
 INIT_OPTIONS = "--example --help"
@@ -53,14 +54,12 @@ class TabCompletion(DoitTabCompletion):  # type: ignore[misc]
     def parse_execute(self, in_args: list[str]) -> Any:
         """Parse and execute; `--help` as everywhere."""
         if "-h" in in_args or "--help" in in_args:
-            print(of_command(self))
+            show(of_command(self))
             return 0
         return super().parse_execute(in_args)
 
     def execute(self, opt_values: Any, pos_args: list[str]) -> int:
         """Print the script; no project is needed."""
-        from mediabuild.reporting.console import program, show
-
         known = {name: self.cmds[name] for name in sorted(self.cmds)}
         cases = [f'        init) options="{INIT_OPTIONS}" ;;']
         others = ((name, kind) for name, kind in known.items() if name != "run")
