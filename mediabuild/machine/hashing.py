@@ -20,6 +20,7 @@ import blake3
 from mediabuild.machine.signals import STOP
 
 SYNC_FILE_RANGE = 7  # linux/fs.h: wait, write, wait; unlike fdatasync it needs no commit and no flush of the disk
+WRITE_OUT_BYTES = 1 << 26
 READ_BYTES = 1 << 20  # by reads, never mapped: a file truncated while mapped kills the process
 
 
@@ -47,7 +48,7 @@ def hash_file(path: Path, algorithm: str, *, write_out: bool = False) -> str:
         if not stat.S_ISREG(stats.st_mode):
             raise OSError(f"not a regular file: {path}")
         if write_out:
-            _write_out(file.fileno())
+            _write_out(file.fileno(), stats.st_size)
         # whole pages of its own, for what is large: a buffer that begins off a cache line halves the speed
         buffer = memoryview(mmap.mmap(-1, READ_BYTES) if stats.st_size >= READ_BYTES else bytearray(stats.st_size + 1))
         while count := file.readinto(buffer):
@@ -56,11 +57,18 @@ def hash_file(path: Path, algorithm: str, *, write_out: bool = False) -> str:
     return f"{algorithm}:{digest.hexdigest()}"
 
 
-def _write_out(descriptor: int) -> None:
-    """Let the pages of a file go to disk; where the system can't, nothing happens."""
+def _write_out(descriptor: int, size_bytes: int) -> None:
+    """Let the pages of a file go to disk, bit by bit, so that a stop is heard; where the system can't, nothing happens.
+
+    Raises:
+        Interrupted: the program was asked to stop.
+    """
     call = _sync_file_range()
-    if call is not None:
-        call(descriptor, 0, 0, SYNC_FILE_RANGE)
+    if call is None:
+        return
+    for start in range(0, size_bytes, WRITE_OUT_BYTES):
+        call(descriptor, start, WRITE_OUT_BYTES, SYNC_FILE_RANGE)
+        STOP.check()
 
 
 @functools.cache
