@@ -55,7 +55,7 @@ SPACELESS = {"zh", "yue", "ja", "th", "lo", "km", "my"}
         "corrections": "a person's text: JOB.json, .srt or .vtt",
     },
     outputs={"transcript": "transcript.json"},
-    tools=("pocketsphinx",),
+    tools=("pocketsphinx", "num2words"),
 )
 def align(ctx: Context, params: NoParams) -> None:
     """Find each word's time."""
