@@ -175,7 +175,7 @@ def test_stages_with_models_and_devices_are_vouched_for(project: Project) -> Non
     project.program = PROGRAM
     found = project.command("check")
     assert found.status == 1
-    assert "RUN     transcribe:one  model.whisper: " in found.out
+    assert "RUN     transcribe:one  model.whisper changed" in found.out
 
 
 @pytest.mark.parametrize("args", [(), ("-n", "2"), ("upper",), ("--job", "a")])
