@@ -99,7 +99,7 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
         if force:
             self.build.freshness.force(self._forced(names))
         if dry_run:
-            from mediabuild.commands.status import print_plan
+            from mediabuild.commands.asking.status import print_plan
 
             return print_plan(self.build, self.foreseen(names, always=always), sys.stdout)
         threads = num_process or max(1, int(self.build.capacity["cpu"]))

@@ -15,8 +15,8 @@ from typing import Any
 
 import msgspec
 
-from mediabuild.commands.findings import Findings
-from mediabuild.commands.status import TaskStatus
+from mediabuild.commands.asking.findings import Findings
+from mediabuild.commands.asking.status import TaskStatus
 from mediabuild.media import formats
 from mediabuild.media.muxing import losses
 from mediabuild.media.subtitles import quality, subtitle_files

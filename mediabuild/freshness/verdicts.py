@@ -1,6 +1,6 @@
 """What a run would do with each task, and why: what `status`, `explain`, `check` and `--dry-run` show.
 
-Not here: the reasons (`rebuilder`), the look of the tables (`commands.status`).
+Not here: the reasons (`rebuilder`), the look of the tables (`commands.asking.status`).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 `--dry-run`, `status`, `check`, `explain` and `list -s` show it, so they show the same.
 
-Not here: why a task of the pipeline is stale (`freshness`), the look of what is shown (`commands.status`).
+Not here: why a task of the pipeline is stale (`freshness`), the look of what is shown (`commands.asking.status`).
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import pytest
 from mediabuild.commands.schema import all_schemas
 
 ROOT = Path(__file__).parents[2]
+MOST_MODULES = 16  # of one folder
 STAGES = sorted(file.stem for file in (ROOT / "stages").glob("*.py"))
 
 
@@ -49,3 +50,13 @@ def test_a_stage_is_tested_and_documented(stage: str) -> None:
     order = re.search(r"ORDER = \[(.*?)\]", whole, re.DOTALL)
     assert order is not None and f"{stage}:sample" in order[1]
     assert f"`{stage}`" in (ROOT / "docs/QUICKSTART.md").read_text() + (ROOT / "README.md").read_text()
+
+
+def test_no_room_is_crowded() -> None:
+    """At most sixteen modules in a folder: a newcomer finds theirs by reading its list of names."""
+    crowded = {}
+    for folder in [ROOT / "mediabuild", *(path for path in (ROOT / "mediabuild").rglob("*") if path.is_dir())]:
+        modules = [file.name for file in folder.glob("*.py") if file.name != "__init__.py"]
+        if len(modules) > MOST_MODULES:
+            crowded[folder.name] = len(modules)
+    assert crowded == {}

@@ -14,8 +14,8 @@ import pytest
 import tomli_w
 from doit.cmdparse import CmdParse
 
+from mediabuild.commands.asking.status import TaskStatus
 from mediabuild.commands.main import PLUGINS, MediabuildMain
-from mediabuild.commands.status import TaskStatus
 from mediabuild.freshness.verdicts import State
 from mediabuild.pipeline.code_of_stages.loading import builtin_stages_dir, load_stage, stage_files
 from mediabuild.pipeline.config import load_pipeline

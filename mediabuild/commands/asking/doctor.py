@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from mediabuild.build import PIPELINE_NAME
+from mediabuild.commands.asking.findings import Findings, examine
 from mediabuild.commands.base import PipelineCommand
-from mediabuild.commands.findings import Findings, examine
 from mediabuild.schedule.loader import option
 
 

@@ -13,8 +13,8 @@ import msgspec
 from doit.exceptions import InvalidCommand
 
 from mediabuild.build import Build
+from mediabuild.commands.asking.table import print_table
 from mediabuild.commands.base import PipelineCommand
-from mediabuild.commands.table import print_table
 from mediabuild.freshness.orphans import Orphan, Withdrawn
 from mediabuild.freshness.verdicts import Verdict
 from mediabuild.machine.visible import one_line
