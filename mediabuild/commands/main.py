@@ -14,6 +14,7 @@ from typing import Any
 from doit.doit_cmd import DoitMain
 
 from mediabuild import __version__
+from mediabuild.commands.plugins import stable
 from mediabuild.commands.recordings import without_project
 from mediabuild.machine.here import enter_project
 from mediabuild.machine.interpreter import has_module, site_packages
@@ -107,8 +108,9 @@ def init(folder: Path, example: str = "") -> int:
 
 def wiring() -> str:
     """What doit reads in a project's folder, so that `doit` is the same program as `mediabuild` there."""
-    sections = {"GLOBAL": {"loader": "mediabuild", **PLUGINS["GLOBAL"]}, "LOADER": LOADER}
-    sections |= {name: table for name, table in PLUGINS.items() if name != "GLOBAL"}
+    sections = {"GLOBAL": {"loader": "mediabuild", **PLUGINS["GLOBAL"]}}
+    kinds = {"LOADER": LOADER, **{name: table for name, table in PLUGINS.items() if name != "GLOBAL"}}
+    sections |= {kind: stable(kind, table) for kind, table in kinds.items()}
     lines = [HOW_DOIT]
     for name, table in sections.items():
         lines += [f"[{name}]", *(f"{key} = {value}" for key, value in table.items()), ""]
