@@ -54,6 +54,8 @@ COMMANDS = {
     "ignore": ["ignore", "heavy:one"],
     "reset-dep": ["reset-dep", "heavy:one"],
     "dumpdb": ["dumpdb"],
+    "strace": ["strace", "--help"],
+    "tabcompletion": ["tabcompletion"],
     "help": ["help"],
     "--version": ["--version"],
     "init": ["init"],
