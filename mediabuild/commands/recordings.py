@@ -7,16 +7,19 @@ Not here: the built-in pipeline for it (`pipeline.document`), recordings of a pr
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
 
 from mediabuild.errors import PipelineError
-from mediabuild.machine.here import enter, meant, project_of
-from mediabuild.pipeline.document import document_alone
+from mediabuild.machine.here import PIPELINE, enter, meant, project_of
+from mediabuild.pipeline.document import ALONE_DIR, document_alone
 from mediabuild.pipeline.mistakes import nearest
 from mediabuild.pipeline.paths import expand_braces
+from mediabuild.pipeline.sources import SET_ASIDE
 from mediabuild.reporting.console import name_recordings
 from mediabuild.schedule.loader import SEPARATOR
 
@@ -32,6 +35,7 @@ def without_project(arguments: list[str], program: Program, commands: Collection
     """
     try:
         files = set(_recordings(arguments))
+        recordings = _meant_by(files)
     except PipelineError as error:
         sys.stderr.write(f"ERROR: {error}\n")
         return 3
@@ -39,7 +43,7 @@ def without_project(arguments: list[str], program: Program, commands: Collection
     if "--source" in rest:
         rest.remove("--source")
     folders: dict[str, list[str]] = {}
-    for file in sorted(files):
+    for file in sorted(recordings):
         folders.setdefault(os.path.dirname(os.path.abspath(file)), []).append(file)
     if not folders:
         return program(arguments)
@@ -80,7 +84,7 @@ def _recordings(arguments: list[str]) -> Iterator[str]:
         if not named and (word.startswith("-") or "=" in word or _is_value(before)):
             continue
         looks = os.path.splitext(path)[1].lower() in suffixes
-        if os.path.isfile(path) and (looks or named):
+        if os.path.isfile(path) and (looks or named or _made_of(path)):
             yield path
         elif os.path.isdir(path) and os.sep in path:
             raise PipelineError(f"{path}: is a folder", f"mediabuild {path.rstrip('/')}/*")
@@ -92,6 +96,38 @@ def _recordings(arguments: list[str]) -> Iterator[str]:
             close = nearest(os.path.basename(path), _names(folder or "."))
             more = f"; {close}" if close.startswith("did") else ""
             raise PipelineError(f"{path}: there is no such file{more}", f"ls {folder}".strip())
+
+
+def _meant_by(files: Collection[str]) -> set[str]:
+    """The recordings that files stand for: what was made of one, lies beside it and stands for it.
+
+    Raises:
+        PipelineError: none is there any more.
+    """
+    made = {file: _made_of(file) for file in files}
+    there = {made[file] or file for file in files if os.path.isfile(made[file] or file)}
+    if files and not there:
+        file = min(files)
+        raise PipelineError(f"{file}: was made of {made[file]}, which is gone", f"mv {file} another-name")
+    return there
+
+
+def _made_of(file: str) -> str:
+    """The recording beside a file that we made it of; empty where it is none of ours."""
+    folder, name = os.path.split(file)
+    recording = _copies(os.path.abspath(folder)).get(SET_ASIDE.sub("", name), "")
+    return os.path.join(folder, recording) if recording else ""
+
+
+@functools.cache
+def _copies(folder: str) -> dict[str, str]:
+    """What was made beside the recordings of a folder that is no project → the recording that it was made of."""
+    if not os.path.isdir(os.path.join(folder, ALONE_DIR)) or project_of(folder):
+        return {}
+    from mediabuild.freshness.orphans import recordings_of_copies
+    from mediabuild.pipeline.config import load_pipeline
+
+    return recordings_of_copies(load_pipeline(Path(folder, PIPELINE), alone=True))
 
 
 def _source(word: str) -> str:

@@ -113,6 +113,16 @@ def recorded_copies(pipeline: Pipeline) -> set[str]:
     return {copy for files in records for record in files for copy in read_record(record)}
 
 
+def recordings_of_copies(pipeline: Pipeline) -> dict[str, str]:
+    """What was delivered, as `recorded_copies` has it → the recording that it was made of."""
+    found: dict[str, str] = {}
+    for job, folder in _job_dirs(pipeline):
+        source = recorded_source(folder, job) if owners.may_touch(pipeline, folder) else None
+        for record in inventory.delivered_files(folder).values() if source else ():
+            found |= dict.fromkeys(read_record(record), source.pattern if source else "")
+    return found
+
+
 def _made(job: str, job_dir: Path) -> Iterator[tuple[str, Path | None]]:
     """Key and directory of each task whose manifest lies in a job's directory and says that it is this task's."""
     for stage in _folders(job_dir):

@@ -50,6 +50,8 @@ def test_a_recording_without_a_project(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     again = mediabuild(tmp_path / "elsewhere", "../talk.wav")
     assert "7 up to date" in again.stdout, again.stdout + again.stderr
+    everything = mediabuild(tmp_path, *BESIDE)
+    assert "7 up to date" in everything.stdout, everything.stdout + everything.stderr
     assert "talk" in mediabuild(tmp_path, "status", "talk.wav").stdout
     assert mediabuild(tmp_path, "talk.wav", "check").returncode == 0
     hinted = mediabuild(tmp_path, "talk.wav", "transcribe.language=en", "--dry-run")
@@ -75,7 +77,12 @@ def test_several_recordings_in_several_folders(tmp_path: Path) -> None:
     (tmp_path / "b/bad.wav").write_bytes(b"no sound")
     run = mediabuild(tmp_path, "a/x.WAV", "a/y.wav")
     assert run.returncode == 0, run.stdout + run.stderr
-    assert beside(tmp_path / "a") == ["x.WAV", "x.subtitled.mkv", "y.subtitled.mkv", "y.wav"]
+    made = ["x.WAV", "x.subtitled.mkv", "y.subtitled.mkv", "y.wav"]
+    assert beside(tmp_path / "a") == made
+    for named in (made, ["x.subtitled.mkv"]):  # a file that was made is no recording; it stands for its own
+        again = mediabuild(tmp_path, *(f"a/{name}" for name in named))
+        assert f"{'14' if named == made else '7'} up to date" in again.stdout, again.stdout + again.stderr
+        assert beside(tmp_path / "a") == made
     project = Project(tmp_path / "project")
     project.write("pipeline.toml", CHAIN.replace("*.txt", "*.wav"))
     shutil.copy(tmp_path / "a/y.wav", project.write("media/own.wav", ""))
@@ -105,6 +112,20 @@ def test_slips_without_a_project(tmp_path: Path, typed: str, said: str) -> None:
     assert said in ran.stderr and "hint: " in ran.stderr
     assert len(ran.stderr) <= 400
     assert beside(tmp_path) == ["folder", "notes.txt", "talk.wav"]
+
+
+def test_what_was_made_of_a_recording_that_is_gone(tmp_path: Path) -> None:
+    """It is no recording by itself, and is left out beside others."""
+    for name in ("a.wav", "b.wav"):
+        with wave.open(str(tmp_path / name), "wb") as file:
+            file.setparams((1, 2, 16000, 0, "NONE", ""))
+            file.writeframes(bytes(16000))
+    assert mediabuild(tmp_path, "a.wav", "b.wav").returncode == 0
+    (tmp_path / "b.wav").unlink()
+    refused = mediabuild(tmp_path, "b.subtitled.mkv")
+    assert refused.returncode == 3
+    assert "ERROR: b.subtitled.mkv: was made of b.wav, which is gone\n  hint: mv b.sub" in refused.stderr
+    assert "7 up to date" in mediabuild(tmp_path, "a.wav", "a.subtitled.mkv", "b.subtitled.mkv").stdout
 
 
 def test_files_of_a_project(chain: Project) -> None:
