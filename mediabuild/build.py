@@ -36,7 +36,7 @@ from mediabuild.pipeline.tasks import make_tasks
 from mediabuild.store import inventory, places
 from mediabuild.store.digest import Digests
 from mediabuild.store.manifest import find_manifest
-from mediabuild.store.summaries import recorded_sources, write_summaries
+from mediabuild.store.summaries import recorded_sources, recorded_values, write_summaries
 
 PIPELINE_NAME = PIPELINE
 
@@ -251,13 +251,14 @@ class Build:
 
 
 def _variables(pipeline: Pipeline, options: Options) -> Mapping[str, str]:
-    """NAME=VALUE of the command line; of recordings without a project, languages that were made earlier stay."""
+    """NAME=VALUE of the command line; of recordings without a project, languages of the last run stay, once made."""
     asked = options.variables.get("language")
-    if not pipeline.alone or asked == "":
+    if not pipeline.alone or (asked is not None and not asked.strip(" ,")):
         return options.variables
-    jobs = find_sources(pipeline, options.sources, copies=lambda: recorded_copies(pipeline))
-    there = [
-        find_manifest(folder) for job in jobs for folder in sorted((pipeline.jobs_dir / job / "translate").glob("*"))
-    ]
-    languages = [*(asked or "").split(","), *(str(m.params.get("language", "")) for m in there if m)]
+    languages = (asked or "").split(",")
+    for job in find_sources(pipeline, options.sources, copies=lambda: recorded_copies(pipeline)):
+        job_dir = pipeline.jobs_dir / job
+        made = (find_manifest(folder) for folder in sorted((job_dir / "translate").glob("*")))
+        there = {str(manifest.params.get("language", "")) for manifest in made if manifest}
+        languages += [value for value in recorded_values(job_dir, "translate", "language") if value in there]
     return {**options.variables, "language": ",".join(dict.fromkeys(filter(None, languages)))}

@@ -74,8 +74,17 @@ class MediabuildMain(DoitMain):  # type: ignore[misc]
         super().__init__(PipelineLoader(), config_filenames=(), extra_config=PLUGINS)
 
     def process_args(self, cmd_args: list[str]) -> Any:
-        """Take NAME=VALUE out of the words; an empty word, as of an unset variable of a shell, is none."""
-        return super().process_args([arg for arg in cmd_args if arg])
+        """Take NAME=VALUE out of the words; an empty word, as of an unset variable of a shell, is none.
+
+        Behind `--language` it says that no language is wanted.
+        """
+        words: list[str] = []
+        for before, word in zip(["", *cmd_args], cmd_args, strict=False):
+            if word:
+                words.append(word)
+            elif before == "--language":
+                words[-1] += "="
+        return super().process_args(words)
 
 
 def init(folder: Path, example: str = "") -> int:

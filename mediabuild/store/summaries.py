@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,15 @@ def recorded_source(directory: Path, job: str) -> Given | None:
         return Given(pattern=folder or path, label=label.rstrip("/"), folder=folder)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None  # a stage's manifest, or damaged
+
+
+def recorded_values(directory: Path, stage: str, key: str) -> list[str]:
+    """The values of a stage's matrix as a job's `job.toml` has them; none where there is no such file."""
+    try:
+        resolved = tomllib.loads(regular.read_bytes(directory / JOB_NAME).decode())
+        return [str(value) for value in resolved["stages"][stage]["matrix"][key]]
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return []  # no such values, or damaged
 
 
 def begin_summary(task: Task) -> None:

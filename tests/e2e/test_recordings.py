@@ -61,8 +61,15 @@ def test_a_recording_without_a_project(tmp_path: Path) -> None:
         assert spanish.returncode == 0, spanish.stdout
         assert (tmp_path / "talk.es.srt").exists()
         assert "8 up to date" in mediabuild(tmp_path, "talk.wav").stdout, "a language that was asked for stays"
+        for ended in (["--language="], ["--language", ""], ["language="]):
+            assert mediabuild(tmp_path, *ended, "talk.wav").returncode == 0
+            assert not (tmp_path / "talk.es.srt").exists()
+            assert "7 up to date" in mediabuild(tmp_path, "talk.wav").stdout, "a language that was ended is gone"
+            assert not (tmp_path / "talk.es.srt").exists()
+            assert mediabuild(tmp_path, "talk.wav", "--language", "es").returncode == 0
+        assert mediabuild(tmp_path, "talk.wav", "--language=", "--dry-run").returncode == 0
+        assert "8 up to date" in mediabuild(tmp_path, "talk.wav").stdout, "a plan ends nothing"
         assert mediabuild(tmp_path, "talk.wav", "--language=").returncode == 0
-        assert not (tmp_path / "talk.es.srt").exists()
     assert mediabuild(tmp_path, "clean", "talk.wav").returncode == 0
     assert beside(tmp_path) == ["dodo.py", "elsewhere", "stages", "talk.wav"]
 
