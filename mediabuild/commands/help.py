@@ -10,10 +10,13 @@ from __future__ import annotations
 import importlib
 import textwrap
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from doit.cmd_help import Help as DoitHelp
+from doit.exceptions import InvalidCommand
 
+from mediabuild.errors import MediabuildError
 from mediabuild.reporting.console import program, show
 
 WIDTH = 100
@@ -46,19 +49,32 @@ GENERAL = "mediabuild is make for media: it builds what pipeline.toml declares, 
 
 
 class Help(DoitHelp):  # type: ignore[misc]
-    """`help`: of all commands, or of one."""
+    """`help`: of all commands, of one, or of a stage."""
 
     name = "help"
-    doc_purpose = "show this help, or a command's"
-    doc_usage = "[COMMAND]"
+    doc_purpose = "show this help, a command's, or a stage's with its params"
+    doc_usage = "[COMMAND | STAGE]"
 
     def execute(self, params: Any, args: list[str]) -> Any:
-        """Print it; of one of the user's own tasks as doit does."""
+        """Print it; of one of the user's own tasks as doit does.
+
+        Raises:
+            InvalidCommand: a stage is asked for, and `pipeline.toml` has mistakes.
+        """
         if not args:
             show(general())
             return 0
         if args[0] in self.cmds:
             show(of_command(self.cmds[args[0]](cmds=self._cmds, **self.init_kwargs)))
+            return 0
+        from mediabuild.commands.asking.stage_help import of_stage, stage_here
+
+        try:
+            spec = stage_here(args[0], Path(params["cwdPath"] or "."))
+        except MediabuildError as error:
+            raise InvalidCommand(str(error)) from None
+        if spec is not None:
+            show(of_stage(spec))
             return 0
         return super().execute(params, args)
 
@@ -75,7 +91,11 @@ def general() -> str:
     rest = sorted(purposes.keys() - set(order) - {"dumpdb"})
     lines += [f"  {n:<10} {purposes[n]}" for n in [*order, *rest] if n in purposes]
     lines += ["", "examples:", *_examples("run")]
-    lines += ["", f"options of a build: {name} run --help     of another command: {name} COMMAND --help"]
+    lines += [
+        "",
+        f"options of a build: {name} run --help     of another command: {name} COMMAND --help",
+        f"params of a stage: {name} help STAGE     such as: {name} help transcribe",
+    ]
     return "\n".join(lines)
 
 

@@ -20,6 +20,7 @@ from doit.cmd_strace import find_deps
 from doit.exceptions import InvalidCommand
 from doit.task import Task as DoitTask
 
+from mediabuild.commands.asking.stage_help import of_stage
 from mediabuild.commands.base import PipelineCommand
 from mediabuild.commands.help import of_command
 from mediabuild.commands.words import expand_names
@@ -83,17 +84,35 @@ class List(PipelineCommand, DoitList):  # type: ignore[misc]
 
 
 class Info(PipelineCommand, DoitInfo):  # type: ignore[misc]
-    """`info`: targets as names, an unknown one is no traceback."""
+    """`info`: targets as names, an unknown one is no traceback; of a stage also what it takes; nothing internal."""
 
     name = "info"
-    doc_purpose = "show what doit knows of a task"
+    doc_purpose = "show a stage's params and tasks, or what a task waits for and makes"
 
     def _execute(self, pos_args: list[str], hide_status: bool = False) -> int:
         tasks = {task.name: task for task in self.task_list}
         names = expand_names(pos_args, tasks, of_file=self.build.tasks_of_file)
-        if len(names) == 1 and is_group(tasks[names[0]]):
-            hide_status = True
+        task = tasks[names[0]] if len(names) == 1 else None
+        if task is not None and is_group(task):
+            members = "".join(f"  {name}\n" for name in task.task_dep)
+            self.outstream.write(f"{of_stage(self.build.pipeline.stages[task.name])}\n\ntasks:\n{members}")
+            return 0
+        if task is not None and pipeline_task(task):
+            return self._of_task(task, tasks, hide_status=hide_status)
         return int(super()._execute(names, hide_status) or 0)
+
+    def _of_task(self, task: DoitTask, tasks: dict[str, DoitTask], *, hide_status: bool) -> int:
+        """A task of the pipeline: whether it would run and why, what it waits for, what it makes; 1 if it would run."""
+        lines, status = ["", task.name, "", task.doc], "up-to-date"
+        if not hide_status:
+            found = self.dep_manager.get_status(task, tasks, get_log=True)
+            status = found.status
+            reasons = [] if status == "up-to-date" else [self.get_reasons(found.reasons)]
+            lines += ["", f"{'status':<11}: {status}", *reasons]
+        for title, names in (("task_dep", task.task_dep), ("targets", task.targets)):
+            lines += ["", f"{title:<11}: ", *(f" - {name}" for name in names)] if names else []
+        self.outstream.write("\n".join(lines).replace(" (args=[], kwargs={})", "") + "\n")
+        return 0 if status == "up-to-date" else 1
 
 
 class DumpDB(DoitDumpDB):  # type: ignore[misc]

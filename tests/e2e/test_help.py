@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mediabuild.commands.main import PLUGINS
+from mediabuild.pipeline.document import shipped
 from tests.e2e.conftest import Project
 
 ROOT = Path(__file__).parents[2]
@@ -46,6 +47,43 @@ def test_help_of_each_command(project: Project, command: str) -> None:
     assert ours < theirs or theirs == -1
     assert [option for option in NO_EFFECT if option in shown.out] == []
     assert max(len(line) for line in shown.out.splitlines()) <= 120
+
+
+PARAMS_OF_SUBTITLES = (
+    "max_line_chars = unset", "10 to 100", "max_lines = 2", "lines in a cue", "if_silent = nothing",
+    "what was said, with word times", "subtitles.*.vtt",
+)  # fmt: skip
+
+
+def test_help_and_info_of_a_stage_list_its_params(project: Project) -> None:
+    """Default, bounds or choices, description; what `pipeline.toml` says; of a command stage what there is."""
+    alone = project.command("help", "subtitles")
+    assert (alone.status, alone.err) == (0, "")
+    assert [part for part in PARAMS_OF_SUBTITLES if part not in alone.out] == []
+    text = shipped("pipeline.toml").replace('deliver = "out/{job}"', "params = { max_lines = 3 }", 1)
+    text += '[stages.shrink]\ncommand = ["cp", "{inputs.media}", "{outputs.media}", "{params.width}"]\n'
+    text += 'inputs = { media = "source" }\noutputs = { media = "small.mp4" }\nparams = { width = 320 }\n'
+    project.write("pipeline.toml", text)
+    for stage in ("demux", "transcribe", "align", "glossary", "translate", "subtitles", "mux"):
+        shown = project.command("help", stage)
+        assert shown.status == 0, shown.err
+        assert 400 < len(shown.out) < 2000, stage
+        assert max(map(len, shown.out.splitlines())) <= 100, stage
+    assert "here 3; 1 to 3; lines in a cue" in project.command("help", "subtitles").out
+    assert "language = es" in project.command("help", "translate").out
+    assert "set by the matrix" in project.command("help", "translate").out
+    assert "int8_float16" in project.command("help", "transcribe").out
+    assert "width = 320" in project.command("help", "shrink").out
+    project.write("media/talk.mp4", b"")
+    info = project.command("info", "subtitles")
+    assert [part for part in PARAMS_OF_SUBTITLES if part not in info.out] == []
+    assert "  subtitles:talk\n" in info.out
+    one = project.command("info", "subtitles:talk")
+    assert (one.status, one.err) == (1, "")
+    assert "not built yet" in one.out
+    assert [part for part in ("meta", "Task(", "mediabuild_group", "kwargs") if part in info.out + one.out] == []
+    project.write("pipeline.toml", text + "[nothing]\n")
+    assert "unknown table" in project.command("help", "subtitles").err
 
 
 @pytest.mark.parametrize("asked", ["-h", "--help"])
