@@ -17,7 +17,8 @@ from doit.cmdparse import CmdParseError
 from doit.exceptions import InvalidCommand, InvalidDodoFile
 from doit.globals import Globals
 
-from mediabuild.commands.words import arrange, expand_names, leading_options
+from mediabuild.commands.options import leading_options
+from mediabuild.commands.words import arrange, expand_names
 from mediabuild.errors import Interrupted, MediabuildError
 from mediabuild.machine.signals import INTERRUPTED, signals_interrupt
 from mediabuild.machine.visible import visible

@@ -1,15 +1,14 @@
 """What the words of a command line stand for: names, patterns, targets, and the arguments of the user's own tasks.
 
-Not here: what options mean (the commands, a file each).
+Not here: options (`options`).
 """
 
 from __future__ import annotations
 
 import fnmatch
-import getopt
 import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from doit.exceptions import InvalidCommand
 
@@ -20,36 +19,6 @@ from mediabuild.schedule.state import is_remake
 
 if TYPE_CHECKING:
     from doit.task import Task as DoitTask
-
-
-def leading_options(parser: Any, words: list[str], command: str) -> tuple[list[str], list[str]]:
-    """The options that the words begin with, and the rest: names, and what stands behind them.
-
-    Args:
-        parser: doit's, which knows the command's options. command: as it is typed behind `doit`.
-
-    Raises:
-        InvalidCommand: one of them is no option of the command; with the nearest one that is.
-    """
-    try:
-        _, rest = getopt.getopt(words, parser.get_short(), parser.get_long())
-    except getopt.GetoptError as error:
-        raise InvalidCommand(f"{_mistake(parser, error)}\n  hint: doit{command} --help") from None
-    return words[: len(words) - len(rest)], rest
-
-
-def _mistake(parser: Any, error: getopt.GetoptError) -> str:
-    """What is wrong with an option."""
-    from mediabuild.pipeline.mistakes import nearest
-
-    known = [f"--{option.long}" for option in parser.options if option.long]
-    dashed = f"--{error.opt}" if len(error.opt) > 1 else f"-{error.opt}"
-    if "requires argument" in error.msg:
-        return f"{dashed}: a value is missing"
-    if "must not have" in error.msg:
-        return f"{dashed}: takes no value"
-    close = nearest(dashed, known) if len(error.opt) > 1 else ""
-    return f"{dashed}: there is no such option{'; ' + close if close.startswith('did') else ''}"
 
 
 def arrange(

@@ -55,6 +55,30 @@ PARAMS_OF_SUBTITLES = (
 )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (("--max-line-chars", "30"), "--max-line-chars: there is no such option; did you mean 'max_line_chars=30'?"),
+        (("--max-line-chars=30",), "--max-line-chars: there is no such option; did you mean 'max_line_chars=30'?"),
+        (("--max_lines", "x.mp4"), "--max_lines: there is no such option; did you mean 'max_lines=VALUE'?"),
+        (("--shorter",), "--shorter: there is no such option"),
+        (("-language", "es"), "-language: there is no such option; did you mean '--language es'?"),
+        (("-no-wait",), "-no-wait: there is no such option; did you mean '--no-wait'?"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_param_typed_as_an_option_is_told_how(
+    project: Project, typed: tuple[str, ...], said: str, *, alone: bool
+) -> None:
+    """With the value that was typed; a word that is only a little alike is no suggestion."""
+    project.write("x.mp4", b"")
+    if not alone:
+        project.write("pipeline.toml", shipped("pipeline.toml"))
+    ran = project.command(*typed)
+    assert (ran.status, ran.err.splitlines()[0]) == (3, f"ERROR: {said}")
+
+
 def test_help_and_info_of_a_stage_list_its_params(project: Project) -> None:
     """Default, bounds or choices, description; what `pipeline.toml` says; of a command stage what there is."""
     alone = project.command("help", "subtitles")
