@@ -21,7 +21,7 @@ from mediabuild.commands.options import leading_options
 from mediabuild.commands.words import arrange, expand_names
 from mediabuild.errors import Interrupted, MediabuildError
 from mediabuild.machine.signals import INTERRUPTED, signals_interrupt
-from mediabuild.machine.visible import visible
+from mediabuild.machine.visible import one_line, visible
 from mediabuild.reporting.console import give_up, show, typed
 from mediabuild.schedule.dodo import may_make, take_arguments
 from mediabuild.schedule.state import is_remake, pipeline_task
@@ -216,6 +216,13 @@ class PipelineCommand(DoitCmdBase):  # type: ignore[misc]
         """Whether a task or target of this name may be made while the run goes on."""
         tasks = {task.name: task for task in self.task_list}
         return self.execute_tasks and may_make(name, tasks, any_target=self.loader.any_target)
+
+    def warn_of_unread(self) -> None:
+        """Name what nothing reads, which is most likely misspelt, each time."""
+        from mediabuild.reporting.report import listed, warn
+
+        for unread in self.build.unread():
+            warn(one_line(f"{listed(list(unread.names))}: {unread.why}"))
 
     def foreseen(self, names: list[str] | None, *, always: bool = False) -> dict[str, Verdict]:
         """What a run of these tasks, or of all, would do."""

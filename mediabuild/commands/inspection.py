@@ -58,6 +58,7 @@ class Validate(PipelineCommand):
                 found += [f"{shown}: {reason}" for reason in self.build.freshness.output_reasons(task, manifest)]
         for line in () if manifests_only else idle_exclusions(self.build.pipeline):
             self.outstream.write(f"{line}\n")
+        self.warn_of_unread()
         for gone in self.build.withdrawn():
             self.outstream.write(f"{gone.name}: withdrawn, the pipeline has it no more; {program()} clean --orphans\n")
         for line in found:

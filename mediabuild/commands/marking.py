@@ -60,7 +60,7 @@ class Ignore(PipelineCommand, DoitIgnore):  # type: ignore[misc]
     doc_purpose = "leave a task out until it is forgotten"
 
     def _execute(self, pos_args: list[str]) -> int:
-        if not pos_args:
+        if not pos_args and not self.build.options.sources:
             raise InvalidCommand("ignore: which task?\n  hint: doit ignore 'separate:*'")
         for task in self.named_tasks(pos_args):
             self.dep_manager.ignore(task)

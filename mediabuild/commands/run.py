@@ -101,6 +101,8 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
         if dry_run:
             from mediabuild.commands.asking.status import print_plan
 
+            if names is None:
+                self.warn_of_unread()
             return print_plan(self.build, self.foreseen(names, always=always), sys.stdout)
         threads = num_process or max(1, int(self.build.capacity["cpu"]))
         expected = forecast(self.build.tasks) if threads > 1 else Forecast()

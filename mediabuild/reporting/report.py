@@ -103,9 +103,9 @@ class Report:
             self._failed(event)
         elif isinstance(event, JobsOrphaned):
             what = f"no source any more; to remove: {program()} clean --orphans"
-            self._line("ORPHAN", f"{_listed(event.jobs)}: {what}", "warning")
+            self._line("ORPHAN", f"{listed(event.jobs)}: {what}", "warning")
         elif isinstance(event, InputsUnread):
-            self._line("UNREAD", f"{_listed(event.names)}: {event.message}", "warning")
+            self._line("UNREAD", f"{listed(event.names)}: {event.message}", "warning")
         elif isinstance(event, RunFinished):
             self._finished(event)
 
@@ -187,7 +187,7 @@ class Report:
         for (_, message), tasks in self._warned.items():
             more = list(dict.fromkeys(task for task in tasks if task != tasks[0]))
             if more:
-                self._line("WARNING", f"{_listed(more)}: {message}", "warning")
+                self._line("WARNING", f"{listed(more)}: {message}", "warning")
         if len(self._failures) > 1:
             self._group_failures()
         nothing = "nothing done" if event.status else "nothing to do"
@@ -203,7 +203,7 @@ class Report:
             self._line("", f"  {cause}: {', '.join(in_order(names))}", "error")
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
     """The first names of a list, and how many more there are."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more

@@ -54,6 +54,12 @@ def test_a_recording_without_a_project(tmp_path: Path) -> None:
     assert "7 up to date" in everything.stdout, everything.stdout + everything.stderr
     assert "talk" in mediabuild(tmp_path, "status", "talk.wav").stdout
     assert mediabuild(tmp_path, "talk.wav", "check").returncode == 0
+    for typed in (["explain", "talk.wav"], ["talk.wav", "explain"]):
+        explained = mediabuild(tmp_path, *typed).stdout.splitlines()
+        assert len(explained) == 7 and "mux:talk: up to date" in explained, explained
+    assert "ignoring mux:talk" in mediabuild(tmp_path, "ignore", "talk.wav").stdout
+    assert "forgetting mux:talk" in mediabuild(tmp_path, "forget", "talk.wav").stdout
+    assert mediabuild(tmp_path, "talk.wav").returncode == 0
     hinted = mediabuild(tmp_path, "talk.wav", "transcribe.language=en", "--dry-run")
     assert "params.language: null" in hinted.stdout
     if shutil.which("apertium", path=PATH):

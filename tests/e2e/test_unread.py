@@ -49,6 +49,25 @@ def test_names_of_no_job(project: Project) -> None:
     assert unread(project) == []
 
 
+def test_what_nothing_reads_is_named_by_who_is_asked(project: Project) -> None:
+    """`validate`, `check` and a plan name it each time; it changes no exit status."""
+    pipeline = PIPELINE.replace(', "!media/drafts"', "")
+    project.write("pipeline.toml", pipeline + '[jobs."my talk (take 2)"]\nparams.B = { times = 3 }\n')
+    project.write("media/my talk (take 1).txt", "x\n")
+    project.write("notes/my tlak (take 1).txt", "x\n")
+    wrong = [
+        "WARNING: [jobs.\"my talk (take 2)\"]: there is no job 'my talk (take 2)'; did you mean 'my talk (take 1)'?",
+        "WARNING: notes/my tlak (take 1).txt: there is no job 'my tlak (take 1)'; did you mean 'my talk (take 1)'?",
+    ]
+    assert project.run().status == 0
+    for asked in ("validate", "check", "--dry-run"):
+        for _ in range(2):
+            said = project.command(asked)
+            assert said.err.splitlines() == wrong, said.err
+            assert said.status == 0
+    assert project.command("check", "A:*").err == "", "other tasks were asked for"
+
+
 def test_leftovers_of_a_removed_stage(chain: Project) -> None:
     """They are shown, and `clean --orphans` removes them, with all that was kept of them."""
     chain.write("pipeline.toml", CHAIN[: CHAIN.index("[stages.C]")])

@@ -65,7 +65,7 @@ class Explain(PipelineCommand):
     cmd_options = (option("as_json", "json", "as JSON", bool, False),)
 
     def _execute(self, as_json: bool, pos_args: list[str]) -> int:
-        if not pos_args:
+        if not pos_args and not self.build.options.sources:
             raise InvalidCommand("explain: which task?\n  hint: doit list --all")
         verdicts = self.foreseen(self.select())
         named = {task.name for task in self.named_tasks(pos_args)}
@@ -103,6 +103,8 @@ class Check(PipelineCommand):
         if read and manifests_only:
             raise InvalidCommand("check: --read and --manifests-only are opposites")
         names = self.select()
+        if names is None:
+            self.warn_of_unread()
         if manifests_only:  # what the user's own tasks read may not be here
             names = [task.name for task in self.named_tasks(names or []) if pipeline_task(task)]
         verdicts = self.foreseen(names)
