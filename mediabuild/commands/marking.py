@@ -5,6 +5,8 @@ Not here: what the marks mean (`freshness.look`).
 
 from __future__ import annotations
 
+import os
+
 from doit.cmd_forget import Forget as DoitForget
 from doit.cmd_ignore import Ignore as DoitIgnore
 from doit.cmd_resetdep import ResetDep as DoitResetDep
@@ -93,7 +95,9 @@ class ResetDep(PipelineCommand, DoitResetDep):  # type: ignore[misc]
                 self.outstream.write(f"failed {task.name} ({error.message})\n")
                 status = 1
                 continue
-            self.outstream.write(f"processed {task.name} ({', '.join(adopted)})\n")
+            self.outstream.write(f"processed {task.name} ({', '.join(adopted.outputs)})\n")
+            for kept in adopted.kept:
+                self.outstream.write(f"kept {os.path.relpath(kept, self.build.pipeline.root)}\n")
         executor.close()
         own = [task.name for task in chosen if pipeline_task(task) is None]
         if own:

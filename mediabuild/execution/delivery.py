@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import functools
 import os
+import stat
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -51,11 +52,11 @@ class Delivery:
         self._claims: dict[str, str] = {}  # copy → the task that delivers it in this run
         self._lock = threading.Lock()
 
-    def bring(self, task: Task, manifest: Manifest) -> tuple[list[str], list[Path]]:
+    def bring(self, task: Task, manifest: Manifest) -> tuple[list[str], dict[Path, Path]]:
         """Bring a task's copies up to date; the caller holds its lock.
 
         Returns:
-            The copies that were made, relative to the pipeline; where edited ones are kept now.
+            The copies that were made, relative to the pipeline; where edited ones are now → where they were.
 
         Raises:
             StageError: a copy would leave the project, take a source's place or another copy's.
@@ -64,27 +65,48 @@ class Delivery:
         record, files = places.delivered(task), manifest.copied_files()
         made, wanted = read_record(record), deliveries(self.pipeline, task, files)
         if not (made or wanted):
-            return [], []
+            return [], {}
         before = dict(made)
         targets = self._targets(task, files, wanted)
         self._remove_old(made, wanted)
         actual = copies_there(self.pipeline, self.digests, task, manifest)
         waiting: dict[str, str] = {}
-        kept: list[Path] = []
+        kept: dict[Path, Path] = {}
         for copy, target in targets.items():
             digest = files[wanted[copy]]
             if actual[copy] != digest:
                 waiting[copy] = digest
                 ours = not actual[copy] or self._is_ours(task, copy, target, made.get(copy, ()))
                 if not ours and not self.copies.is_ours(target, [(digest, 0)]):  # the same but for its mode
-                    kept.append(_set_aside(target))
-            elif copy not in made and not copy.endswith("/"):
+                    kept[_set_aside(target)] = target
+            elif not copy.endswith("/") and all(known != digest for known, _ in made.get(copy, ())):
                 self._is_ours(task, copy, target, ())
                 made[copy] = [(digest, target.stat().st_mtime_ns)]
         self._make(task, {copy: task.directory / wanted[copy] for copy in waiting}, waiting, made)
         if made != before:
             write_record(record, made, places.part(task))
         return list(waiting), kept
+
+    def edited(self, task: Task, manifest: Manifest) -> dict[Path, str]:
+        """Copy → output, of the copies that a person has edited since they were delivered; the caller holds the lock.
+
+        Raises:
+            StageError: something else than a file lies in a copy's place; another task delivers it.
+        """
+        made, files = read_record(places.delivered(task)), manifest.copied_files()
+        wanted = {copy: output for copy, output in deliveries(self.pipeline, task, files).items() if copy in made}
+        actual = copies_there(self.pipeline, self.digests, task, manifest) if wanted else {}
+        found: dict[Path, str] = {}
+        for copy, output in wanted.items():
+            target = self.copies.place(copy)
+            if target is None or copy.endswith("/") or not os.path.lexists(target) or actual[copy] == files[output]:
+                continue
+            if self._is_ours(task, copy, target, [*made[copy], (files[output], 0)]):
+                continue
+            if not stat.S_ISREG(os.lstat(target).st_mode):
+                raise StageError(f"{copy}: is no regular file")
+            found[target] = output
+        return found
 
     def _make(self, task: Task, sources: Mapping[str, Path], digests: Mapping[str, str], made: Made) -> None:
         """Make copies; each is announced before."""

@@ -111,7 +111,7 @@ class Executor:
                 if outcome.built or outcome.restored:
                     self.traces.add(task, manifest)
                 outcome.delivered, set_aside = self.delivery.bring(task, manifest)
-                outcome.kept += set_aside
+                outcome.kept |= set_aside
             return outcome
 
     def _say_who_is_missing(self, task: Task) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mediabuild.machine.here import command, quoted, seen
 from mediabuild.reporting.events import Event, StageCompleted, StageDelivered, StageRestored, StageWarning
 from mediabuild.store.manifest import Manifest
 
@@ -45,11 +46,11 @@ class Keeping:
 
 @dataclass
 class Restored:
-    """What came back: its manifest; the task, or the copies, that it was copied from; edited files, moved aside."""
+    """What came back: its manifest; the task, or copies, it is from; edited files: where they are now → were."""
 
     manifest: Manifest
     source: str = ""
-    kept: list[Path] = field(default_factory=list)
+    kept: dict[Path, Path] = field(default_factory=dict)
 
 
 @dataclass
@@ -61,7 +62,7 @@ class Outcome:
         restored: the manifest of the output set that came back instead. source: the task, or the copies, that it
             was copied from; empty for the task's own earlier outputs.
         seconds: how long it ran now. ran: what its program says of itself, if it ran.
-        kept: files that a person had edited, moved beside the stage's directory.
+        kept: files that a person had edited: where they are now, out of the way → where they were.
         delivered: copies that were made, relative to the pipeline's folder.
     """
 
@@ -71,7 +72,7 @@ class Outcome:
     seconds: float = 0.0
     outputs: int = 0
     ran: Ran = field(default_factory=Ran)
-    kept: list[Path] = field(default_factory=list)
+    kept: dict[Path, Path] = field(default_factory=dict)
     delivered: list[str] = field(default_factory=list)
 
     def events(self, task: str, root: Path) -> Iterator[Event]:
@@ -80,11 +81,12 @@ class Outcome:
         Args:
             task: its name. root: paths are shown relative to it.
         """
-        for kept in self.kept:
+        for kept, place in self.kept.items():
             yield StageWarning(
                 task=task,
                 message=f"it had been edited, and is kept: {os.path.relpath(kept, root)}",
-                hint=f"to make an edit count: {_other_way(kept)}put it back and: doit reset-dep {task}",
+                hint=f"to make an edit count: {_other_way(kept)}{_put_back(kept, place)} && "
+                + command("reset-dep", task),
             )
         if self.built:
             ran = self.ran
@@ -105,4 +107,9 @@ class Outcome:
 
 def _other_way(kept: Path) -> str:
     """Where a text can be corrected besides."""
-    return "a file in corrections/, or " if kept.suffix.lower() in CORRECTED else ""
+    return "a file in corrections/, or: " if kept.suffix.lower() in CORRECTED else ""
+
+
+def _put_back(kept: Path, place: Path) -> str:
+    """The command that puts a file back where it was."""
+    return quoted("mv", seen(kept), seen(place))

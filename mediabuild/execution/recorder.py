@@ -98,11 +98,11 @@ class Recorder:
             peak_memory_bytes=ran.peak_memory_bytes,
         )
 
-    def publish(self, task: Task, out: Path, outputs: Mapping[str, Mapping[str, str]]) -> list[Path]:
+    def publish(self, task: Task, out: Path, outputs: Mapping[str, Mapping[str, str]]) -> dict[Path, Path]:
         """Put a finished directory in the place of the earlier one, which is kept.
 
         Returns:
-            Where files are now that a person had edited.
+            Where files are now that a person had edited → where they were.
         """
         coming = {path: digest for files in outputs.values() for path, digest in files.items()}
         kept = keep_edits(task.directory, coming, places.edited(task), self.digests)

@@ -1,5 +1,7 @@
 """Where a command was typed: a project is found from its subfolders, and paths that are typed mean what is there.
 
+And the other way round: how the commands and paths of a hint are to be typed there.
+
 Not here: what the arguments are (`commands`). Only the standard library is imported, and little of it: the no-op
 reads this module.
 """
@@ -52,3 +54,20 @@ def meant(path: str) -> str:
     if not _typed_in or os.path.isabs(path):
         return path
     return os.path.relpath(os.path.join(_typed_in[0], path))
+
+
+def seen(path: str | os.PathLike[str]) -> str:
+    """A path as it is to be typed: seen from the folder where the command was."""
+    return os.path.relpath(path, _typed_in[0] if _typed_in else None)
+
+
+def quoted(*words: str) -> str:
+    """Words as a shell takes them, whatever names hold."""
+    import shlex  # only here: the no-op reads this module
+
+    return shlex.join(words)
+
+
+def command(*words: str) -> str:
+    """A command of the program for a hint: hints are written for `doit`, the console names what was typed."""
+    return quoted("doit", *words)

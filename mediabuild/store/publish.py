@@ -116,7 +116,7 @@ def recover(current: Path, swap: Path) -> bool:
     return recovered
 
 
-def keep_edits(current: Path, coming: Mapping[str, str], aside: Path, digests: Digests) -> list[Path]:
+def keep_edits(current: Path, coming: Mapping[str, str], aside: Path, digests: Digests) -> dict[Path, Path]:
     """Move everything that no manifest vouches for out of a stage's directory, beside it.
 
     An output that was edited and a file that somebody put there go aside under their own
@@ -131,9 +131,9 @@ def keep_edits(current: Path, coming: Mapping[str, str], aside: Path, digests: D
         StageError: a link is in the way.
 
     Returns:
-        Where they are now.
+        Where they are now → where they were.
     """
-    kept = []
+    kept = {}
     vouched = _vouched_for(current)
     for inside in list(leaves(current)):
         file = current / inside
@@ -142,8 +142,9 @@ def keep_edits(current: Path, coming: Mapping[str, str], aside: Path, digests: D
             continue
         if not is_straight(aside, inside):
             raise StageError(f"{(aside / inside).parent}: leads through a link or a file", f"less {aside}")
-        kept.append(unused_name(aside / inside))
-        move(file, kept[-1])
+        now = unused_name(aside / inside)
+        move(file, now)
+        kept[now] = file
     return kept
 
 
@@ -194,18 +195,19 @@ def _check_link(path: Path, inside: str, directory: Path) -> None:
         raise StageError(f"output {inside}: is a link that leads to a folder that it lies in: {text}")
 
 
-def deliver(source: Path, target: Path, *, executable: bool, mtime_ns: int) -> None:
+def deliver(source: Path, target: Path, *, executable: bool, mtime_ns: int, part: Path | None = None) -> None:
     """Copy an output to where people look, whole or not at all.
 
     Args:
         executable: whether the copy is to be one.
         mtime_ns: the time that the copy gets, as well as its file system can keep it.
+        part: the temporary file's path; left out, a hidden one beside the target.
 
     Raises:
         OSError: it could not be written; nothing is left over.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = part_of(target)
+    temporary = part or part_of(target)
     temporary.unlink(missing_ok=True)
     try:
         copy(source, temporary)
