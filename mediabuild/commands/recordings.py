@@ -17,10 +17,10 @@ from pathlib import Path
 from mediabuild.errors import PipelineError
 from mediabuild.machine.here import PIPELINE, enter, meant, project_of
 from mediabuild.pipeline.document import ALONE_DIR, document_alone
-from mediabuild.pipeline.mistakes import nearest
+from mediabuild.pipeline.mistakes import missing_file
 from mediabuild.pipeline.paths import expand_braces
 from mediabuild.pipeline.sources import SET_ASIDE
-from mediabuild.reporting.console import name_recordings
+from mediabuild.reporting.console import name_recordings, typed
 from mediabuild.schedule.loader import SEPARATOR
 
 Program = Callable[[list[str]], int]
@@ -77,7 +77,7 @@ def _recordings(arguments: list[str]) -> Iterator[str]:
     Raises:
         PipelineError: a word looks like a recording and isn't there, or is a file that is none.
     """
-    suffixes = {os.path.splitext(choice)[1] for choice in expand_braces(document_alone()["pipeline"]["sources"][0])}
+    suffixes = recording_suffixes()
     for before, word in zip(["", *arguments], arguments, strict=False):
         path = _source(word)
         named = path != word or before == "--source"
@@ -93,9 +93,14 @@ def _recordings(arguments: list[str]) -> Iterator[str]:
             raise PipelineError(f"{path}: is no recording ({known})", "mediabuild -h")
         elif looks or named:
             folder = os.path.dirname(path)
-            close = nearest(os.path.basename(path), _names(folder or "."))
-            more = f"; {close}" if close.startswith("did") else ""
-            raise PipelineError(f"{path}: there is no such file{more}", f"ls {folder}".strip())
+            others = [name for name in _names(folder or ".") if os.path.splitext(name)[1].lower() in suffixes]
+            what, hint = missing_file(path, [os.path.join(folder, name) for name in others])
+            raise PipelineError(what, typed(hint))
+
+
+def recording_suffixes() -> set[str]:
+    """How the names of recordings end, in small letters, with the dot."""
+    return {os.path.splitext(choice)[1] for choice in expand_braces(document_alone()["pipeline"]["sources"][0])}
 
 
 def _meant_by(files: Collection[str]) -> set[str]:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from doit.exceptions import InvalidCommand
 
-from mediabuild.machine.here import meant
+from mediabuild.machine.here import meant, seen
 from mediabuild.machine.visible import same_text
 from mediabuild.schedule.dodo import arguments_of
-from mediabuild.schedule.state import is_remake
+from mediabuild.schedule.state import is_remake, pipeline_task
 
 if TYPE_CHECKING:
     from doit.task import Task as DoitTask
@@ -68,7 +68,7 @@ def expand_names(
     Raises:
         InvalidCommand: with the nearest name for each that is none of these.
     """
-    from mediabuild.pipeline.mistakes import nearest
+    from mediabuild.pipeline.mistakes import missing_file, nearest
 
     names = {same_text(name): name for name in tasks}
     targets = {same_text(target): task.name for task in tasks.values() for target in task.targets}
@@ -94,7 +94,27 @@ def expand_names(
         elif os.path.isfile(meant(arg)):
             what = "is no recording of this project, and nothing that it makes"
             raise InvalidCommand(f"{arg!r} {what}\n  hint: doit --source {arg}")
+        elif not is_pattern and ":" not in arg and _is_file_name(arg):
+            what, hint = missing_file(arg, _files_read(tasks.values()))
+            raise InvalidCommand(f"{what}\n  hint: {hint}")
         else:
             what = "matches no task" if is_pattern else "is no task, command or target"
             raise InvalidCommand(f"{arg!r} {what}; {nearest(arg, [*tasks, *commands])}\n  hint: doit list --all")
     return list(dict.fromkeys(found))
+
+
+def _is_file_name(word: str) -> bool:
+    """Whether it looks like a path, or ends as recordings do."""
+    from mediabuild.commands.recordings import recording_suffixes
+
+    return os.sep in word or os.path.splitext(word)[1].lower() in recording_suffixes()
+
+
+def _files_read(tasks: Iterable[DoitTask]) -> list[str]:
+    """The files that the pipeline's tasks read and don't make, as they would be typed: recordings, lists of terms."""
+    from mediabuild.pipeline.model import Given
+
+    ours = [task for task in map(pipeline_task, tasks) if task]
+    given = [ref for task in ours for refs in task.inputs.values() for ref in refs if isinstance(ref, Given)]
+    paths = {os.path.normpath(ref.pattern) for ref in given if not ref.globs}
+    return sorted(seen(path) for path in paths if os.path.exists(path))

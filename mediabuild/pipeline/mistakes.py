@@ -6,6 +6,7 @@ Not here: what is right (`config`, `references`, `params` …).
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import typing
 from collections.abc import Iterable
@@ -14,8 +15,10 @@ from typing import Any
 import msgspec
 
 from mediabuild.errors import PipelineError
+from mediabuild.machine.here import command, meant, quoted
 
 NAMES_SHOWN = 20
+ALIKE = 0.6  # of two files' names, 0 to 1: less is another file
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -26,6 +29,27 @@ def nearest(name: str, known: Iterable[str]) -> str:
         return f"did you mean {close[0]!r}?"
     shown = ", ".join(names[:NAMES_SHOWN]) + (" …" if len(names) > NAMES_SHOWN else "")
     return f"there is: {shown}" if names else ""
+
+
+def missing_file(path: str, known: Iterable[str]) -> tuple[str, str]:
+    """What is said of a file that isn't there, with the nearest one that is, and a command to type.
+
+    Args:
+        path: as typed. known: the files that may be meant, as they would be typed.
+    """
+
+    def likeness(other: str) -> tuple[float, float]:
+        one, two = (os.path.splitext(os.path.basename(name))[0].casefold() for name in (path, other))
+        return difflib.SequenceMatcher(None, one, two).ratio(), difflib.SequenceMatcher(None, path, other).ratio()
+
+    what = f"{path}: there is no such file"
+    close = max(known, key=likeness, default="")
+    if close and likeness(close)[0] >= ALIKE:
+        return f"{what}; did you mean {close!r}?", command(close)
+    folder = os.path.dirname(path)
+    while folder and not os.path.isdir(meant(folder)) and folder != os.path.dirname(folder):
+        folder = os.path.dirname(folder)
+    return what, quoted("ls", folder) if folder else "ls"
 
 
 class Mistakes:

@@ -109,6 +109,7 @@ def test_several_recordings_in_several_folders(tmp_path: Path) -> None:
     ("typed", "said"),
     [
         ("tlak.wav", "tlak.wav: there is no such file; did you mean 'talk.wav'?"),
+        ("./nowhere/below/talk.wav", "./nowhere/below/talk.wav: there is no such file\n  hint: ls .\n"),
         ("notes.txt", "notes.txt: is no recording (aac, aiff, avi, "),
         ("./folder", "./folder: is a folder\n  hint: mediabuild ./folder/*"),
         ("--source=none.wav", "none.wav: there is no such file"),
@@ -139,6 +140,27 @@ def test_what_was_made_of_a_recording_that_is_gone(tmp_path: Path) -> None:
     assert refused.returncode == 3
     assert "ERROR: b.subtitled.mkv: was made of b.wav, which is gone\n  hint: mv b.sub" in refused.stderr
     assert "7 up to date" in mediabuild(tmp_path, "a.wav", "a.subtitled.mkv", "b.subtitled.mkv").stdout
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("talkk.mp4", "talkk.mp4: there is no such file; did you mean 'media/talk.mp4'?\n  hint: mediabuild media/"),
+        ("media/tlk.mp4", "media/tlk.mp4: there is no such file; did you mean 'media/talk.mp4'?"),
+        ("TALK.mov", "TALK.mov: there is no such file; did you mean 'media/talk.mp4'?"),
+        ("other.mp4", "other.mp4: there is no such file\n  hint: ls\n"),
+        ("../nothere/other.mp4", "../nothere/other.mp4: there is no such file\n  hint: ls ..\n"),
+    ],
+)
+def test_a_recording_of_a_project_that_is_not_there(project: Project, typed: str, said: str) -> None:
+    """The nearest one, as it would be typed here; no list of tasks."""
+    project.write("pipeline.toml", CHAIN.replace("*.txt", "*.mp4"))
+    project.write("media/talk.mp4", "")
+    ran = mediabuild(project.root, typed)
+    assert (ran.returncode, ran.stderr[: 7 + len(said)]) == (3, f"ERROR: {said}")
+    assert len(ran.stderr.splitlines()) == 2
+    below = mediabuild(project.root / "media", "tlk.mp4")
+    assert "tlk.mp4: there is no such file; did you mean 'talk.mp4'?" in below.stderr
 
 
 def test_files_of_a_project(chain: Project) -> None:

@@ -19,7 +19,7 @@ TYPED = {
     "A:two": "did you mean 'A:one'?",
     "D": "is no task, command or target",
     "*:nope": "matches no task",
-    "media/tow.txt": "is no task, command or target",
+    "media/tow.txt": "media/tow.txt: there is no such file",
     "other.dat": "is no recording of this project",
     "--job nope": "no job matches 'nope'",
     "--job on": "did you mean 'one'?",
