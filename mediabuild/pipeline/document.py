@@ -6,14 +6,17 @@ Not here: what each table may hold (`tables`, `config`).
 from __future__ import annotations
 
 import math
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
 
 from mediabuild.errors import PipelineError
+from mediabuild.machine.visible import visible
 from mediabuild.pipeline.mistakes import Mistakes
 
 ALONE_DIR = ".mediabuild"  # the jobs directory of recordings without a project, beside them
+WIDTH = 100  # characters, of a line of the file that is shown
 SHOWN = 5  # levels of what is nested too deep
 DEEPEST = 32  # tables in tables; more is a mistake, and thousands would overflow the stack
 ENDLESS = ("cache.max_gb",)  # where inf says "no limit"
@@ -25,20 +28,33 @@ def read_document(file: Path) -> dict[str, Any]:
     Raises:
         PipelineError: it isn't there, is no UTF-8 or no TOML, or is nested too deep.
     """
+    text = ""
     try:
-        document = tomllib.loads(file.read_text(encoding="utf-8-sig"))
+        text = file.read_text(encoding="utf-8-sig")
+        document = tomllib.loads(text)
     except FileNotFoundError:
         where = f"{file.name}: not found in {file.parent.absolute()}"
         raise PipelineError(where, "mediabuild init   (or, without a project: mediabuild talk.mp4)") from None
     except UnicodeDecodeError as error:
         raise PipelineError(f"{file.name}: is no UTF-8 text (byte {error.start})", "save it as UTF-8") from None
     except (tomllib.TOMLDecodeError, OSError) as error:
-        raise PipelineError(f"{file.name}: {error}") from None
+        raise PipelineError(f"{file.name}: {error}{_line_shown(text, str(error))}") from None
     except ValueError:  # of thousands of digits
         raise PipelineError(f"{file.name}: a number in it is too long") from None
     except RecursionError:
         raise PipelineError(f"{file.name}: nested too deep", f"at most {DEEPEST} levels") from None
     return document
+
+
+def _line_shown(text: str, said: str) -> str:
+    """The line that a message of tomllib is about, under it: with its number, no wider than 100 characters."""
+    lines = text.rstrip().splitlines()
+    place = re.search(r"\(at line (\d+), column \d+\)$", said)
+    number = int(place[1]) if place else len(lines) if said.endswith("(at end of document)") else 0
+    if not 0 < number <= len(lines):
+        return ""
+    line = f"  {number} | {visible(lines[number - 1])}".rstrip()
+    return f"\n{line if len(line) <= WIDTH else line[: WIDTH - 2] + ' …'}"
 
 
 def shipped(name: str) -> str:

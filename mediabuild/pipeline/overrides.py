@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from mediabuild.machine.here import quoted
 from mediabuild.pipeline.mistakes import Mistakes, hint_for, nearest, sentence
 from mediabuild.pipeline.model import Pipeline, StageSpec
 from mediabuild.pipeline.params import plain
@@ -85,7 +86,7 @@ def stage_overrides(
             owners = [owner for owner, names in params.items() if name in names]
         if len(owners) > 1:
             names = [f"params.{name}"] * (name in pipeline.shared) + [f"{owner}.{name}" for owner in owners]
-            mistakes.add(variable, "several stages have it", ", ".join(names))
+            mistakes.add(variable, "several stages have it", " or ".join(_typed(name, text) for name in names))
         elif owners:
             spec = pipeline.stages[owners[0]]
             found.setdefault(spec.name, {})[name] = _value(variable, text, _type_of(spec, name), mistakes)
@@ -93,6 +94,11 @@ def stage_overrides(
             mistakes.add(variable, "no stage has such a param", nearest(variable, dotted if dot else _bare(params)))
     mistakes.raise_if_any()
     return found
+
+
+def _typed(name: str, text: str) -> str:
+    """NAME=VALUE as a shell takes it."""
+    return f"{name}={quoted(text) if text else ''}"
 
 
 def _bare(params: Mapping[str, list[str]]) -> list[str]:

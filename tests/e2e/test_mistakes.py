@@ -155,7 +155,13 @@ MISTAKES = {
         HEAD + stage("alpha", "source", more="params = { speed = 1 }") + '[jobs.one]\nparams.alpha = { speed = "x" }\n',
         ["params.alpha.speed", "expected an integer", "a string"],
     ),
-    "no TOML": ("[pipeline\n", ["pipeline.toml", "line 1"]),
+    "no TOML": ("[pipeline\n", ["pipeline.toml", "line 1", "\n  1 | [pipeline\n"]),
+    "no end of a text": ('[pipeline]\nsources = "media\n\n', ["line 2", '\n  2 | sources = "media\n']),
+    "no TOML up to the end": ('[pipeline]\nsources = "media', ['\n  2 | sources = "media\n']),
+    "no TOML below": (
+        "[pipeline]\nsources = [1,,2] # \x09" + 200 * "x",
+        ["line 2", "\n  2 | sources = [1,,2] #", "xx …\n"],
+    ),
     "a key twice": (HEAD + stage("alpha", "source") + stage("alpha", "source"), ["pipeline.toml", "alpha"]),
     "no source at all": ('[pipeline]\nsources = ""\n' + stage("alpha", "source"), ["pipeline.sources", "length >= 1"]),
     "an empty list of sources": ("[pipeline]\nsources = []\n" + stage("alpha", "source"), ["sources", "a list"]),
@@ -368,7 +374,8 @@ OVERRIDES = {
     "tims=3": ["tims", "no stage has such a param", "'times'"],
     "B.tims=3": ["B.tims", "'B.times'"],
     "D.times=3": ["D.times", "'B.times'"],
-    "note=3": ["note", "several stages have it", "A.note", "B.note"],
+    "note=3": ["note", "several stages have it", "(A.note=3 or B.note=3)"],
+    "note=a b": ["several stages have it", "(A.note='a b' or B.note='a b')"],
 }
 
 
