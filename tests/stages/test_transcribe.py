@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from mediabuild.errors import StageError
 from mediabuild.media import formats
 from mediabuild.media.formats import Probe, Speech, Transcript
+from mediabuild.media.speech import whisper
 from mediabuild.stage import Context, Lookup
 
 
@@ -317,3 +318,11 @@ def test_times_are_clipped_to_speech(
     if times:
         assert times[0] <= times[1]
         assert all(any(a <= time_s <= b for a, b in speech) or start_s < time_s < end_s for time_s in times)
+
+
+def test_a_models_name_that_is_misspelt_is_told() -> None:
+    """Known names only, and close ones; what else there is to do is said of the others."""
+    for name, said in (("smal", "transcribe.model=small"), ("qqqq", "a local CTranslate2 folder")):
+        with pytest.raises(StageError, match="can't be loaded") as refused:
+            whisper.load(name, None, "cpu", "int8", 1)
+        assert said in refused.value.hint

@@ -5,6 +5,7 @@ Not here: what it hears (`passages`, `hearing`), and what becomes of it (the `tr
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -54,7 +55,7 @@ def load(name: str, path: Path | None, device: str, compute_type: str, threads: 
     Raises:
         StageError: it can't be loaded.
     """
-    from faster_whisper import WhisperModel
+    from faster_whisper import WhisperModel, available_models
 
     kind, _, index = device.partition(":")
     try:
@@ -70,6 +71,8 @@ def load(name: str, path: Path | None, device: str, compute_type: str, threads: 
         hint = (
             f'model = "{PACKAGED}" under [stages.transcribe], or a local CTranslate2 folder: model = "./models/small"'
         )
+        close = [] if name in available_models() else difflib.get_close_matches(name, available_models(), 1)
+        hint = f"did you mean {close[0]!r}? mediabuild transcribe.model={close[0]}" if close else hint
         raise StageError(f"transcribe: params.model {name!r} can't be loaded: {reason}", hint) from error
 
 
