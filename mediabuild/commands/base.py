@@ -20,6 +20,7 @@ from doit.globals import Globals
 from mediabuild.commands.options import leading_options
 from mediabuild.commands.words import arrange, expand_names
 from mediabuild.errors import Interrupted, MediabuildError
+from mediabuild.machine.here import quoted
 from mediabuild.machine.signals import INTERRUPTED, signals_interrupt
 from mediabuild.machine.visible import one_line, visible
 from mediabuild.reporting.console import give_up, show, typed
@@ -146,7 +147,7 @@ class PipelineCommand(DoitCmdBase):  # type: ignore[misc]
                 option = next(o for o in self.cmdparser.options if o.name == name)
                 typed_option = f"--{option.long}" if option.long else f"-{option.short}"
                 raise InvalidCommand(
-                    f"{typed_option}: stands before names\n  hint: doit {typed_option} VALUE {names[0]}"
+                    f"{typed_option}: stands before names\n  hint: doit {typed_option} VALUE {quoted(names[0])}"
                 )
             params[name] = value
         if runs and params.get("dry_run"):  # what would be made later is shown as well

@@ -24,6 +24,7 @@ from mediabuild.commands.asking.stage_help import of_stage
 from mediabuild.commands.base import PipelineCommand
 from mediabuild.commands.help import of_command
 from mediabuild.commands.words import expand_names
+from mediabuild.machine.here import command, quoted
 from mediabuild.machine.natural import in_order
 from mediabuild.schedule.state import is_group, pipeline_task
 
@@ -157,13 +158,13 @@ class Strace(PipelineCommand, DoitStrace):  # type: ignore[misc]
         if len(self.sel_tasks) != 1:
             raise InvalidCommand("strace: takes the name of one task\n  hint: doit strace TASK")
         (name,) = self.sel_tasks
-        by_hand = f"strace -f -e trace=file -o {self.TRACE_OUT} mediabuild --force {name}"
+        by_hand = f"strace -f -e trace=file -o {self.TRACE_OUT} mediabuild --force {quoted(name)}"
         if pipeline_task(tasks[name]) or is_group(tasks[name]):
             raise InvalidCommand(f"strace: {name!r} is no task of dodo.py, but of the pipeline\n  hint: {by_hand}")
         plan = self.foreseen([name])
         stages = [need for need in plan if need in self.build.tasks and plan[need].state not in ("fresh", "ignored")]
         if stages:
-            raise InvalidCommand(f"strace: {name} needs {stages[0]}, which isn't up to date\n  hint: doit {name}")
+            raise InvalidCommand(f"strace: {name} needs {stages[0]}, which isn't up to date\n  hint: {command(name)}")
         trace = Path(self.TRACE_OUT)
         trace.unlink(missing_ok=True)
         self.wrap_strace(tasks[name])

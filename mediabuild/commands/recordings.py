@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from mediabuild.errors import PipelineError
-from mediabuild.machine.here import PIPELINE, enter, meant, project_of
+from mediabuild.machine.here import PIPELINE, enter, meant, project_of, quoted
 from mediabuild.pipeline.document import ALONE_DIR, document_alone
 from mediabuild.pipeline.mistakes import missing_file
 from mediabuild.pipeline.paths import expand_braces
@@ -87,7 +87,7 @@ def _recordings(arguments: list[str]) -> Iterator[str]:
         if os.path.isfile(path) and (looks or named or _made_of(path)):
             yield path
         elif os.path.isdir(path) and os.sep in path:
-            raise PipelineError(f"{path}: is a folder", f"mediabuild {path.rstrip('/')}/*")
+            raise PipelineError(f"{path}: is a folder", f"mediabuild {quoted(path.rstrip('/'))}/*")
         elif os.path.isfile(path):
             known = ", ".join(sorted(suffix[1:] for suffix in suffixes))
             raise PipelineError(f"{path}: is no recording ({known})", "mediabuild -h")
@@ -113,7 +113,7 @@ def _meant_by(files: Collection[str]) -> set[str]:
     there = {made[file] or file for file in files if os.path.isfile(made[file] or file)}
     if files and not there:
         file = min(files)
-        raise PipelineError(f"{file}: was made of {made[file]}, which is gone", f"mv {file} another-name")
+        raise PipelineError(f"{file}: was made of {made[file]}, which is gone", quoted("mv", file, "another-name"))
     return there
 
 

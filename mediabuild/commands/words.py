@@ -5,20 +5,22 @@ Not here: options (`options`).
 
 from __future__ import annotations
 
-import fnmatch
 import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from doit.exceptions import InvalidCommand
 
-from mediabuild.machine.here import meant, seen
+from mediabuild.machine.here import command, meant, seen
 from mediabuild.machine.visible import same_text
 from mediabuild.schedule.dodo import arguments_of
 from mediabuild.schedule.state import is_remake, pipeline_task
 
 if TYPE_CHECKING:
     from doit.task import Task as DoitTask
+
+
+BRACKETS = "[ab] in a pattern is one letter, a or b; for a bracket itself: [[]"
 
 
 def arrange(
@@ -69,6 +71,7 @@ def expand_names(
         InvalidCommand: with the nearest name for each that is none of these.
     """
     from mediabuild.pipeline.mistakes import missing_file, nearest
+    from mediabuild.pipeline.paths import fitting_names
 
     names = {same_text(name): name for name in tasks}
     targets = {same_text(target): task.name for task in tasks.values() for target in task.targets}
@@ -78,13 +81,13 @@ def expand_names(
             found.append(arg)
             continue
         is_pattern, text = any(c in arg for c in "*?["), same_text(arg)
-        matches = [names[name] for name in fnmatch.filter(names, text)] if is_pattern else []
+        matches = [names[name] for name in fitting_names(names, text)] if is_pattern else []
         matches = [name for name in matches if not is_remake(tasks[name])]
         path = os.path.relpath(meant(text))
-        if matches:
-            found += matches
-        elif text in names:
+        if text in names:
             found.append(names[text])
+        elif matches:
+            found += matches
         elif path in targets or text in targets:
             found.append(targets.get(path) or targets[text])
         elif made := of_file(path):
@@ -93,13 +96,14 @@ def expand_names(
             found.append(arg)
         elif os.path.isfile(meant(arg)):
             what = "is no recording of this project, and nothing that it makes"
-            raise InvalidCommand(f"{arg!r} {what}\n  hint: doit --source {arg}")
+            raise InvalidCommand(f"{arg!r} {what}\n  hint: {command('--source', arg)}")
         elif not is_pattern and ":" not in arg and _is_file_name(arg):
             what, hint = missing_file(arg, _files_read(tasks.values()))
             raise InvalidCommand(f"{what}\n  hint: {hint}")
         else:
+            more = f"   ({BRACKETS})" if is_pattern and "[" in arg else ""
             what = "matches no task" if is_pattern else "is no task, command or target"
-            raise InvalidCommand(f"{arg!r} {what}; {nearest(arg, [*tasks, *commands])}\n  hint: doit list --all")
+            raise InvalidCommand(f"{arg!r} {what}; {nearest(arg, [*tasks, *commands])}\n  hint: doit list --all{more}")
     return list(dict.fromkeys(found))
 
 

@@ -18,6 +18,7 @@ from mediabuild.execution.executor import Executor, refuse_troubles
 from mediabuild.execution.outcome import Ran
 from mediabuild.freshness.producers import deleted_outputs
 from mediabuild.machine.files import PART, is_straight, move, unused_name
+from mediabuild.machine.here import command
 from mediabuild.pipeline.model import Task
 from mediabuild.store import marks, places
 from mediabuild.store.manifest import Manifest, find_manifest, write_manifest
@@ -43,7 +44,7 @@ def adopt(executor: Executor, task: Task) -> Adopted:
         now = executor.freshness.observer.observe(task, adopting=True)
         refuse_troubles(task, now)
         if not task.directory.is_dir():
-            raise StageError(f"{task.name}: there are no outputs to adopt", f"doit {task.name}")
+            raise StageError(f"{task.name}: there are no outputs to adopt", command(task.name))
         earlier = find_manifest(task.directory)
         kept = _take_copies(executor, task, earlier) if earlier is not None else []
         if earlier is not None and deleted_outputs(task):

@@ -28,6 +28,7 @@ from mediabuild.freshness.look import Freshness, Look
 from mediabuild.freshness.meanwhile import Meanwhile
 from mediabuild.freshness.observation import Observation
 from mediabuild.freshness.producers import deleted_outputs
+from mediabuild.machine.here import command
 from mediabuild.machine.processes import Processes
 from mediabuild.pipeline.model import Reason, Task
 from mediabuild.reporting.events import Event, StageCacheMiss, StageCompleted, StageRunning, StageWarning
@@ -249,7 +250,7 @@ class Executor:
         found = [producer for producer in self.freshness.producers.of(task) if deleted_outputs(producer)]
         for producer in found:
             if self.only is not None and producer.name not in self.only:
-                raise StageError(f"{producer.name}: its outputs are temporary and were deleted", f"doit {task.name}")
+                raise StageError(f"{producer.name}: its outputs are temporary and were deleted", command(task.name))
             reasons = [Reason("outputs", path, now=f"needed by {task.name}") for path in deleted_outputs(producer)]
             self.emit(StageCacheMiss(task=producer.name, reasons=reasons))
             message = f"first {producer.name} again: its outputs are temporary"
@@ -266,7 +267,7 @@ class Executor:
             manifest = find_manifest(producer.directory)
             reasons = self.freshness.output_reasons(producer, manifest) if manifest else [Reason("never_run")]
             if reasons:
-                raise StageError(f"{producer.name}: {reasons[0]}", f"doit {producer.name}, then again")
+                raise StageError(f"{producer.name}: {reasons[0]}", f"{command(producer.name)}, then again")
 
 
 def refuse_troubles(task: Task, observation: Observation) -> None:
@@ -276,4 +277,4 @@ def refuse_troubles(task: Task, observation: Observation) -> None:
         StageError: names what it is.
     """
     if observation.troubles:
-        raise StageError("; ".join(str(trouble) for trouble in observation.troubles), f"doit explain {task.name}")
+        raise StageError("; ".join(str(trouble) for trouble in observation.troubles), command("explain", task.name))

@@ -19,6 +19,7 @@ from mediabuild.execution.protocol import Request
 from mediabuild.execution.workers import Workers, worker_key
 from mediabuild.freshness.meanwhile import Meanwhile
 from mediabuild.machine import regular
+from mediabuild.machine.here import quoted
 from mediabuild.machine.processes import Processes
 from mediabuild.machine.visible import last_lines
 from mediabuild.pipeline.model import Task
@@ -72,7 +73,7 @@ class Programs:
             tail = _tail(log)
             if _is_full(log):  # then the log may not even say so
                 raise DiskFull(f"{error.message}: No space left on device\n{tail}".rstrip(), "df -h .") from None
-            raise StageError(error.message + (f"\n{tail}" if tail else ""), error.hint or f"less {log}") from None
+            raise StageError(error.message + (f"\n{tail}" if tail else ""), error.hint or quoted("less", log)) from None
 
     def _run_python(self, task: Task, meanwhile: Meanwhile, out: Path, log: Path, device: str, keeping: Keeping) -> Ran:
         spec, observation = task.stage, meanwhile.before

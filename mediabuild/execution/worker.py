@@ -29,6 +29,7 @@ from mediabuild.errors import MediabuildError, StageError
 from mediabuild.execution.loaded import WorkerCode
 from mediabuild.execution.protocol import PROTOCOL, Reply, Request, names_of, number_of, text_of
 from mediabuild.execution.slate import Slate
+from mediabuild.machine.here import command
 from mediabuild.machine.interpreter import site_packages
 from mediabuild.pipeline.code_of_stages.loading import load_declaration, missing_hint
 from mediabuild.stage import Context, Lookup, ModelRef, Stage
@@ -169,7 +170,7 @@ class Worker:
             self.stages[request.file] = load_declaration(Path(request.file), self.code)
         stage = self.stages[request.file]
         if request.facts.code.get("version") not in (None, str(stage.version)):
-            raise StageError(f"{request.file}: it was replaced while the run went on", f"doit {request.task}")
+            raise StageError(f"{request.file}: it was replaced while the run went on", command(request.task))
         return stage
 
     def _cache(self, request: Request) -> dict[str, Any]:

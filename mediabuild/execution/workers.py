@@ -25,6 +25,7 @@ from mediabuild.errors import Interrupted, StageError
 from mediabuild.execution.protocol import REPLY_BYTES, Reply, Request
 from mediabuild.machine.child import Child
 from mediabuild.machine.hardware.cores import cores
+from mediabuild.machine.here import quoted
 from mediabuild.machine.processes import Processes
 from mediabuild.pipeline.code_of_stages.loading import builtin_stages_dir
 from mediabuild.pipeline.model import StageSpec
@@ -106,7 +107,7 @@ class RunningWorker:
         status = self.processes.finish(self.child)
         if self.processes.stopping.is_set():
             raise Interrupted("interrupted")
-        raise StageError(f"the worker died ({_ending(status)})", f"less {request.log}")
+        raise StageError(f"the worker died ({_ending(status)})", quoted("less", request.log))
 
     def _decoded(self, line: bytes, request: Request) -> Reply:
         """A reply to this request.
@@ -118,7 +119,9 @@ class RunningWorker:
             reply = msgspec.json.decode(line, type=Reply)
             if reply.number == request.number:
                 return reply
-        raise StageError("the worker's answer can't be read: the stage wrote into its pipe", f"less {request.log}")
+        raise StageError(
+            "the worker's answer can't be read: the stage wrote into its pipe", quoted("less", request.log)
+        )
 
     def alive(self) -> bool:
         """Whether it can take another request."""

@@ -12,13 +12,14 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from mediabuild.machine.here import command
 from mediabuild.pipeline.model import Given, Pipeline, Reason, Reference, Task
 from mediabuild.pipeline.paths import expand_braces
 from mediabuild.store.digest import Digests
 from mediabuild.store.facts import Files
 from mediabuild.store.manifest import Manifest, find_manifest
 
-CHANGED = "frozen, and isn't what was recorded (if it is meant to be: doit reset-dep {task})"
+CHANGED = "frozen, and isn't what was recorded (if it is meant to be: {remedy})"
 
 
 class Fixity:
@@ -46,7 +47,7 @@ class Fixity:
             promised = _recorded(own, path) if own else set()
             promised = promised or {d for other in self._beside(task) for d in _recorded(find_manifest(other), path)}
             if promised and not any(self._is(path, digest, was) for was in promised):
-                yield Reason("inputs", f"{name}: {path}", now=CHANGED.format(task=task.name))
+                yield Reason("inputs", f"{name}: {path}", now=CHANGED.format(remedy=command("reset-dep", task.name)))
 
     def _beside(self, task: Task) -> list[Path]:
         """The directories of the job's other tasks."""

@@ -61,11 +61,11 @@ def seen(path: str | os.PathLike[str]) -> str:
     return os.path.relpath(path, _typed_in[0] if _typed_in else None)
 
 
-def quoted(*words: str) -> str:
+def quoted(*words: str | os.PathLike[str]) -> str:
     """Words as a shell takes them, whatever names hold."""
     import shlex  # only here: the no-op reads this module
 
-    return shlex.join(words)
+    return shlex.join(os.fspath(word) for word in words)
 
 
 def command(*words: str) -> str:

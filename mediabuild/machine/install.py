@@ -23,6 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mediabuild.errors import MediabuildError
+from mediabuild.machine.here import quoted
 from mediabuild.machine.interpreter import (
     STAMP,
     has_module,
@@ -91,7 +92,9 @@ def install_separator(venv: Path, say: Callable[[str], None] = to_console) -> Pa
         _install(venv, say)
         lacking = lacking_for_separator(venv_python(venv))
         if lacking:
-            raise MediabuildError(f"{venv}: pip ended well, but there is no {', '.join(lacking)}", f"rm -r {venv}")
+            raise MediabuildError(
+                f"{venv}: pip ended well, but there is no {', '.join(lacking)}", quoted("rm", "-r", venv)
+            )
         say(f"{venv} is ready")
     return venv_python(venv)
 
@@ -123,7 +126,7 @@ def _run(processes: Processes, command: list[str], trouble: str, venv: Path) -> 
     status = processes.finish(child)
     if status != 0:
         log = venv / "install.log"
-        raise MediabuildError(f"{trouble} (exit {status})", f"less {log}" if log.exists() else " ".join(command))
+        raise MediabuildError(f"{trouble} (exit {status})", quoted("less", log) if log.exists() else quoted(*command))
 
 
 def wanted_packages() -> list[str]:

@@ -5,7 +5,6 @@ Not here: doit's names, patterns and targets; they are expanded before they come
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from mediabuild.machine.here import PIPELINE
 from mediabuild.machine.visible import same_text
 from mediabuild.pipeline.mistakes import Mistakes, nearest
 from mediabuild.pipeline.model import Pipeline, Task
+from mediabuild.pipeline.paths import fitting_names
 from mediabuild.pipeline.reserved import ALL_JOBS, encode_name
 
 
@@ -44,7 +44,8 @@ class Selection:
         pattern = same_text(self.job)
         same = {pattern, encode_name(pattern)}
         known = {job: same_text(job) for job in jobs}
-        return {job for job, text in known.items() if text in same or fnmatch.fnmatchcase(text, pattern)}
+        fitting = same & set(known.values()) or set(fitting_names(known.values(), pattern))
+        return {job for job, text in known.items() if text in fitting}
 
     def chosen_stages(self, pipeline: Pipeline) -> list[str]:
         """The chosen stages, in canonical order; all of them where none were.

@@ -181,3 +181,12 @@ def paths_of(given: Given, root: Path) -> list[str]:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             os.listdir(base / fixed_part(choice))
     return in_order({os.path.normpath(os.path.join(given.folder, path)) for path in found})
+
+
+def fitting_names(names: Iterable[str], pattern: str) -> list[str]:
+    """The names that a pattern fits; its brackets stand for themselves if that fits any, since names may hold some."""
+    known = list(names)
+    for choice in (pattern.replace("[", "[[]"), pattern):
+        if found := [name for name in known if fnmatch.fnmatchcase(name, choice)]:
+            return found
+    return []

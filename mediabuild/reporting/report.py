@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from typing import IO
 
+from mediabuild.machine.here import command
 from mediabuild.machine.natural import in_order
 from mediabuild.machine.signals import INTERRUPTED
 from mediabuild.pipeline.model import Reason
@@ -133,7 +134,7 @@ class Report:
             self._hint(event.hint, "warning")
 
     def _stale(self, task: str, reasons: list[Reason]) -> None:
-        more = f"  (+{len(reasons) - 1} more: {program()} explain {task})" if len(reasons) > 1 else ""
+        more = f"  (+{len(reasons) - 1} more: {typed(command('explain', task))})" if len(reasons) > 1 else ""
         self._line("RUN", f"{task}  {reasons[0] if reasons else 'always'}{more}")
 
     def _made_now(self, event: StageCompleted | StageRestored | StageDelivered) -> None:

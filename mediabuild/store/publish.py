@@ -21,6 +21,7 @@ from pathlib import Path
 
 from mediabuild.errors import StageError
 from mediabuild.machine.files import PART, copy_tree, is_straight, move, remove_tree, set_executable, unused_name
+from mediabuild.machine.here import quoted
 from mediabuild.machine.listing import leaves
 from mediabuild.machine.reflink import copy
 from mediabuild.pipeline.reserved import MANIFEST_NAME
@@ -75,7 +76,7 @@ def publish(new: Path, current: Path, swap: Path) -> Path | None:
         StageError: `current` is a link. OSError: as the file system says; `current` is untouched.
     """
     if current.is_symlink():
-        raise StageError(f"{current}: is a link; a stage's directory must be a directory", f"rm {current}")
+        raise StageError(f"{current}: is a link; a stage's directory must be a directory", quoted("rm", current))
     current.parent.mkdir(parents=True, exist_ok=True)
     if not current.exists():
         new.rename(current)
@@ -141,7 +142,7 @@ def keep_edits(current: Path, coming: Mapping[str, str], aside: Path, digests: D
         if known[0] == "" or any(digest and digests.holds(file, digest, modes=False) for digest in known):
             continue
         if not is_straight(aside, inside):
-            raise StageError(f"{(aside / inside).parent}: leads through a link or a file", f"less {aside}")
+            raise StageError(f"{(aside / inside).parent}: leads through a link or a file", quoted("less", aside))
         now = unused_name(aside / inside)
         move(file, now)
         kept[now] = file

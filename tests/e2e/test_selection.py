@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -352,3 +355,37 @@ def test_names_that_look_the_same_are_the_same(project: Project) -> None:
         again = project.run("--force", *args)
         assert (again.status, len(again.ran)) == (0, 3), again.err
     assert project.command("validate").status == 0
+
+
+STRANGE = "my talk [take 2] (it's final)"
+
+
+def test_hints_quote_names(project: Project) -> None:
+    """What a hint says to type can be typed as it stands, whatever the recording's name holds."""
+    project.write("pipeline.toml", CHAIN + 'deliver = "out/{job}"\n')
+    project.write(f"media/{STRANGE}.txt", "hello\n")
+    assert project.run().status == 0
+    project.write(f"out/{STRANGE}.txt", "mine\n")
+    env = {**project.env, "PATH": f"{sys.prefix}/bin:{project.env['PATH']}"}
+    typed = project.run().out.partition("corrections/, or: ")[2].splitlines()[0]
+    done = subprocess.run(["sh", "-c", typed], cwd=project.root, env=env, capture_output=True, text=True, check=False)
+    assert f"processed C:{STRANGE}" in done.stdout, (typed, done.stderr)
+    assert project.read(f"out/{STRANGE}.txt") == project.read(f"jobs/{STRANGE}/C/c.txt") == "mine\n"
+    (project.root / f"jobs/{STRANGE}/A/a.txt").write_text("edited\n")
+    project.write(f"media/{STRANGE}.txt", "changed\n")
+    assert f"more: mediabuild explain {shlex.quote(f'A:{STRANGE}')})" in project.run().out
+
+
+def test_brackets_in_a_pattern_and_in_a_name(project: Project) -> None:
+    """A name, or a part of one, wins over what a pattern's brackets stand for; where nothing fits, they are told of."""
+    project.write("pipeline.toml", CHAIN)
+    for name in (STRANGE, "my talk 2 (it's final)", "my talk t (it's final)"):
+        project.write(f"media/{name}.txt", "hello\n")
+    assert ran(project, f"*:{STRANGE}") == [f"{stage}:{STRANGE}" for stage in "ABC"]
+    for way in (["--job", "my talk [take 2]*"], ["--job", STRANGE], ["*:my talk [take 2]*"]):
+        project.command("forget", f"A:{STRANGE}")
+        assert ran(project, *way) == [f"A:{STRANGE}"], way
+    assert ran(project, "A:my talk [t2] *") == ["A:my talk 2 (it's final)", "A:my talk t (it's final)"]
+    refused = project.run("*:my [talk] [take 2] (it's final)")
+    assert refused.status != 0
+    assert "for a bracket itself: [[]" in refused.out + refused.err

@@ -22,6 +22,7 @@ import msgspec
 from mediabuild import __version__
 from mediabuild.errors import MediabuildError
 from mediabuild.machine.hardware.device import Devices
+from mediabuild.machine.here import quoted
 from mediabuild.machine.imports import imported_modules
 from mediabuild.machine.install import requirements
 from mediabuild.machine.interpreter import has_module, python_version, site_packages, versions
@@ -233,7 +234,8 @@ def _models(
     except MediabuildError as error:
         found.missing.append(Missing(f"{spec.name}: {error.message}", error.hint))
     except OSError as error:
-        found.missing.append(Missing(f"{spec.name}: {error.filename}: {error.strerror}", f"ls -l {error.filename}"))
+        file = str(error.filename)
+        found.missing.append(Missing(f"{spec.name}: {file}: {error.strerror}", quoted("ls", "-l", file)))
 
 
 def _missing_model(model: StageModel) -> Missing:
