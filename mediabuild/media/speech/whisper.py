@@ -72,7 +72,7 @@ def load(name: str, path: Path | None, device: str, compute_type: str, threads: 
             f'model = "{PACKAGED}" under [stages.transcribe], or a local CTranslate2 folder: model = "./models/small"'
         )
         close = [] if name in available_models() else difflib.get_close_matches(name, available_models(), 1)
-        hint = f"did you mean {close[0]!r}? mediabuild transcribe.model={close[0]}" if close else hint
+        hint = f"did you mean {close[0]!r}? doit transcribe.model={close[0]}" if close else hint
         raise StageError(f"transcribe: params.model {name!r} can't be loaded: {reason}", hint) from error
 
 
