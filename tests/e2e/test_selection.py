@@ -332,14 +332,13 @@ def test_default_tasks_of_the_users_dodo(two: Project) -> None:
     assert ran(two) == ["A:one"]
 
 
-def test_a_subfolder_has_no_pipeline(two: Project) -> None:
-    """Started below the project: said, with exit 3, and nothing is built there."""
+def test_a_subfolder_finds_its_project(two: Project) -> None:
+    """Started below the project: that is built, and nothing is left where it was started."""
     below = Project(two.root / "media/sub")
     below.root.mkdir()
-    done = below.command()
-    assert done.status == 3
-    assert "pipeline.toml: not found" in done.err
+    assert below.command().status == 0
     assert list(below.root.iterdir()) == []
+    assert two.run().ran == []
 
 
 def test_names_that_look_the_same_are_the_same(project: Project) -> None:
