@@ -19,6 +19,11 @@ from mediabuild.machine.here import command, meant, quoted
 
 NAMES_SHOWN = 20
 ALIKE = 0.6  # of two files' names, 0 to 1: less is another file
+FOUND = {
+    "int": "an integer", "float": "a float", "str": "a string", "bool": "a boolean", "array": "a list",
+    "object": "a table", "null": "nothing",
+}  # fmt: skip
+WANTED = {**FOUND, "float": "a number", "bool": "true or false"}
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -86,25 +91,42 @@ class Mistakes:
             try:
                 good[key] = msgspec.convert(value, known[key].type)
             except msgspec.ValidationError as error:
-                self.add(f"{where}.{key}", sentence(error), hint_for(known[key].type, value))
+                self.add(f"{where}.{key}", sentence(error), hint_for(known[key].type, value, key))
         return good
 
 
-def hint_for(kind: Any, value: object) -> str:
-    """What a param's type says to a wrong value: the function `hint` among the extras of its `msgspec.Meta`."""
+def hint_for(kind: Any, value: object, where: str) -> str:
+    """What a param's type says to a wrong value: the function `hint` among the extras of its `msgspec.Meta`.
+
+    Else what its name says: seconds.
+    """
     for part in (kind, *typing.get_args(kind)):
         for meta in getattr(part, "__metadata__", ()):
             hint = (getattr(meta, "extra", None) or {}).get("hint")
             if hint is not None:
                 return str(hint(value))
-    return ""
+    name = where.rpartition(".")[2]
+    if not isinstance(value, str):
+        return ""
+    if name in ("clip_start_s", "clip_end_s"):
+        return f"seconds; --{name.removesuffix('_s').replace('_', '-')} 1:30 takes minutes"
+    return "seconds" if name.endswith("_s") else ""
 
 
 def sentence(error: msgspec.ValidationError) -> str:
     """msgspec's message in the words of a TOML file."""
-    text = str(error).replace(" - at `$`", "").replace("`object`", "a table").replace("`null`", "nothing")
-    text = text.replace("`array`", "a list")
-    return re.sub(r" - at `\$\.?(.*)`", r" at \1", text)[:1].lower() + re.sub(r" - at `\$\.?(.*)`", r" at \1", text)[1:]
+    text = re.sub(r" - at `\$\.?(.*)`", lambda match: f" at {match[1]}" if match[1] else "", str(error))
+    text = re.sub(r"(Expected|got) `([a-z]+(?: \| [a-z]+)*)`", _in_words, text)
+    return text[:1].lower() + text[1:]
+
+
+def _in_words(match: re.Match[str]) -> str:
+    """`Expected `int | float | null`` as `Expected a number`; a value that may be left out is no type of its own."""
+    names = match[2].split(" | ")
+    numbers = {"int"} if "float" in names else set()
+    words = WANTED if match[1] == "Expected" else FOUND
+    shown = [words.get(name, name) for name in names if name not in numbers and (name != "null" or len(names) == 1)]
+    return f"{match[1]} {' or '.join(shown)}"
 
 
 def toml_type(value: Any) -> str:

@@ -138,7 +138,7 @@ def _value(variable: str, text: str, kind: Any, mistakes: Mistakes) -> Any:
             return plain(variable, msgspec.convert(candidate, kind, strict=False), mistakes)
         except msgspec.ValidationError as error:
             problem = sentence(error)
-    mistakes.add(variable, problem, hint_for(kind, text))
+    mistakes.add(variable, problem, hint_for(kind, text, variable))
     return text
 
 

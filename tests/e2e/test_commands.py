@@ -146,7 +146,7 @@ MISTAKES = [
     ("stdout", 'stdout = "hls"', "stages.x.stdout: 'hls/' is no single file"),
     ("stdout", 'stderr = "parts"', "stages.x.stderr: '*.ts' is no single file"),
     ("stdout", 'stdout = "text"\nstderr = "text"', "stages.x.stderr: stdout goes to 'text'"),
-    ("stdout", "stdout = 1", "stages.x.stdout: expected `str"),
+    ("stdout", "stdout = 1", "stages.x.stdout: expected a string"),
     ("stdout", 'stdout = ""', "stages.x.stdout"),
     ("stdout", 'stdot = "text"', "stages.x.stdot: unknown key (did you mean 'stdout'?)"),
     ("env", 'env = { "A B" = "1" }', "stages.x.env.A B: no name of a variable"),

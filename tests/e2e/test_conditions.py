@@ -213,7 +213,7 @@ MISTAKES = [
         "has no input 'slide' (did you mean 'slides'?",
     ),
     ('when    = "slides"', 'when    = ""', "stages.thumbs.when"),
-    ('when    = "slides"', "when    = 3", "stages.thumbs.when: expected `str"),
+    ('when    = "slides"', "when    = 3", "stages.thumbs.when: expected a string"),
     ('when    = "slides"', 'when    = "!slides"', "the stage has no input '!slides'"),
     ('when    = "slides"', 'when    = "source/{tack}.txt"', "{tack} is no placeholder"),
     ('when    = "slides"', 'when    = "source/../x"', "leads outside the job's folder"),

@@ -210,7 +210,7 @@ def test_pieces_of_all_jobs(project: Project) -> None:
     ("old", "new", "said"),
     [
         ('each    = "clips"', 'each = "clip"', "stages.read.each: there is no input 'clip' (did you mean 'clips'?)"),
-        ('each    = "clips"', "each = 1", "stages.read.each: expected `str"),
+        ('each    = "clips"', "each = 1", "stages.read.each: expected a string"),
         ('each    = "clips"', 'eech = "clips"', "stages.read.eech: unknown key (did you mean 'each'?)"),
         ('texts = "*.txt"', 'texts = "a.txt"', "stages.read.outputs.texts: each piece has its own: one * stands for"),
         ('texts = "*.txt"', 'texts = "*/*.txt"', "stages.read.outputs.texts: each piece has its own"),

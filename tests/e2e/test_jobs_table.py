@@ -108,7 +108,7 @@ MISTAKES = [
     ),
     ("composite.title", "title", "the column 'title' is no STAGE.PARAM"),
     ("composite.title", "composite.offset_s", "a column is there twice"),
-    ("l1,1.5", "l1,x", "lectures.csv:2: composite.offset_s: expected `int | float`"),
+    ("l1,1.5", "l1,x", "lectures.csv:2: composite.offset_s: expected a number, got a string"),
     ("l2,", "l1,", "lectures.csv:3: the job 'l1' is there already: lectures.csv:2"),
     ("l2,", ",", "lectures.csv:3: no job is named"),
     ("true\n", "true,1,2\n", "lectures.csv:2: 6 cells under 4 columns"),

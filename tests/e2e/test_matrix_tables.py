@@ -141,7 +141,7 @@ def test_a_python_stage_need_not_declare_the_key(project: Project) -> None:
     said = project.command("validate")
     assert said.status == 3
     assert "stages.encode.matrix.rung.low.heigt: unknown key (did you mean 'height'?)" in said.err
-    assert "stages.encode.matrix.rung.high.height: expected `int`" in said.err
+    assert "stages.encode.matrix.rung.high.height: expected an integer" in said.err
 
 
 MISTAKES = [

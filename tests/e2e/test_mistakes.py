@@ -59,7 +59,7 @@ MISTAKES = {
     "a misspelt table": (HEAD + stage("alpha", "source") + "[stage.x]\n", ["stage:", "unknown table", "'stages'"]),
     "a wrong type": (
         HEAD + stage("alpha", "source", more='timeout_s = "long"'),
-        ["stages.alpha.timeout_s", "expected", "float", "str"],
+        ["stages.alpha.timeout_s", "expected", "a number", "a string"],
     ),
     "a value out of bounds": (HEAD + stage("alpha", "source", more="timeout_s = 0"), ["stages.alpha.timeout_s", "> 0"]),
     "a wrong choice": (
@@ -261,7 +261,14 @@ MISTAKES = {
     ),
     "a matrix value of another type": (
         HEAD + '[stages.demux]\ninputs = { media = "source" }\nmatrix = { clip_start_s = [1, "late"] }\n',
-        ["stages.demux.matrix.clip_start_s", "expected `float`"],
+        ["stages.demux.matrix.clip_start_s", "expected a number, got a string"],
+    ),
+    "a time as on a clock": (
+        HEAD + '[stages.demux]\ninputs = { media = "source" }\nparams = { clip_end_s = "0:10", audio_track = true }\n',
+        [
+            "stages.demux.params.clip_end_s: expected a number, got a string (seconds; --clip-end 1:30 takes minutes)",
+            "stages.demux.params.audio_track: expected an integer or a string, got a boolean\n",
+        ],
     ),
     "an interpreter that is not there": (
         HEAD + stage("alpha", "source", more='python = "venv/none"'),
@@ -370,7 +377,7 @@ def test_there_is_no_pipeline(project: Project) -> None:
 
 
 OVERRIDES = {
-    "times=many": ["times", "expected", "int"],
+    "times=many": ["times", "expected", "a number"],
     "tims=3": ["tims", "no stage has such a param", "'times'"],
     "B.tims=3": ["B.tims", "'B.times'"],
     "D.times=3": ["D.times", "'B.times'"],
