@@ -101,9 +101,9 @@ def expand_names(
             what, hint = missing_file(arg, _files_read(tasks.values()))
             raise InvalidCommand(f"{what}\n  hint: {hint}")
         else:
-            more = f"   ({BRACKETS})" if is_pattern and "[" in arg else ""
+            more = f"; {BRACKETS}" if is_pattern and "[" in arg else ""
             what = "matches no task" if is_pattern else "is no task, command or target"
-            raise InvalidCommand(f"{arg!r} {what}; {nearest(arg, [*tasks, *commands])}\n  hint: doit list --all{more}")
+            raise InvalidCommand(f"{arg!r} {what}; {nearest(arg, [*tasks, *commands])}{more}\n  hint: doit list --all")
     return list(dict.fromkeys(found))
 
 

@@ -155,7 +155,10 @@ def test_edits_and_strays_are_kept(tmp_path: Path) -> None:
     (current / "edited.txt").write_bytes(b"mine")
     (current / "parts/stray").write_bytes(b"too")
     kept = keep_edits(current, {}, tmp_path / "A.edited", Digests(tmp_path))
-    assert kept == [tmp_path / "A.edited/edited.txt", tmp_path / "A.edited/parts/stray"]
+    assert kept == {
+        tmp_path / "A.edited/edited.txt": current / "edited.txt",
+        tmp_path / "A.edited/parts/stray": current / "parts/stray",
+    }
     assert content(tmp_path / "A.edited") == {"edited.txt": b"mine", "parts/stray": b"too"}
     assert content(current) == {"same": b"1", "parts/p": b"3"}
 
@@ -174,16 +177,15 @@ def test_what_the_new_outputs_hold_is_no_loss(tmp_path: Path) -> None:
     """An edit that is what the stage writes now isn't kept twice."""
     current = finished(tmp_path / "A", {"out.txt": b"made"})
     (current / "out.txt").write_bytes(b"right")
-    assert (
-        keep_edits(current, {"out.txt": hash_bytes(b"right", "blake3")}, tmp_path / "A.edited", Digests(tmp_path)) == []
-    )
+    right = {"out.txt": hash_bytes(b"right", "blake3")}
+    assert keep_edits(current, right, tmp_path / "A.edited", Digests(tmp_path)) == {}
 
 
 def test_without_a_readable_manifest_everything_is_kept(tmp_path: Path) -> None:
     """The manifest is damaged, so nobody vouches for the outputs; the damaged manifest is no one's writing."""
     current = finished(tmp_path / "A", {"out.txt": b"made"})
     (current / MANIFEST_NAME).write_text("{")
-    assert keep_edits(current, {}, tmp_path / "A.edited", Digests(tmp_path)) == [tmp_path / "A.edited/out.txt"]
+    assert list(keep_edits(current, {}, tmp_path / "A.edited", Digests(tmp_path))) == [tmp_path / "A.edited/out.txt"]
 
 
 def test_a_matrix_below_vouches_for_its_own(tmp_path: Path) -> None:
@@ -191,7 +193,8 @@ def test_a_matrix_below_vouches_for_its_own(tmp_path: Path) -> None:
     finished(tmp_path / "A/x", {"out.txt": b"x"})
     finished(tmp_path / "A/y", {"out.txt": b"y"})
     (tmp_path / "A/y/out.txt").write_bytes(b"mine")
-    assert keep_edits(tmp_path / "A", {}, tmp_path / "A.edited", Digests(tmp_path)) == [tmp_path / "A.edited/y/out.txt"]
+    kept = keep_edits(tmp_path / "A", {}, tmp_path / "A.edited", Digests(tmp_path))
+    assert kept == {tmp_path / "A.edited/y/out.txt": tmp_path / "A/y/out.txt"}
 
 
 @pytest.mark.parametrize("target", ["/etc/hostname", "../beside", "..", "../A.twin/f"])
