@@ -330,8 +330,9 @@ class Edits(RuleBasedStateMachine):
 
     @rule(index=INDEX, content=GARBAGE | st.none())
     def tamper_with_a_copy(self, index: int, content: bytes | None) -> None:
-        """A delivered copy is edited or deleted."""
-        copies = sorted(file for file in (self.world.root / "out").rglob("*") if file.is_file())
+        """A delivered copy is edited or deleted; what a kill left half made beside it is nobody's."""
+        there = (self.world.root / "out").rglob("*")
+        copies = sorted(file for file in there if file.is_file() and not file.name.startswith("."))
         if copies:
             words = self.own()
             copies[index % len(copies)].unlink()
