@@ -75,7 +75,7 @@ def param_differences(was: Mapping[str, Any], now: Mapping[str, Any], overrides:
 def input_differences(
     was: Mapping[str, Files], now: Mapping[str, Files], troubles: Collection[Reason] = ()
 ) -> Iterator[Reason]:
-    """Input by input and file by file: added, removed, changed; one file for another: wired to something else.
+    """Input by input and file by file: added, removed, changed; the only file is another: wired to something else.
 
     Args:
         troubles: what could not be looked at, said after the differences, and instead of them where they are one.
@@ -88,7 +88,7 @@ def input_differences(
         gone = [path for path in sorted(before.keys() - after.keys()) if not _lies_in(path, unseen)]
         come = sorted(after.keys() - before.keys())
         come += [place for place in unseen if not any(_lies_in(path, [place]) for path in before)]
-        if len(gone) == 1 == len(come):
+        if len(gone) == 1 == len(come) and len(before) == 1:
             trouble = said.pop(("inputs", prefix + come[0]), None)
             yield Reason("inputs", name, gone[0], come[0] + (f" ({trouble.now})" if trouble else ""))
             gone, come = [], []
