@@ -23,7 +23,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project's wheel, built from a copy of what is tracked."""
     folder = tmp_path_factory.mktemp("wheel")
     copy = folder / "clone"
-    ignore = shutil.ignore_patterns("venv", "jobs*", "out", ".git", "__pycache__", ".*_cache", ".hypothesis")
+    ignore = shutil.ignore_patterns("venv", "jobs", "out", ".git", "__pycache__", ".*_cache", ".hypothesis")
     shutil.copytree(ROOT, copy, ignore=ignore)
     command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(folder), str(copy)]
     subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL)

@@ -122,7 +122,9 @@ def test_a_models_files_count(small: Project, tmp_path: Path) -> None:
         file.truncate(3_000_000_000)
     small.write("pipeline.toml", SMALL + "resources = { memory_gb = 2 }\n")
     pipeline = load_pipeline(small.root / "pipeline.toml")
-    tasks = make_tasks(pipeline, {"a": Given("media/a.txt")}, overrides={}, device=None, job_dir=None, brought={"a"})
+    tasks = make_tasks(
+        pipeline, {"a": Given("media/a.txt")}, overrides={}, device=None, job_dir=None, brought={"a"}
+    ).tasks
     needs = Needs(pipeline, Devices(tmp_path / "devices.json"))
     assert needs.of(tasks["first:a"]).memory_gb == pytest.approx(4, abs=0.01)
     assert needs.of(tasks["second:a"]).memory_gb == 2
