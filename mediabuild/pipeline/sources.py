@@ -175,15 +175,16 @@ def matching(pipeline: Pipeline, pattern: str) -> list[str]:
 
 def idle_exclusions(pipeline: Pipeline) -> list[str]:
     """What is said of each exclusion that fits nothing at all, with the nearest recording or folder."""
+    excluded = [pattern[1:] for pattern in pipeline.sources if pattern[0] == "!"]
+    places = {pattern: pipeline.root / as_stored(pattern, pipeline.root) for pattern in excluded}
+    idle = [p for p, place in places.items() if not (os.path.lexists(place) or matching(pipeline, p))]
+    if not idle:  # as nearly always: then the sources aren't looked for once more
+        return []
     wanted = [path for pattern in pipeline.sources if pattern[0] != "!" for path in matching(pipeline, pattern)]
     known = {os.path.normpath(path) for path in wanted}
     known |= {folder for path in known for folder in map(str, Path(path).parents) if folder not in (".", "/")}
-    found = []
-    for pattern in (p[1:] for p in pipeline.sources if p[0] == "!"):
-        if not (os.path.lexists(pipeline.root / as_stored(pattern, pipeline.root)) or matching(pipeline, pattern)):
-            close = nearest(os.path.normpath(pattern), known)
-            found.append(f"sources: !{pattern} fits nothing{'; ' + close if close.startswith('did') else ''}")
-    return found
+    close = {pattern: nearest(os.path.normpath(pattern), known) for pattern in idle}
+    return [f"sources: !{p} fits nothing{'; ' + near if near.startswith('did') else ''}" for p, near in close.items()]
 
 
 def _job_name(path: str, base: str, template: str, *, is_folder: bool) -> str:
