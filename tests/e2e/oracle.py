@@ -31,12 +31,14 @@ class Plan:
     Args:
         error: nothing runs, since a range needs something that is not there.
         runs: tasks that run, or whose earlier outputs come back. fails, blocked: tasks.
+        again: of these, temp tasks that are made again → the tasks that read them and are about to run.
         delivers: tasks that copy their outputs. forced: tasks that must really run.
         outputs, copies: what is there afterwards.
     """
 
     error: bool = False
     runs: set[str] = field(default_factory=set)
+    again: dict[str, set[str]] = field(default_factory=dict)
     fails: set[str] = field(default_factory=set)
     blocked: set[str] = field(default_factory=set)
     delivers: set[str] = field(default_factory=set)
@@ -48,6 +50,13 @@ class Plan:
     def idle(self) -> bool:
         """Whether there is nothing to do."""
         return not (self.runs or self.fails or self.delivers)
+
+    def spared(self, restored: set[str]) -> set[str]:
+        """The temp tasks that needn't be made again, since all that would read them come back or are spared, too."""
+        found: set[str] = set()
+        while more := {name for name, readers in self.again.items() if readers <= restored | found} - found:
+            found |= more
+        return found
 
 
 def digest(content: bytes) -> str:
@@ -244,8 +253,13 @@ class Oracle(World):
 
     def make_again(self, point: Point, plan: Plan, times: dict[str, int]) -> None:
         """What the task reads was deleted, and it is about to run."""
+        for text in self.nodes[point.stage].reads:
+            for producer in self.producers(point, text):
+                if producer.name in plan.again:  # another reader has asked for it
+                    plan.again[producer.name].add(point.name)
         for producer in self.deleted(point, plan):
             self.make_again(producer, plan, times)
+            plan.again[producer.name] = {point.name}
             inputs = [list(self.read(producer, text, plan.outputs)) for text in self.nodes[producer.stage].reads]
             plan.runs.add(producer.name)
             plan.outputs[producer] = self.compute(producer, self.params(producer, times), inputs)

@@ -118,7 +118,7 @@ def test_a_kill_loses_what_was_under_way(project: Project) -> None:
 def test_an_interrupt_stops_all_pieces(project: Project) -> None:
     """At once, with 130; nothing is left running, and what was done is kept."""
     text = FILES.replace("LOG", str(project.root / "log")).replace(
-        "test ! -e", "[ $(cat $1) = slow ] && sleep 60; test ! -e"
+        "test ! -e", 'case $(cat "$1") in slow*) sleep 60;; esac; test ! -e'
     )
     project.write("pipeline.toml", text.replace('each    = "clips"', 'each    = "clips"\nresources = { cpu = 2 }'))
     project.write("media/one.txt", "x")
