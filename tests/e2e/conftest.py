@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.crash import Launcher
+from tests.e2e.crash import LONGEST_S, Launcher
 
 # without the programs of the tests' own venv, demucs among them: what runs must not depend on how pytest was called
 PATH = os.pathsep.join(part for part in os.environ["PATH"].split(os.pathsep) if part != f"{sys.prefix}/bin")
@@ -123,7 +123,7 @@ class Project:
             status = self.launcher.run(self.root, *args, env=self.env)
             return Ran(status, self.launcher.out.read_text(), self.launcher.err.read_text())
         process = self.start(*args)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=LONGEST_S)
         return Ran(process.returncode, out, err)
 
 

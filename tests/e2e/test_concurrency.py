@@ -35,7 +35,13 @@ command = ["sh", "-c", 'SCRIPT', "A", "{inputs.media}", "{outputs.text}", "{job}
 inputs  = { media = "source" }
 outputs = { text = "a.txt" }
 resources = { cpu = NEED }
-""".replace("SCRIPT", "echo + >> trace; sleep 0.1; echo - >> trace; if [ $3 = fails ]; then exit 1; fi; cp $1 $2")
+""".replace(
+    "SCRIPT",
+    # where MOST are to run at once, each waits until they have, for a minute at most
+    "echo + >> trace; n=0; until [ -e met ] || [ $n -gt 1200 ]; do n=$((n+1)); "
+    "[ $(($(grep -c + trace) - $(grep -c - trace))) -ge MOST ] && : > met || sleep 0.05; done; "
+    "sleep 0.1; echo - >> trace; if [ $3 = fails ]; then exit 1; fi; cp $1 $2",
+)
 
 
 @pytest.fixture
@@ -58,7 +64,7 @@ def waiting(project: Project) -> Project:
 
 def wait_for(path: Path, text: str = "") -> None:
     """Wait until a file is there and holds the text."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not path.exists() or text not in path.read_text():
         assert time.monotonic() < deadline, f"{path.name} never came"
         time.sleep(0.005)
@@ -112,8 +118,8 @@ def test_a_busy_task_names_its_owner(waiting: Project) -> None:
     second = waiting.start(events=log)
     wait_for(log, "stage_warning")
     (waiting.root / "slow").unlink()
-    first.communicate(timeout=20)
-    out, _ = second.communicate(timeout=20)
+    first.communicate(timeout=60)
+    out, _ = second.communicate(timeout=60)
     assert (first.returncode, second.returncode) == (0, 0)
     assert f"waiting for process {first.pid} on {socket.gethostname()}" in out
     assert "SKIPPED A:one" in " ".join(out.split())
@@ -128,7 +134,7 @@ def test_no_wait_exits_2(waiting: Project) -> None:
     assert refused.status == 2
     assert f"process {first.pid} on {socket.gethostname()}" in refused.out
     (waiting.root / "slow").unlink()
-    first.communicate(timeout=20)
+    first.communicate(timeout=60)
     assert first.returncode == 0
     assert waiting.command("check").status == 0
 
@@ -141,10 +147,10 @@ def test_a_waiting_run_can_be_interrupted(waiting: Project) -> None:
     second = waiting.start(events=log)
     wait_for(log, "stage_warning")
     second.send_signal(signal.SIGTERM)
-    second.communicate(timeout=5)
+    second.communicate(timeout=60)
     assert second.returncode == 130
     (waiting.root / "slow").unlink()
-    first.communicate(timeout=20)
+    first.communicate(timeout=60)
     assert first.returncode == 0
     assert waiting.read("jobs/one/A/a.txt") == "hello\n"
 
@@ -165,7 +171,7 @@ def test_a_dead_owners_lock_holds_nobody_up(waiting: Project, text: str) -> None
 @pytest.mark.parametrize(("capacity", "need", "at_once"), [(1, 1, 1), (2, 1, 2), (2, 2, 1), (1, 3, 1), (4, 1, 4)])
 def test_slots_are_honoured(project: Project, capacity: int, need: int, at_once: int) -> None:
     """Never more stages at once than their resources allow, and as many as they do; a failure gives its slot back."""
-    project.write("pipeline.toml", TRACED.replace("CAPACITY", str(capacity)).replace("NEED", str(need)))
+    project.write("pipeline.toml", traced(capacity, need, at_once))
     for name in ("a", "b", "fails", "x", "y", "z"):
         project.write(f"media/{name}.txt", name)
     assert project.run("-n4").status == 1
@@ -205,7 +211,7 @@ def test_a_task_that_needs_all_cores_does_not_starve(project: Project) -> None:
 
 def test_two_runs_share_the_slots(project: Project) -> None:
     """Two runs together use no more than one machine."""
-    project.write("pipeline.toml", TRACED.replace("CAPACITY", "1").replace("NEED", "1"))
+    project.write("pipeline.toml", traced(1, 1, 1))
     for name in ("a", "b", "c", "d"):
         project.write(f"media/{name}.txt", name)
     runs = [project.start("-n4") for _ in range(2)]
@@ -213,6 +219,11 @@ def test_two_runs_share_the_slots(project: Project) -> None:
         run.communicate(timeout=60)
     assert [run.returncode for run in runs] == [0, 0]
     assert most_at_once(project) == 1
+
+
+def traced(capacity: int, need: int, most: int) -> str:
+    """A pipeline whose stage notes when it begins and ends, for which so many are to run at once."""
+    return TRACED.replace("CAPACITY", str(capacity)).replace("NEED", str(need)).replace("MOST", str(most))
 
 
 def most_at_once(project: Project) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 import tomllib
 from pathlib import Path
 
@@ -193,6 +194,7 @@ def task_slow():
     run = doit.start("quick", "slow")
     while not (doit.root / "begun").exists():
         assert run.poll() is None
+        time.sleep(0.01)
     assert doit.command("forget", "early").status == 0
     doit.write("end", "")
     run.communicate(timeout=60)

@@ -18,6 +18,7 @@ import pytest
 from mediabuild.machine.hashing import hash_file
 from mediabuild.store.manifest import find_manifest
 from tests.e2e.conftest import CHAIN, Project, Ran, read_events
+from tests.e2e.crash import LONGEST_S
 
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2  # linux/prctl.h, linux/capability.h
 PICKY = CHAIN.replace('cp "$1" "$2"', 'grep -q bad "$1" && echo "no good: $1" >&2 && exit 7; cp "$1" "$2"')
@@ -44,7 +45,7 @@ def limited(project: Project, limit: Callable[[], None], *args: str) -> Ran:
     """A run under limits that its children have too."""
     events = project.root.parent / "limited.jsonl"
     process = project.start(*args, events=events, preexec_fn=limit)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=LONGEST_S)
     return Ran(process.returncode, out, err, read_events(events))
 
 
@@ -157,9 +158,9 @@ def alive(pid: int) -> bool:
         return False
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 10) -> bool:
-    """Whether it comes true in time."""
-    deadline = time.monotonic() + seconds
+def wait_until(condition: Callable[[], bool]) -> bool:
+    """Whether it comes true within a minute."""
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if condition():
             return True
@@ -182,11 +183,11 @@ def pids(project: Project) -> list[int]:
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks /proc for processes")
 def test_a_hanging_stage_is_stopped(project: Project) -> None:
     """After `timeout_s` the stage, its children and theirs are gone; it failed, and says which key to raise."""
-    project.write("pipeline.toml", HANGING.replace("[stages.B]", "timeout_s = 1.5\n[stages.B]"))
+    project.write("pipeline.toml", HANGING.replace("[stages.B]", "timeout_s = 3\n[stages.B]"))
     project.write("media/one.txt", "hello\n")
     run = project.run()
     assert run.status == 1
-    assert "took longer than 1.5 s" in run.out
+    assert "took longer than 3 s" in run.out
     assert "timeout_s" in run.out
     assert len(pids(project)) == 3
     assert wait_until(lambda: not any(alive(pid) for pid in pids(project)))
@@ -204,7 +205,7 @@ def test_an_interrupted_run_leaves_no_process(project: Project, number: signal.S
     process = project.start()
     assert wait_until(lambda: len(pids(project)) == 3)
     process.send_signal(number)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == (-9 if number == signal.SIGKILL else 130)
     assert "Traceback" not in err
     assert wait_until(lambda: not any(alive(pid) for pid in pids(project)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -164,6 +165,7 @@ def killed(project: Project) -> None:
     run = project.start(start_new_session=True)
     while not (project.root / "moved").exists():
         assert run.poll() is None
+        time.sleep(0.01)
     os.kill(run.pid, signal.SIGKILL)
     run.communicate()
     (project.root / "moved").unlink()

@@ -5,14 +5,13 @@ Not here: doit's other commands (`test_doit_commands`).
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Iterator
 
 import pytest
 
 from tests.e2e.conftest import CHAIN, Project
-from tests.e2e.crash import processes_marked, wait_for_end
+from tests.e2e.crash import end_all, wait_for_end
 from tests.e2e.test_kills import end, marker, sleepers, start_and_wait, wait_until
 
 SLEEPING = {
@@ -42,8 +41,7 @@ def task_mine():
 def no_survivors(project: Project) -> Iterator[None]:
     """A test that fails leaves nothing running either."""
     yield
-    for pid in processes_marked(marker(project)):
-        os.kill(pid, signal.SIGKILL)
+    end_all(marker(project))
 
 
 def own(project: Project, dodo: str) -> Project:

@@ -249,7 +249,7 @@ def test_what_another_run_deletes_before_it_is_read_is_made_once_more(temp: Proj
     with slot.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         run = temp.start("length.unit=b", "-n2", events=events)
-        while not (temp.root / "jobs/a/wav/sound.wav").exists():
+        while "stage_completed" not in [event["event"] for event in read_events(events)]:
             time.sleep(0.01)
         time.sleep(0.3)
         (temp.root / "jobs/a/wav/sound.wav").unlink()

@@ -23,7 +23,7 @@ resources = { cpu = %s }
 command = ["sh", "-c", '''
 here() { ls here.* | wc -l; }
 touch here.$1
-for i in $(seq 20); do [ $(here) -ge 3 ] && break; sleep 0.05; done
+for i in $(seq TIMES); do [ $(here) -ge 3 ] && break; sleep 0.05; done
 here > "$2"
 touch seen.$1
 while [ $(here) -ge 3 ] && [ $(ls seen.* | wc -l) -lt 3 ]; do sleep 0.05; done
@@ -31,6 +31,7 @@ rm here.$1''', "meet", "{job}", "{outputs.text}", "{inputs.text}"]
 inputs  = { text = "source" }
 outputs = { text = "text.txt" }
 """
+TIMES = {"3": "1200", "1": "10"}  # how long one waits for the others: a minute where they are to come
 HEAVY = '''
 import os, time
 
@@ -73,7 +74,7 @@ def small(project: Project) -> Project:
 @pytest.mark.parametrize(("cpu", "arguments", "met"), [(3, (), "3"), (3, ("-n", "1"), "1"), (1, (), "1")])
 def test_as_many_tasks_as_cores(project: Project, cpu: int, arguments: tuple[str, ...], met: str) -> None:
     """Without `-n` three tasks meet on three cores; `-n 1` is one at a time, and so is one core."""
-    project.write("pipeline.toml", MEETING % cpu)
+    project.write("pipeline.toml", MEETING.replace("TIMES", TIMES[met]) % cpu)
     for job in "abc":
         project.write(f"media/{job}.txt", job)
     assert project.run(*arguments).status == 0
@@ -86,8 +87,8 @@ def test_own_tasks_run_one_after_the_other_unless_asked(project: Project) -> Non
     project.write("media/a.txt", "a")
     meeting = MEETING.split("'''")[1].replace("here()", "here ()").replace("$1", "{0}").replace('"$2"', "met.{0}")
     script = "rm -f seen.{0}" + meeting.replace("here () {", "here () {{").replace("; }", "; }}")
-    project.write("dodo.py", f"SCRIPT = {script!r}\n" + OWN)
     for arguments, met in (((), "1"), (("-n", "3"), "3")):
+        project.write("dodo.py", f"SCRIPT = {script.replace('TIMES', TIMES[met])!r}\n" + OWN)
         assert project.run(*arguments).status == 0
         assert {project.read(f"met.{name}").strip() for name in "xyz"} == {met}
 

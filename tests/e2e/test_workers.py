@@ -270,17 +270,24 @@ def test_a_library_that_one_stage_changed_is_as_it_was_for_another(project: Proj
 @pytest.mark.parametrize("kind", ["a thread", "a daemon thread", "a child"])
 def test_what_still_works_for_one_job_ends_before_the_next(project: Project, kind: str) -> None:
     """A thread or a child that a stage left behind writes nothing into what is recorded."""
-    target = "def late():\n    time.sleep(0.5)\n    (ctx.out / 'a.txt').write_text('late')\n"
+    target = """
+def late():
+    while not os.path.exists("ended"):
+        time.sleep(0.01)
+    (ctx.out / "a.txt").write_text("late")
+"""
     started = {
         "a thread": target + "import threading; threading.Thread(target=late).start()",
         "a daemon thread": target + "import threading; threading.Thread(target=late, daemon=True).start()",
         "a child": (
-            "import subprocess; subprocess.Popen(['sh', '-c', f'exec 3>>{ctx.out}/a.txt; sleep 0.5; echo late >&3'])"
+            "import subprocess; script = 'while [ ! -e ended ]; do sleep 0.01; done; echo late >&3'\n"
+            "subprocess.Popen(['sh', '-c', f'exec 3>>{ctx.out}/a.txt; {script}'])"
         ),
     }[kind]
     write(project, f'ctx.output("text").write_text(text)\n{started}', "abc")
     assert project.run("-n1").status == 0
-    time.sleep(0.8)
+    project.write("ended", "")
+    time.sleep(0.3)  # whoever were left would write now
     assert [output(project, job) for job in "abc"] == ["a", "b", "c"]
     assert project.run().ran == []
 

@@ -68,9 +68,7 @@ def test_a_dead_owner_holds_nothing(path: Path) -> None:
     holder = Holder(path)
     holder.kill()
     try:
-        started = time.monotonic()
         with locked(path, "A:one", wait=False):
-            assert time.monotonic() - started < 1
             assert path.read_text() == f"{os.getpid()} {socket.gethostname()}\n"
         os.kill(holder.child, 0)  # it really lives
     finally:

@@ -49,16 +49,16 @@ def alive(pid: int) -> bool:
 
 def numbers_in(file: Path, count: int) -> list[int]:
     """The process ids in a file, when there are as many as wanted."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not file.exists() or len(file.read_text().split()) < count:
         assert time.monotonic() < deadline, "the child never started"
         time.sleep(0.005)
     return [int(word) for word in file.read_text().split()]
 
 
-def soon_gone(pids: list[int], seconds: float = 5) -> bool:
-    """Whether all of them end in time."""
-    deadline = time.monotonic() + seconds
+def soon_gone(pids: list[int]) -> bool:
+    """Whether all of them end, long before those that sleep would."""
+    deadline = time.monotonic() + 30
     while any(map(alive, pids)) and time.monotonic() < deadline:
         time.sleep(0.005)
     return not any(map(alive, pids))
@@ -116,14 +116,14 @@ def test_the_whole_group_is_asked_first(run: Processes, tmp_path: Path) -> None:
 
 def test_who_ignores_term_is_killed(run: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the grace period and not before, all at once rather than one after the other."""
-    monkeypatch.setattr(processes, "GRACE_S", 0.4)
+    monkeypatch.setattr(processes, "GRACE_S", grace_s := 1.5)
     children = [shell(run, tmp_path, f'trap "" TERM; echo $$ > pids{n}; sleep 60') for n in range(3)]
     for number in range(3):
         numbers_in(tmp_path / f"pids{number}", 1)
     started = time.monotonic()
     run.stop_all()
     assert [run.finish(child) for child in children] == [-signal.SIGKILL] * 3
-    assert 0.4 <= time.monotonic() - started < 1.1
+    assert grace_s <= time.monotonic() - started < 3 * grace_s
 
 
 def test_after_stopping_nothing_starts(run: Processes, tmp_path: Path) -> None:
@@ -139,9 +139,7 @@ def test_stopping_from_another_thread_ends_the_wait(run: Processes, tmp_path: Pa
     """The thread that waits for the child goes on at once."""
     child = shell(run, tmp_path, "sleep 60")
     threading.Timer(0.05, run.stop_all).start()
-    started = time.monotonic()
     assert run.finish(child) == -signal.SIGTERM
-    assert time.monotonic() - started < 5
 
 
 def test_a_time_limit_stops_the_child(run: Processes, tmp_path: Path) -> None:
@@ -154,9 +152,13 @@ def test_a_time_limit_stops_the_child(run: Processes, tmp_path: Path) -> None:
         assert run.finish(quick) == 0
 
 
-def test_who_goes_on_at_its_limit_was_too_slow_and_is_dead_when_the_block_ends(run: Processes, tmp_path: Path) -> None:
+def test_who_goes_on_at_its_limit_was_too_slow_and_is_dead_when_the_block_ends(
+    run: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """TERM that is caught is no way out, and the KILL doesn't come later, when the child may work for another."""
-    child = shell(run, tmp_path, 'trap "touch caught" TERM; while true; do sleep 0.01; done')
+    monkeypatch.setattr(processes, "GRACE_S", 60)  # the block ends first
+    child = shell(run, tmp_path, 'trap "touch caught" TERM; echo $$ > pids; while true; do sleep 0.01; done')
+    numbers_in(tmp_path / "pids", 1)
     with pytest.raises(StageError, match="took longer"), run.time_limit(child, 0.3):
         while not (tmp_path / "caught").exists():
             time.sleep(0.005)
@@ -294,7 +296,7 @@ def test_what_others_start_under_a_mark_goes_with_the_run(run: Processes, tmp_pa
         other = subprocess.Popen(["sh", "-c", script], cwd=tmp_path, env={**os.environ, kin.MARK: mark})
         pids = numbers_in(tmp_path / "pids", 2)
         run.stop_all()
-        assert other.wait(5) == -signal.SIGTERM
+        assert other.wait(60) == -signal.SIGTERM
         assert soon_gone(pids)
     with pytest.raises(Interrupted), run.marked():
         pass
