@@ -18,6 +18,7 @@ from mediabuild.machine.signals import NUMBERS, STOP, Stop, signals_interrupt
 def signals_as_before() -> Iterator[None]:
     """Whoever runs the tests hears signals afterwards."""
     earlier = {number: signal.getsignal(number) for number in NUMBERS}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored below a shell's `&`
     yield
     for number, what in earlier.items():
         signal.signal(number, what)
