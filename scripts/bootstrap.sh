@@ -26,7 +26,7 @@ whenever you like, and call it again. On Debian and Ubuntu, apertium (translatio
 times of names and other languages), a font (burnt-in subtitles) and python3-venv come from apt, through sudo where
 needed.
 
-PYTHON                 the Python to use; otherwise the first python3 that is new enough
+PYTHON                 the Python to use; otherwise python3, or one of 3.11 to 3.13 where that is another
 PIP_INDEX_URL, …       pip's own settings are honoured. On x86_64 Linux the default index carries
                        torch with several GB of CUDA. Without an NVIDIA GPU, let
                        PIP_EXTRA_INDEX_URL name an index of CPU builds (pytorch.org says which).
@@ -72,16 +72,21 @@ install_programs() {
 
 can_translate() { command -v apertium >/dev/null && apertium -l 2>/dev/null | grep eng-spa >/dev/null; }
 
+# find_python: first one for which all packages have wheels and which can make a venv, then any that is new enough.
 find_python() {
-  local candidate
-  for candidate in ${PYTHON:+"$PYTHON"} python3 python3.13 python3.12 python3.11; do
-    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-      command -v "$candidate"
-      return
-    fi
-    [ -z "${PYTHON:-}" ] || fail "PYTHON=$PYTHON: no Python 3.11 or newer" "unset PYTHON"
+  local candidate wanted
+  local wheels='(3, 11) <= sys.version_info < (3, 14) and importlib.util.find_spec("ensurepip")'
+  for wanted in "$wheels" 'sys.version_info >= (3, 11)'; do
+    for candidate in ${PYTHON:+"$PYTHON"} python3 python3.13 python3.12 python3.11; do
+      if "$candidate" -c "import importlib.util, sys; sys.exit(not ($wanted))" 2>/dev/null; then
+        command -v "$candidate"
+        return
+      fi
+      [ -z "${PYTHON:-}" ] || break
+    done
   done
-  fail "no Python 3.11 or newer" "apt-get install python3 python3-venv   (macOS: brew install python@3.12)"
+  [ -z "${PYTHON:-}" ] || fail "PYTHON=$PYTHON: no Python 3.11 or newer" "unset PYTHON"
+  fail "no Python 3.11 or newer" "apt-get install python3 python3-venv   (macOS: brew install python@3.13)"
 }
 
 # need_venv_module PYTHON: what makes venvs, which Debian splits off.

@@ -8,6 +8,7 @@ Not here: the definitions themselves (`tables`, `manifest`, `events`, `status`, 
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from pathlib import Path
@@ -83,8 +84,20 @@ def schema_of(kind: Any, title: str) -> dict[str, Any]:
     return {"$schema": DIALECT, "title": title, **schema, "$defs": components}
 
 
+def _dedented(schema: Any) -> Any:
+    """The schema with docstrings as Python 3.13 keeps them: without their indentation."""
+    if isinstance(schema, list):
+        return [_dedented(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: inspect.cleandoc(value) if key == "description" and isinstance(value, str) else _dedented(value)
+        for key, value in schema.items()
+    }
+
+
 def all_schemas() -> dict[str, str]:
-    """File name → content."""
+    """File name → content, the same under every Python."""
     found = {
         "pipeline.schema.json": pipeline_schema(),
         "manifest.schema.json": schema_of(Manifest, "a stage's manifest.json"),
@@ -93,7 +106,7 @@ def all_schemas() -> dict[str, str]:
         "doctor.schema.json": schema_of(Findings, "doctor --json"),
         **{f"{name}.schema.json": schema_of(kind, title) for name, (title, kind) in DOCUMENTS.items()},
     }
-    return {name: json.dumps(schema, indent=2, sort_keys=True) + "\n" for name, schema in found.items()}
+    return {name: json.dumps(_dedented(schema), indent=2, sort_keys=True) + "\n" for name, schema in found.items()}
 
 
 if __name__ == "__main__":

@@ -137,15 +137,31 @@ def wanted_packages() -> list[str]:
 def requirements(extra: str) -> list[str]:
     """The requirements of an extra of mediabuild's, or without an extra.
 
-    From pyproject.toml in a clone, else from the metadata of the installed mediabuild.
+    From pyproject.toml in a clone, else from the metadata of the installed mediabuild; those of this Python.
     """
     project = Path(__file__).parents[2] / "pyproject.toml"
+    marker = f"extra == '{extra}'" if extra else ""
     if project.is_file():
         table = tomllib.loads(project.read_text(encoding="utf-8"))["project"]
-        return list(table["optional-dependencies"][extra] if extra else table["dependencies"])
-    listed = [line.partition(";") for line in importlib.metadata.requires("mediabuild") or []]
-    marker = f"extra == '{extra}'" if extra else ""
-    return [text.strip() for text, _, condition in listed if condition.strip().replace('"', "'") == marker]
+        listed = table["optional-dependencies"][extra] if extra else table["dependencies"]
+        return applying(listed, "")
+    return applying(importlib.metadata.requires("mediabuild") or [], marker)
+
+
+def applying(listed: list[str], extra: str, version: str = f"{sys.version_info[0]}.{sys.version_info[1]}") -> list[str]:
+    """The requirements under a marker of an extra (or under none), without their markers, that hold for a Python.
+
+    Only the markers that our own requirements have: `==` and `!=` of `python_version`.
+    """
+    here = f"python_version == '{version}'"
+    found = []
+    for text, _, condition in (line.partition(";") for line in listed):
+        clauses = {clause.strip(" ()").replace('"', "'") for clause in condition.split(" and ")} - {""}
+        of_python = {clause for clause in clauses if clause.startswith("python_version")}
+        true = (("!=" in clause) != (clause.replace("!=", "==") == here) for clause in of_python)
+        if clauses - of_python == {extra} - {""} and all(true):
+            found.append(text.strip())
+    return found
 
 
 def _facts(venv: Path) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mediabuild.errors import MediabuildError
-from mediabuild.machine.install import TORCH, install_separator, requirements, wanted_packages
+from mediabuild.machine.install import TORCH, applying, install_separator, requirements, wanted_packages
 from mediabuild.machine.interpreter import SEPARATOR_PACKAGES, STAMP, lacking_for_separator, venv_python, versions
 from tests.wheels import VERSIONS, make_wheels, offline
 
@@ -150,3 +150,23 @@ def test_it_needs_nothing_but_the_standard_library() -> None:
     done = subprocess.run([sys.executable, "-S", "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert re.search(r"-m mediabuild\.machine\.install separator", (ROOT / "scripts/bootstrap.sh").read_text())
+
+
+@pytest.mark.parametrize(
+    ("python", "aligner"), [("3.11", "b>=5.1,<6"), ("3.12", "b==5.0"), ("3.13", "b>=5.1,<6"), ("3.14", "b>=5.1,<6")]
+)
+def test_a_requirement_of_another_python_is_none(python: str, aligner: str) -> None:
+    """A hint names what pip would take here: written as in pyproject.toml, or as in a wheel's metadata."""
+    written = ["a>=1", "b>=5.1,<6; python_version != '3.12'", "b==5.0; python_version == '3.12'"]
+    assert applying(written, "", python) == ["a>=1", aligner]
+    packed = ["c>=1", "d; extra == 'dev'", 'a>=1; extra == "media"']
+    packed += [f"{text.replace(';', '; (')}) and extra == 'media'" for text in written[1:]]
+    assert applying(packed, "extra == 'media'", python) == ["a>=1", aligner]
+    assert applying(packed, "", python) == ["c>=1"]
+
+
+def test_every_requirement_of_the_extras_is_understood() -> None:
+    """Each package of pyproject.toml's extras is asked for once, by this Python."""
+    names = [re.match(r"[\w-]+", text) for text in requirements("media")]
+    assert [name and name[0] for name in names].count("pocketsphinx") == 1
+    assert all(";" not in text for extra in ("", "media", "separate") for text in requirements(extra))
