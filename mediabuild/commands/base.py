@@ -17,7 +17,7 @@ from doit.cmdparse import CmdParseError
 from doit.exceptions import InvalidCommand, InvalidDodoFile
 from doit.globals import Globals
 
-from mediabuild.commands.options import leading_options
+from mediabuild.commands.options import check_dashes, leading_options
 from mediabuild.commands.words import arrange, expand_names
 from mediabuild.errors import Interrupted, MediabuildError
 from mediabuild.machine.here import quoted
@@ -51,6 +51,8 @@ class PipelineCommand(DoitCmdBase):  # type: ignore[misc]
             show(self.help() if self.name in sys.argv else self.general_help())
             return 0
         try:
+            words = sys.argv[1:]  # of these, doit itself reads those that say where the dodo file is
+            check_dashes(self.cmdparser, words[self.name in words[:1] :], self._behind)
             self._leading_options(in_args)
             return super().parse_execute(in_args)
         except (InvalidCommand, InvalidDodoFile, CmdParseError) as error:
@@ -69,7 +71,12 @@ class PipelineCommand(DoitCmdBase):  # type: ignore[misc]
         return general()
 
     def _leading_options(self, words: list[str]) -> tuple[list[str], list[str]]:
-        return leading_options(self.cmdparser, words, "" if self.name == "run" else f" {self.name}")
+        return leading_options(self.cmdparser, words, self._behind)
+
+    @property
+    def _behind(self) -> str:
+        """How the command is typed behind the program's name."""
+        return "" if self.name == "run" else f" {self.name}"
 
     def execute(self, params: Any, args: list[str]) -> Any:
         """Load the pipeline and run the command, unless it can be answered without."""

@@ -13,11 +13,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from doit.cmd_base import DoitCmdBase
 from doit.cmd_help import Help as DoitHelp
-from doit.exceptions import InvalidCommand
+from doit.exceptions import InvalidCommand, InvalidDodoFile
 
 from mediabuild.errors import MediabuildError
-from mediabuild.reporting.console import program, show
+from mediabuild.reporting.console import program, show, typed
 
 WIDTH = 100
 OURS = "mediabuild"  # the section of our options
@@ -59,7 +60,7 @@ class Help(DoitHelp):  # type: ignore[misc]
         """Print it; of one of the user's own tasks as doit does.
 
         Raises:
-            InvalidCommand: a stage is asked for, and `pipeline.toml` has mistakes.
+            InvalidCommand: a stage is asked for, and `pipeline.toml` has mistakes; or nothing is called so.
         """
         if not args:
             show(general())
@@ -76,7 +77,16 @@ class Help(DoitHelp):  # type: ignore[misc]
         if spec is not None:
             show(of_stage(spec))
             return 0
-        return super().execute(params, args)
+        try:
+            found = DoitCmdBase.execute(self, params, args)  # doit's own help would answer with all of it
+        except InvalidDodoFile:
+            found = False
+        if not found:
+            from mediabuild.pipeline.mistakes import nearest
+
+            what = f"help: {args[0]!r} is no command, stage or task of dodo.py; {nearest(args[0], self.cmds)}"
+            raise InvalidCommand(typed(f"{what}\n  hint: doit help"))
+        return 0
 
 
 def general() -> str:

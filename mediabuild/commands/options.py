@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import getopt
 import os
+import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,13 @@ from mediabuild.errors import MediabuildError
 from mediabuild.machine.here import PIPELINE, meant
 
 ALIKE = 0.7  # of two names, 0 to 1: less is another word
+ALWAYS = ("help", "version")
+CALLED_OTHERWISE = {  # by other programs
+    **dict.fromkeys(("verbose", "debug"), "--log-level debug"),
+    **dict.fromkeys(("quiet", "silent", "q"), "--log-level warning"),
+    **dict.fromkeys(("threads", "workers"), "-n N"),
+    "V": "--version",
+}
 
 
 def leading_options(parser: Any, words: list[str], command: str) -> tuple[list[str], list[str]]:
@@ -33,13 +41,64 @@ def leading_options(parser: Any, words: list[str], command: str) -> tuple[list[s
         InvalidCommand: one of them is no option of the command; with the nearest one that is.
     """
     known = [str(option.long) for option in parser.options if option.long]
-    if words and _one_dash(words[0], known):
-        raise InvalidCommand(f"{_unknown(words, words[0][1], known)}\n  hint: doit{command} --help")
+    behind = f"\n  hint: doit{command} --help"
+    check_dashes(parser, words, command)
     try:
-        _, rest = getopt.getopt(words, parser.get_short(), parser.get_long())
+        found, rest = getopt.getopt(words, parser.get_short(), parser.get_long())
     except getopt.GetoptError as error:
-        raise InvalidCommand(f"{_mistake(words, known, error)}\n  hint: doit{command} --help") from None
+        raise InvalidCommand(f"{_mistake(words, known, error)}{behind}") from None
+    for typed, value in found:
+        option, _ = parser.get_option(typed)
+        if option is not None and option.type is int and not re.fullmatch(r"\s*\d+\s*", value, re.ASCII):
+            raise InvalidCommand(f"{typed}: {value!r} is no whole number{behind}")
     return words[: len(words) - len(rest)], rest
+
+
+def check_dashes(parser: Any, words: list[str], command: str = "") -> None:
+    """Refuse a long option that was typed with one dash: `-force` would be read as `-f orce`.
+
+    Args:
+        words: looked at up to the first that is no option.
+
+    Raises:
+        InvalidCommand: with the option that is meant.
+    """
+    known = [str(option.long) for option in parser.options if option.long]
+    letters = {option.short: option.type is not bool for option in parser.options if option.short}
+    long_valued = {f"--{option.long}" for option in parser.options if option.long and option.type is not bool}
+    is_value = False
+    for word in words:
+        if is_value:
+            is_value = False
+        elif word in ("-", "--") or not word.startswith("-"):
+            return
+        elif word.startswith("--"):
+            is_value = word in long_valued
+        elif name := _meant_long(word, known, letters):
+            meaning = _typed_again(name, words, word, valued=f"--{name}" in long_valued)
+            what = f"{word.partition('=')[0]}: there is no such option; did you mean {meaning!r}?"
+            raise InvalidCommand(f"{what}\n  hint: doit{command} --help")
+        else:
+            is_value = letters.get(word[-1], False) and not any(letters.get(letter) for letter in word[1:-1])
+
+
+def _meant_long(word: str, known: list[str], letters: Mapping[str, bool]) -> str:
+    """The long option that a word with one dash means, such as `-language`; empty where it is right as it is."""
+    name = word[1:].partition("=")[0]
+    if len(name) < 2:
+        return ""
+    if name in (*known, *ALWAYS):
+        return name
+    value = re.sub(f"^[{''.join(letter for letter in letters if not letters[letter])}]*.", "", word[1:])
+    if not name.isascii() or not name.replace("-", "").isalpha() or os.path.exists(meant(value)):
+        return ""
+    close = difflib.get_close_matches(name, [*known, *ALWAYS], n=1, cutoff=ALIKE)
+    return close[0] if close else ""
+
+
+def _typed_again(name: str, words: list[str], word: str, *, valued: bool) -> str:
+    value = _value_behind(words, word) if valued else ""
+    return f"--{name}" + (f" {value}" if value else "")
 
 
 def _mistake(words: list[str], known: list[str], error: getopt.GetoptError) -> str:
@@ -52,31 +111,20 @@ def _mistake(words: list[str], known: list[str], error: getopt.GetoptError) -> s
     return _unknown(words, error.opt, known)
 
 
-def _one_dash(word: str, known: list[str]) -> bool:
-    """Whether it is a long option with one dash, such as `-language`."""
-    return len(word) > 2 and word[0] == "-" and word[1:].partition("=")[0] in known
-
-
 def _unknown(words: list[str], option: str, known: list[str]) -> str:
     """What is said of an option that there isn't: with the option or the param that is meant, if that is clear."""
-    if len(option) == 1:
-        short = (word for word in words if word.startswith("-") and word[1:2] != "-" and option in word)
-        word = next(short, f"-{option}")
-        if not _one_dash(word, known):
-            return f"-{option}: there is no such option"
-        name, value = word[1:].partition("=")[0], _value_behind(words, word)
-        meaning = f"--{name}" + (f" {value}" if value else "")
-        return f"{word.partition('=')[0]}: there is no such option; did you mean {meaning!r}?"
-    params = _params()
-    close = difflib.get_close_matches(option, sorted({*known, *params}), n=1, cutoff=ALIKE)
-    meant_by = ""
-    if close and close[0] in params:
-        typed = next((word for word in words if word.partition("=")[0] == f"--{option}"), "")
-        value = _value_behind(words, typed) or "VALUE"
-        meant_by = " or ".join(f"{name}={value}" for name in params[close[0]])
-    elif close:
-        meant_by = f"--{close[0]}"
-    return f"--{option}: there is no such option" + (f"; did you mean {meant_by!r}?" if meant_by else "")
+    dashed = f"--{option}" if len(option) > 1 else f"-{option}"
+    meant_by = CALLED_OTHERWISE.get(option, "")
+    if not meant_by and len(option) > 1:
+        params = _params()
+        close = difflib.get_close_matches(option, sorted({*known, *ALWAYS, *params}), n=1, cutoff=ALIKE)
+        if close and close[0] in params:
+            typed = next((word for word in words if word.partition("=")[0] == dashed), "")
+            value = _value_behind(words, typed) or "VALUE"
+            meant_by = " or ".join(f"{name}={value}" for name in params[close[0]])
+        elif close:
+            meant_by = f"--{close[0]}"
+    return f"{dashed}: there is no such option" + (f"; did you mean {meant_by!r}?" if meant_by else "")
 
 
 def _value_behind(words: list[str], option: str) -> str:

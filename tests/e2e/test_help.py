@@ -125,7 +125,9 @@ def test_help_of_init_writes_nothing(project: Project, asked: str) -> None:
     [
         (("--forse",), "--forse: there is no such option; did you mean '--force'?"),
         (("status", "--jason"), "--jason: there is no such option; did you mean '--json'?"),
-        (("-q",), "-q: there is no such option"),
+        (("-q",), "-q: there is no such option; did you mean '--log-level warning'?"),
+        (("-j2", "-force", "A"), "-force: there is no such option; did you mean '--force'?"),
+        (("help", "stauts"), "help: 'stauts' is no command, stage or task of dodo.py; did you mean 'status'?"),
         (("--job",), "--job: a value is missing"),
         (("--force=1",), "--force: takes no value"),
         (("run", "A", "--drie-run"), "--drie-run: there is no such option; did you mean '--dry-run'?"),
