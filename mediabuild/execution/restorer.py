@@ -40,8 +40,12 @@ class Restorer:
         return self._come_back(task, facts) or self._repair(task, facts) or self._borrow(task, facts)
 
     def comes_back(self, task: Task, facts: Facts) -> bool:
-        """Whether outputs of these facts are kept, whole, of the task itself: nothing is read for them."""
-        return generations.find(task, facts.trace(), self.digests) is not None
+        """Whether outputs of these facts are there, whole, so that nothing that the task reads has to be."""
+        return (
+            generations.find(task, facts.trace(), self.digests) is not None
+            or self._good_files(task, facts) is not None
+            or any(generations.is_whole(found, theirs, self.digests) for found, theirs in self.traces.find(task, facts))
+        )
 
     def _come_back(self, task: Task, facts: Facts) -> Restored | None:
         """From the task's own generations, by rename."""
@@ -57,7 +61,12 @@ class Restorer:
         return Restored(manifest, kept=kept)
 
     def _repair(self, task: Task, facts: Facts) -> Restored | None:
-        """From what is left of the task's outputs, and good copies of the others where `deliver` put them."""
+        """From what is left of the task's outputs, and good copies of the others."""
+        found = self._good_files(task, facts)
+        return self._assemble(task, *found, "delivered copies") if found is not None else None
+
+    def _good_files(self, task: Task, facts: Facts) -> tuple[Manifest, dict[str, Path]] | None:
+        """Output → a file that is as it was recorded: its own or a copy that `deliver` put somewhere; None without."""
         current = find_manifest(task.directory)
         if current is None or current.trace() != facts.trace():
             return None
@@ -72,7 +81,7 @@ class Restorer:
             if file is None:
                 return None
             files[path] = file
-        return self._assemble(task, current, files, "delivered copies")
+        return current, files
 
     def _borrow(self, task: Task, facts: Facts) -> Restored | None:
         """From another task that was given the same, by copies."""

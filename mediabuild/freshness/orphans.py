@@ -98,6 +98,7 @@ def find_withdrawn(
     for job, job_dir in job_dirs.items():
         left: dict[str, Path | None] = dict.fromkeys(inventory.delivered_files(job_dir))
         if not copies_only:
+            left |= dict.fromkeys(inventory.keys(job_dir))
             left |= dict(_made(job, job_dir))
         left = {key: directory for key, directory in left.items() if Withdrawn(job, job_dir, key).name not in tasks}
         if left and not owners.may_touch(pipeline, job_dir):

@@ -83,6 +83,11 @@ def state_files(job_dir: Path, key: str | None = None) -> list[Path]:
     return found + [path for path, owner in _ours(job_dir, LOCKS) if key in (None, owner)]
 
 
+def keys(job_dir: Path) -> set[str]:
+    """The keys of the tasks that have any state in a job but a lock: also of those that never got to a manifest."""
+    return {key for folder in FOLDERS if folder != LOCKS for _, key in _ours(job_dir, folder)}
+
+
 def trace_files(jobs_dir: Path) -> list[Path]:
     """The traces of all jobs."""
     top, found = places.traces(jobs_dir), []

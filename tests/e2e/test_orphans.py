@@ -144,6 +144,20 @@ def test_a_folder_of_a_brace_set_may_be_out_of_sight(shelf: Project) -> None:
     assert "ORPHAN" not in shelf.run().out
 
 
+def test_a_stage_whose_only_run_was_killed_is_known(project: Project) -> None:
+    """It never got to a manifest, and then went from the pipeline: what it left can be seen and removed."""
+    project.write("pipeline.toml", CHAIN.replace('rev "$1" > "$2"', 'echo half > "$2"; kill -9 $PPID'))
+    project.write("media/one.txt", "hello\n")
+    assert project.run().status == -9
+    project.write("pipeline.toml", CHAIN.partition("[stages.C]")[0])
+    assert project.run().status == 0
+    assert list(project.root.glob("jobs/one/.mediabuild/tmp/C.*"))
+    assert "C:one: withdrawn" in project.command("status").out
+    assert project.command("clean", "--orphans").status == 0
+    assert list((project.root / "jobs").rglob("C.*")) == []
+    assert "C:one" not in project.command("status").out
+
+
 def test_a_job_whose_only_run_was_killed_is_known(project: Project) -> None:
     """The run died before its end; then the recording was renamed: what was built is shown, and can be removed."""
     project.write("pipeline.toml", CHAIN.replace('rev "$1" > "$2"', "kill -9 $PPID"))

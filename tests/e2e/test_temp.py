@@ -226,6 +226,20 @@ def test_copies_and_earlier_outputs_come_without_it(temp: Project) -> None:
     assert (back.ran, back.tasks("stage_restored")) == ([], ["length:a"])
 
 
+def test_a_copy_or_another_jobs_result_comes_without_it(temp: Project) -> None:
+    """An edited output comes back from its copy, and a reader's result from another job: nothing is made for them."""
+    text = TEMP.replace("[stages.length]", '[stages.length]\ndeliver = "out/{job}"\nisolate = true')
+    temp.write("pipeline.toml", text)
+    temp.write("media/b.txt", "hello\n")
+    assert temp.run().status == 0
+    temp.write("jobs/a/length/n.txt", "edited\n")
+    again = temp.run()
+    assert (again.ran, again.tasks("stage_restored")) == ([], ["length:a"])
+    assert temp.run("length.unit=b", "--job=a").ran == ["wav:a", "length:a"]
+    again = temp.run("length.unit=b", "--job=b")
+    assert (again.ran, again.tasks("stage_restored")) == ([], ["length:b"])
+
+
 def test_failed_remakes_are_what_failed(temp: Project) -> None:
     """A temp stage that fails when it is needed again: `--failed` tries it, and its reader, once more."""
     temp.write("pipeline.toml", TEMP.replace("'cp", "'[ -e broken ] && exit 3; cp"))

@@ -30,6 +30,11 @@ class Point:
         return ":".join(filter(None, (self.stage, self.job, self.value)))
 
     @property
+    def key(self) -> str:
+        """What the names of its state begin with."""
+        return "@".join(filter(None, (self.stage, self.value)))
+
+    @property
     def folder(self) -> str:
         """Its directory, relative to the job's."""
         return "/".join(filter(None, (self.stage, self.value)))
@@ -163,11 +168,18 @@ class World:
             params["v"] = point.value
         return params
 
-    def leftovers(self) -> list[str]:
-        """What a finished run must not leave behind: temporary directories, and hidden files beside results."""
-        states = [self.root / "jobs" / job / ".mediabuild" for job in self.jobs()]
-        folders = [state / name for state in states for name in ("tmp", "swap")]
-        left = [path for folder in folders if folder.exists() for path in folder.iterdir()]
+    def leftovers(self, withdrawn: bool = False) -> list[str]:
+        """What a finished run must not leave behind: temporary directories, and hidden files beside results.
+
+        Args:
+            withdrawn: also of tasks that are no more, which `clean --orphans` removes.
+        """
+        left = []
+        for job in self.jobs():
+            ours = tuple(f"{point.key}." for point in self.points() if point.job == job)
+            folders = [self.root / "jobs" / job / ".mediabuild" / name for name in ("tmp", "swap")]
+            paths = [path for folder in folders if folder.exists() for path in folder.iterdir()]
+            left += [path for path in paths if withdrawn or path.name.startswith(ours)]
         places = [*map(self.directory, self.points()), *(copy.parent for copy in (self.root / "out").rglob("*"))]
         left += [path for place in places for path in place.glob(".*")]
         return sorted(str(path.relative_to(self.root)) for path in left)
