@@ -9,6 +9,7 @@ import contextlib
 import errno
 import fnmatch
 import glob
+import itertools
 import os
 import re
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ NEVER_COUNT = (
     "Thumbs.db", "ehthumbs.db", "[Dd]esktop.ini", "$RECYCLE.BIN", "System Volume Information", ".directory", "@eaDir",
     ".nfs*", ".~lock.*#",
 )  # fmt: skip
+MOST_LINKS = 10_000  # followed to folders below one: with a dozen that all link to each other there is no end to it
 FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
 _never = re.compile("|".join(map(fnmatch.translate, NEVER_COUNT)))
 
@@ -40,8 +42,10 @@ def files_below(directory: Path, *, follow: bool = True) -> Iterator[tuple[str, 
         follow: False for links as files of their own.
 
     Raises:
-        OSError: a folder can't be listed, or a name isn't UTF-8, which nothing could record.
+        OSError: a folder can't be listed, a name isn't UTF-8, which nothing could record, or folders link to each
+            other again and again.
     """
+    links = itertools.count(1)
 
     def walk(folder: Path, prefix: str, above: frozenset[str]) -> Iterator[tuple[str, Path]]:
         real = os.path.realpath(folder)
@@ -51,6 +55,8 @@ def files_below(directory: Path, *, follow: bool = True) -> Iterator[tuple[str, 
         for entry in entries:
             refuse_unprintable(entry.name)
             if entry.is_dir(follow_symlinks=follow):
+                if entry.is_symlink() and next(links) > MOST_LINKS:
+                    raise OSError(errno.ELOOP, "its folders link to each other too often", str(directory))
                 yield from walk(Path(entry.path), f"{prefix}{entry.name}/", above | {real})
             else:
                 yield prefix + entry.name, Path(entry.path)

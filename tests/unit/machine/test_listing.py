@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mediabuild.machine.listing import as_stored, matches
+from mediabuild.machine.listing import as_stored, files_below, matches
 
 FILES = [
     "a.txt", "a/b.txt", "a/b/c.txt", "a/b/c.md", "a/.hidden/d.txt", ".hidden/e.txt", "a/.f.txt", "z/[x]/g.txt",
@@ -60,3 +60,16 @@ def test_names_as_they_are_stored(tmp_path: Path) -> None:
     assert as_stored(str(tmp_path / typed / "x"), Path("/")) == str(tmp_path / stored / "x")
     assert as_stored(f"no/{typed}", tmp_path) == f"no/{typed}"
     assert matches(f"*/{stored}*", tmp_path) == [f"{stored}/{typed}.md"]
+
+
+def test_folders_that_link_to_each_other_come_to_an_end(tmp_path: Path) -> None:
+    """Three are walked through in every order; with twelve, which would take for ever, that is an error."""
+    for count, top in ((3, tmp_path / "few"), (12, tmp_path / "many")):
+        for one in range(count):
+            (top / f"{one}").mkdir(parents=True)
+            (top / f"{one}/file").touch()
+            for other in set(range(count)) - {one}:
+                (top / f"{one}/{other}").symlink_to(f"../{other}")
+    assert "0/1/2/file" in dict(files_below(tmp_path / "few"))
+    with pytest.raises(OSError, match="link to each other"):
+        list(files_below(tmp_path / "many"))
