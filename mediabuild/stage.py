@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from mediabuild.errors import StageError
+from mediabuild.lanes import Lanes, one_by_one
 from mediabuild.units import Units
 
 T = TypeVar("T")
@@ -127,8 +127,9 @@ class Stage:
             resolved device is recorded and compared.
         heavy: runs in a worker of its own kind (it imports torch or loads a large model);
             otherwise it shares the light worker.
-        memory_gb: what a run takes at most besides its models' files, in gigabytes (10⁹ bytes); so many tasks run
-            at once as fit into the machine's memory.
+        memory_gb: what a run takes at most besides its models' files, in gigabytes (10⁹ bytes), and each lane as
+            well; so many run at once as fit into the machine's memory.
+        lanes: it makes units with `Context.each_unit`: on the CPU several at once, with one library thread each.
         models: ``(params, lookup) -> {name: ModelRef}``: what it would load; cheap, no imports.
         tools: names of the Python packages whose versions are recorded in the manifest.
         summary: the first line of its docstring, or the module's.
@@ -144,6 +145,7 @@ class Stage:
     devices: tuple[str, ...] = ()
     heavy: bool = False
     memory_gb: float = 0.0
+    lanes: bool = False
     models: Callable[[Any, Lookup], dict[str, ModelRef]] | None = None
     tools: tuple[str, ...] = ()
     summary: str = ""
@@ -159,6 +161,7 @@ def stage(
     devices: tuple[str, ...] = (),
     heavy: bool = False,
     memory_gb: float = 0.0,
+    lanes: bool = False,
     models: Callable[[Any, Lookup], dict[str, ModelRef]] | None = None,
     tools: tuple[str, ...] = (),
 ) -> Callable[[Callable[[Context, Any], Mapping[str, Any] | None]], Stage]:
@@ -177,6 +180,7 @@ def stage(
             devices=devices,
             heavy=heavy,
             memory_gb=memory_gb,
+            lanes=lanes,
             models=models,
             tools=tools,
             summary=doc.strip().split("\n")[0],
@@ -199,7 +203,7 @@ class Context:
         project_dir: the folder of `pipeline.toml`.
         stage_dir: the folder of the stage's file.
         models: what the stage's `models` function found.
-        threads: how many threads the stage may use.
+        threads: how many threads a library may use. lanes: how many units are made at once at most (`lanes.most`).
         cache: models kept between the jobs of one worker.
         may_keep: asked after a model was loaded: are its files still what they were when the job began?
         kept: the units of this task that were finished earlier.
@@ -216,6 +220,7 @@ class Context:
     stage_dir: Path = Path()
     models: dict[str, ModelRef] = field(default_factory=dict)
     threads: int = 1
+    lanes: Lanes = field(default_factory=Lanes)
     cache: dict[str, Any] = field(default_factory=dict)
     may_keep: Callable[[], bool] = lambda: True
     kept: Units = field(default_factory=Units)
@@ -267,22 +272,16 @@ class Context:
             make: given the numbers of the pieces to make, yields their results in that order; each is kept as
                 it comes, so a generator loses least when it is killed.
         """
-        wanted = list(facts)
-        missing = [number for number, known in enumerate(wanted) if not self.kept.has(known)]
-        started = time.monotonic()
-        coming = iter(make(missing)) if missing else iter(())
-        share_s = (time.monotonic() - started) / max(1, len(missing))  # a `make` that is no generator works here
-        waiting = set(missing)
-        for number, known in enumerate(wanted):
-            result = None if number in waiting else self.kept.take(known)
-            if result is not None:
-                yield result
-                continue
-            started = time.monotonic()
-            maker = coming if number in waiting else iter(make([number]))  # the latter: what was kept is damaged
-            result = next(maker)
-            self.kept.keep(known, result, share_s + time.monotonic() - started)
-            yield result
+        return one_by_one(self.kept, facts, make)
+
+    def each_unit(self, facts: Sequence[Any], make: Callable[[int], bytes]) -> Iterator[bytes]:
+        """As `units`, for pieces that can be made at the same time: several are, where cores are free.
+
+        Args:
+            make: given the number of a piece, makes it. Several threads call it at once, at most `lanes.most`: it
+                loads no model, and what it shares with itself (an open file) it locks. Each has one library thread.
+        """
+        return self.lanes.each(self.kept, facts, make)
 
     def unit(self, facts: Any, make: Callable[[], bytes]) -> bytes:
         """One piece, where its facts follow from the results of those before it; otherwise as `units`."""

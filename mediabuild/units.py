@@ -23,6 +23,7 @@ import os
 import secrets
 import stat
 import struct
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ SPARE = 1.0  # how much of what a run did not use may stay, compared with what i
 
 
 class Units:
-    """The units of one task; used by one process at a time.
+    """The units of one task; used by one process at a time, by several of its threads.
 
     Args:
         file: where they are kept; None keeps none.
@@ -71,23 +72,45 @@ class Units:
         self._places: dict[bytes, tuple[int, int, float]] = {}  # key → where its result begins, its length, seconds
         self._used: dict[bytes, None] = {}
         self._descriptor: int | None = None
+        self._lock = threading.Lock()
 
     def has(self, facts: Any) -> bool:
         """Whether a result was kept for these facts; whether it is whole shows when it is taken."""
-        return self.reuse and self._opened() is not None and self._key(facts) in self._places
+        with self._lock:
+            return self.reuse and self._opened() is not None and self._key(facts) in self._places
 
     def take(self, facts: Any) -> bytes | None:
         """The result that was kept for these facts, if it is whole; counts as reused."""
-        result = self._found(facts)
-        if result is not None:
-            key = self._key(facts)
-            self._used[key] = None
-            self.reused += 1
-            self.spared_s += self._places[key][2]
+        with self._lock:
+            result = self._found(facts)
+            if result is not None:
+                key = self._key(facts)
+                self._used[key] = None
+                self.reused += 1
+                self.spared_s += self._places[key][2]
         return result
 
     def keep(self, facts: Any, result: bytes, seconds: float) -> None:
         """Keep a result; a disk that is full is no reason to fail, and what was kept before can still be found."""
+        with self._lock:
+            self._keep(facts, result, seconds)
+
+    def complete(self) -> None:
+        """The stage did all its work: drop the oldest units that it didn't use, where they are too many."""
+        if self._descriptor is not None and self.file is not None and self.may_keep:
+            with contextlib.suppress(OSError):
+                os.utime(self._descriptor)  # when they were used last
+                if self.part is not None:
+                    self._shrink(self._descriptor, self.file, self.part)
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _keep(self, facts: Any, result: bytes, seconds: float) -> None:
         self.made += 1
         descriptor = self._opened()
         if descriptor is None or not self.may_keep:
@@ -108,21 +131,6 @@ class Units:
         self._used[key] = None
         self._places.pop(key, None)
         self._places[key] = (end + HEAD.size + CHECK_BYTES, len(result), seconds)
-
-    def complete(self) -> None:
-        """The stage did all its work: drop the oldest units that it didn't use, where they are too many."""
-        if self._descriptor is not None and self.file is not None and self.may_keep:
-            with contextlib.suppress(OSError):
-                os.utime(self._descriptor)  # when they were used last
-                if self.part is not None:
-                    self._shrink(self._descriptor, self.file, self.part)
-        self.close()
-
-    def close(self) -> None:
-        """Close the file."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
 
     def _key(self, facts: Any) -> bytes:
         text = json.dumps([self.scope, facts], sort_keys=True, separators=(",", ":"))

@@ -73,6 +73,7 @@ def models(params: SeparateParams, lookup: Lookup) -> dict[str, ModelRef]:
     devices=("cuda", "mps"),
     heavy=True,
     memory_gb=1.0,
+    lanes=True,
     models=models,
     tools=("torch", "demucs"),
 )
@@ -194,18 +195,18 @@ def _voices(ctx: Context, model: Any, device: str, sound: Sound, grid: Grid) -> 
         places = [place - stretch.start for place in (stretch.stop, stretch.first, stretch.last)]
         return [*sound.facts(frames), skip, *places, device]
 
-    def make(numbers: list[int]) -> Iterator[bytes]:
-        for stretch in (stretches[number] for number in numbers):
-            frames, skip = grid.heard(sound, stretch)
-            heard = soxr.resample(frames, grid.rate_hz, model.samplerate)[skip : skip + stretch.stop - stretch.start]
-            channels = torch.from_numpy(np.ascontiguousarray(heard.T))
-            batch = channels[None] if together else channels[:, None].repeat(1, model.audio_channels, 1)
-            parts = apply_model(model, batch, shifts=0, overlap=OVERLAP, segment=segment, device=device)[:, voice]
-            found = (parts[0] if together else parts.mean(dim=1)).T.cpu().numpy()
-            yield packed(found[stretch.first - stretch.start : stretch.last - stretch.start], model.samplerate)
+    def make(number: int) -> bytes:
+        stretch = stretches[number]
+        frames, skip = grid.heard(sound, stretch)
+        heard = soxr.resample(frames, grid.rate_hz, model.samplerate)[skip : skip + stretch.stop - stretch.start]
+        channels = torch.from_numpy(np.ascontiguousarray(heard.T))
+        batch = channels[None] if together else channels[:, None].repeat(1, model.audio_channels, 1)
+        parts = apply_model(model, batch, shifts=0, overlap=OVERLAP, segment=segment, device=device)[:, voice]
+        found = (parts[0] if together else parts.mean(dim=1)).T.cpu().numpy()
+        return packed(found[stretch.first - stretch.start : stretch.last - stretch.start], model.samplerate)
 
     done_s, total_s = 0.0, grid.frames / grid.rate_hz
-    for stretch, unit in zip(stretches, ctx.units([facts(s) for s in stretches], make), strict=True):
+    for stretch, unit in zip(stretches, ctx.each_unit([facts(s) for s in stretches], make), strict=True):
         done_s += (stretch.last - stretch.first) / model.samplerate
         ctx.progress(min(done_s, total_s), total_s)
         yield stretch.first, unpacked(unit)

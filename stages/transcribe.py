@@ -15,7 +15,7 @@ Not here: when exactly each word is spoken (`align`), terms (`glossary`), who de
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
@@ -98,6 +98,7 @@ def models(params: TranscribeParams, lookup: Lookup) -> dict[str, ModelRef]:
     devices=("cuda",),
     heavy=True,
     memory_gb=0.5,
+    lanes=True,
     models=models,
     tools=("faster-whisper", "ctranslate2"),
 )
@@ -134,20 +135,19 @@ def _transcribed(
         said: the language, and where it is known from. wanted: hotwords.
     """
     path = ctx.models["whisper"].path
-    settings = (params.model, path, ctx.device, params.compute_type, ctx.threads)
+    settings = (params.model, path, ctx.device, params.compute_type, ctx.threads, ctx.lanes.most)
     model = ctx.model(" ".join(map(str, ("whisper", *settings))), lambda: load(*settings))
     hotwords = fitting_hotwords(model, params.model, wanted, ctx.warn)
     language, source = spoken_language(model, params.model, said, lambda: _opening(sound, found[0]), ctx.warn)
     code = language.partition("-")[0].lower()
     whisper = listener(model, code, params.beam_size, hotwords.used)
 
-    def make(numbers: list[int]) -> Iterator[bytes]:
-        for passage in (found[number] for number in numbers):
-            yield _unit(hear(whisper, sound, passage, params.max_window_s), passage.start_s)
+    def make(number: int) -> bytes:
+        return _unit(hear(whisper, sound, found[number], params.max_window_s), found[number].start_s)
 
     facts = [[*sound.facts_between(part.start_s, part.end_s), _shape(part), code, hotwords.used] for part in found]
     heard: list[formats.Segment] = []
-    for passage, unit in zip(found, ctx.units(facts, make), strict=True):
+    for passage, unit in zip(found, ctx.each_unit(facts, make), strict=True):
         for segment in msgspec.json.decode(unit, type=list[Heard]):
             segment.start += passage.start_s
             segment.end += passage.start_s

@@ -13,6 +13,7 @@ import hashlib
 import importlib
 import os
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ class WorkerCode(ProjectCode):
         self.spent = ""
         self._request: Request | None = None
         self._read: dict[str, str] = {}  # file → SHA-256 of what this job read in the folder of the stages
-        self._hearing = True
+        self._hearing = threading.local()  # `deaf` while a thread reads for itself
         self._compiled: dict[str, str] = {}
         self._modules = 0  # how many there were when they were last gone through
         self._importable = self.importable()
@@ -64,10 +65,10 @@ class WorkerCode(ProjectCode):
         """What the job ran of the project's code: file → SHA-256, as hex."""
         if self._request is None or not self._request.is_own:
             return {}
-        known = {file: digest for file, digest in self.loaded.items() if self._counts(file)}
+        known = {file: digest for file, digest in dict(self.loaded).items() if self._counts(file)}
         if self._modules != len(sys.modules):
             self._find_compiled()
-        return self._compiled | self._read | known
+        return self._compiled | dict(self._read) | known
 
     def besides(self) -> dict[str, str]:
         """As `report`, of that just what the run didn't know of when the job began."""
@@ -76,7 +77,7 @@ class WorkerCode(ProjectCode):
 
     def _counts(self, file: str) -> bool:
         """Whether a module's file is this job's: the project's own, or of mediabuild and known to be used."""
-        name = next((name for name, path in self.modules.items() if path == file), "")
+        name = next((name for name, path in dict(self.modules).items() if path == file), "")
         return not name.startswith("mediabuild.") or bool(self._request and file in self._request.code)
 
     def _find_compiled(self) -> None:
@@ -94,18 +95,21 @@ class WorkerCode(ProjectCode):
 
     def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Python says what happens in this process: a file is opened."""
-        if event != "open" or not self._hearing or self._request is None or not self._request.is_own:
+        if event != "open" or self._is_deaf() or self._request is None or not self._request.is_own:
             return
         path, _, flags = arguments
         if isinstance(path, bytes):
             path = os.fsdecode(path)
         if not isinstance(path, str) or (flags or 0) & WRITING or not self._is_beside_stage(path):
             return
-        self._hearing = False
+        self._hearing.deaf = True
         try:
             self._read.setdefault(os.path.abspath(path), _sha256(path))
         finally:
-            self._hearing = True
+            self._hearing.deaf = False
+
+    def _is_deaf(self) -> bool:
+        return getattr(self._hearing, "deaf", False)
 
     def _is_beside_stage(self, path: str) -> bool:
         path = os.path.abspath(path)

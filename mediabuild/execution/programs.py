@@ -15,14 +15,15 @@ from mediabuild.errors import DiskFull, StageError
 from mediabuild.execution.command_stages.command import Commands
 from mediabuild.execution.command_stages.pieces import run_pieces
 from mediabuild.execution.outcome import Keeping, Ran
-from mediabuild.execution.protocol import Request
-from mediabuild.execution.workers import Workers, worker_key
+from mediabuild.execution.protocol import LaneSlots, Request
+from mediabuild.execution.workers import Workers, has_lanes, threads_of, worker_key
 from mediabuild.freshness.meanwhile import Meanwhile
 from mediabuild.machine import regular
+from mediabuild.machine.hardware.slots import Slots
 from mediabuild.machine.here import quoted
 from mediabuild.machine.processes import Processes
 from mediabuild.machine.visible import last_lines
-from mediabuild.pipeline.model import Task
+from mediabuild.pipeline.model import StageSpec, Task
 from mediabuild.reporting.events import Event, ModelLoading, StageProgress, StageWarning
 from mediabuild.store import places
 
@@ -37,6 +38,9 @@ class Programs:
         processes: what is started ends with the run.
         root: the pipeline's folder. checksum: the pipeline's.
         emit: receives what Python stages report.
+
+    Attributes:
+        slots: of the run; lanes take what is spare of them. most_lanes: how many of a task make units at once.
     """
 
     def __init__(self, processes: Processes, root: Path, checksum: str, emit: Callable[[Event], None]) -> None:
@@ -46,6 +50,8 @@ class Programs:
         self.root = root
         self.workers = Workers(processes, root)
         self.emit = emit
+        self.slots: Slots | None = None
+        self.most_lanes = 1
 
     def run(self, task: Task, meanwhile: Meanwhile, out: Path, gpus: tuple[int, ...], keeping: Keeping) -> Ran:
         """Run a task's program, its outputs to `out`.
@@ -90,7 +96,8 @@ class Programs:
             device=device,
             project_dir=str(self.root),
             models={name: str(model.path) if model.path else None for name, model in observation.models.items()},
-            threads=spec.resources.cpu,
+            threads=threads_of(spec, device),
+            lanes=self._lanes(spec, device),
             log=str(log),
             units=str(places.units(task)),
             units_part=str(places.part(task)),
@@ -114,6 +121,14 @@ class Programs:
         used = fields["device_used"] or (device if device != observation.facts.device else None)
         counts = {name: fields[name] for name in ("units", "units_reused", "units_spared_s")}
         return Ran(fields["returned"], used, fields["tools"], fields["peak_memory_bytes"], fields["loaded"], **counts)
+
+    def _lanes(self, spec: StageSpec, device: str) -> LaneSlots:
+        """What a stage may take to make units at once; a lane takes a core, and the stage's memory again."""
+        own = max(1, spec.resources.cpu) if has_lanes(spec, device) else 1
+        if self.slots is None or spec.declaration is None or not has_lanes(spec, device):
+            return LaneSlots(own, own)
+        needs = {"cpu": 1.0, "memory_gb": spec.declaration.memory_gb}
+        return LaneSlots(own, max(own, self.most_lanes), str(self.slots.folder), self.slots.counts, needs)
 
     def close(self) -> None:
         """End the workers."""

@@ -20,9 +20,24 @@ from mediabuild.errors import StageError
 from mediabuild.store.facts import ORDER, Facts
 from mediabuild.store.sight import ON_THE_WAY, Sight, moved, sight
 
-PROTOCOL = 4
+PROTOCOL = 5
 MESSAGE_CHARS = 10_000  # what a stage says to people is cut there: nobody reads more, and the log has it all
 REPLY_BYTES = 1 << 26  # a longer line is no reply; an answer with 100,000 file names has some ten MiB
+
+
+class LaneSlots(msgspec.Struct):
+    """The cores on which a stage may make units at once.
+
+    Args:
+        own: how many the task has. most: how many units are made at once at most.
+        folder, counts: of the slots, of which what is spare may be taken. needs: what a lane takes of them.
+    """
+
+    own: int = 1
+    most: int = 1
+    folder: str = ""
+    counts: dict[str, int] = {}
+    needs: dict[str, float] = {}
 
 
 class Request(msgspec.Struct):
@@ -45,6 +60,7 @@ class Request(msgspec.Struct):
     project_dir: str
     models: dict[str, str | None]
     threads: int
+    lanes: LaneSlots
     log: str
     units: str
     units_part: str

@@ -27,8 +27,10 @@ import msgspec
 
 from mediabuild.errors import MediabuildError, StageError
 from mediabuild.execution.loaded import WorkerCode
-from mediabuild.execution.protocol import PROTOCOL, Reply, Request, names_of, number_of, text_of
+from mediabuild.execution.protocol import PROTOCOL, LaneSlots, Reply, Request, names_of, number_of, text_of
 from mediabuild.execution.slate import Slate
+from mediabuild.lanes import GiveBack, Lanes
+from mediabuild.machine.hardware.slots import Slots
 from mediabuild.machine.here import command
 from mediabuild.machine.interpreter import site_packages
 from mediabuild.pipeline.code_of_stages.loading import load_declaration, missing_hint
@@ -138,6 +140,7 @@ class Worker:
             stage_dir=Path(request.file).parent,
             models={name: ModelRef(name, Path(path) if path else None) for name, path in request.models.items()},
             threads=request.threads,
+            lanes=_lanes(request.lanes),
             cache=self._cache(request),
             may_keep=request.models_are_still,
             kept=kept,
@@ -145,7 +148,10 @@ class Worker:
         )
         assert declared.run is not None
         try:
-            returned = declared.run(context, params)
+            try:
+                returned = declared.run(context, params)
+            finally:
+                context.lanes.end()
             kept.complete()
         finally:
             kept.close()
@@ -216,6 +222,19 @@ def _digests_now(request: Request, declared: Stage) -> dict[str, str] | None:
         return {n: Digests(root).whole(m.path, request.checksum) if m.path else "" for n, m in found.items()}
     except (ImportError, OSError, MediabuildError):
         return None
+
+
+def _lanes(given: LaneSlots) -> Lanes:
+    """The lanes of a request; its slots come back when the worker ends, however it does."""
+    slots = Slots(Path(given.folder), given.counts) if given.most > given.own else None
+
+    def spare() -> GiveBack | None:
+        held = None
+        with contextlib.suppress(OSError):  # a disk that is full or read-only: as if none were free
+            held = slots.take_spare(given.needs) if slots is not None else None
+        return held.give_back if held is not None else None
+
+    return Lanes(given.own, given.most, spare)
 
 
 def _versions(packages: tuple[str, ...]) -> dict[str, str]:

@@ -220,7 +220,17 @@ def worker_key(spec: StageSpec, device: str) -> Key:
     kind = device if spec.heavy else "light"
     if spec.file is not None and spec.file.parent != builtin_stages_dir():
         kind = f"{kind} {spec.file}"
-    return (str(spec.python or sys.executable), kind, spec.resources.cpu)
+    return (str(spec.python or sys.executable), kind, threads_of(spec, device))
+
+
+def threads_of(spec: StageSpec, device: str) -> int:
+    """How many threads a library may use in a stage: the cores that it has, unless its lanes do."""
+    return 1 if has_lanes(spec, device) else spec.resources.cpu
+
+
+def has_lanes(spec: StageSpec, device: str) -> bool:
+    """Whether a stage makes several units at once there: a GPU is used by one at a time."""
+    return spec.declaration is not None and spec.declaration.lanes and device == "cpu"
 
 
 def _environment(threads: int) -> dict[str, str]:

@@ -22,6 +22,7 @@ from mediabuild.execution.removal import Removal
 from mediabuild.execution.sweep import sweep
 from mediabuild.machine import regular
 from mediabuild.machine.files import write_atomically
+from mediabuild.machine.hardware.slots import Slots
 from mediabuild.machine.processes import Processes
 from mediabuild.machine.signals import INTERRUPTED, heard_when_deaf
 from mediabuild.pipeline.model import Given
@@ -41,7 +42,6 @@ from mediabuild.reporting.tally import Tally
 from mediabuild.schedule.needs import Needs
 from mediabuild.schedule.order import Forecast, Precedence
 from mediabuild.schedule.runner import PipelineRunner
-from mediabuild.schedule.slots import Slots
 from mediabuild.schedule.turns import Turns
 from mediabuild.store import places
 
@@ -215,6 +215,9 @@ class Session:
         self, executor: Executor, emit: Callable[[Event], None], stream: IO[str], tasks: Collection[str]
     ) -> PipelineRunner:
         options = self.options
+        slots = Slots(places.slots(self.build.pipeline.jobs_dir), self.build.capacity)
+        executor.programs.slots = slots
+        executor.programs.most_lanes = min(options.threads, slots.counts["cpu"])
         return PipelineRunner(
             self.dep_manager,
             self.reporter(stream, {"failure_verbosity": options.failure_verbosity}),
@@ -224,7 +227,7 @@ class Session:
             executor=executor,
             emit=emit,
             turns=Turns(
-                Slots(places.slots(self.build.pipeline.jobs_dir), self.build.capacity),
+                slots,
                 Needs(self.build.pipeline, self.build.devices),
                 Precedence(self.expected, tasks, options.threads),
                 executor.programs.workers,

@@ -7,19 +7,21 @@ Not here: which comes first by the work behind it (`order`), what each takes (`n
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from typing import Any
 
 from doit.task import Task as DoitTask
 
 from mediabuild.execution.workers import Key, Workers, worker_key
+from mediabuild.machine.hardware.slots import Held, Slots
 from mediabuild.pipeline.model import Task
 from mediabuild.schedule.needs import Needs
 from mediabuild.schedule.order import Precedence
-from mediabuild.schedule.slots import Held, Slots
 from mediabuild.schedule.state import pipeline_task
 
 PATIENCE = 4  # how many others may start while a task doesn't fit, before nothing starts until it does
+LANES_TAKE = ("cpu", "memory_gb")  # what lanes leave alone while a task here waits for it
 AHEAD = 2  # how many tasks may wait for slots, for each that can run
 
 
@@ -53,6 +55,7 @@ class Turns:
 
     def next(self, ready: list[Any]) -> Any | None:
         """The first of doit's nodes whose slots are free, which are taken; None where none fits now."""
+        waits = False
         waited = [node for node in ready if self._passed.get(node.task.name, 0) >= PATIENCE][:1]
         passed: list[str] = []
         for node in waited or self._in_order(ready):
@@ -65,6 +68,9 @@ class Turns:
                 return node
             if pipeline_task(node.task) is not None:
                 passed.append(node.task.name)
+                waits |= self.slots.short_of in LANES_TAKE
+        with contextlib.suppress(OSError):
+            self.slots.want(waits)
         return None
 
     def gpus_of(self, name: str) -> tuple[int, ...]:
@@ -108,13 +114,15 @@ class Turns:
             return Held() if self.own_at_once or not self._own_running else None
         if first and not self.slots.hold_back_others():
             return None
-        return self.slots.take(self.needs.of(task))
+        needs = self.needs.of(task)
+        return self.slots.take({"cpu": needs.cpu, "gpu": needs.gpu or 0, "memory_gb": needs.memory_gb or 0})
 
     def _begin(self, doit_task: DoitTask, held: Held, passed: Iterable[str]) -> None:
         """Note that a task starts, which these others would have liked to do before it."""
         self._held[doit_task.name] = held
         self._passed.pop(doit_task.name, None)
         self.slots.let_others()
+        self.slots.want(False)
         for name in passed:
             self._passed[name] = self._passed.get(name, 0) + 1
         task = pipeline_task(doit_task)

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from mediabuild.lanes import Lanes
 from mediabuild.pipeline.code_of_stages.loading import load_stage
 from mediabuild.stage import Context, Lookup
 from mediabuild.units import Units
@@ -27,7 +28,7 @@ Files = Path | dict[str, Path]
 def run_stage(tmp_path: Path) -> Callable[..., Context]:
     """``run_stage("demux", {"media": path}, clip_end_s=5.0)`` → the context; outputs are in `.out`.
 
-    With `units`, a file, what an earlier run kept there is used, and `.kept` counts.
+    With `units`, a file, what an earlier run kept there is used, and `.kept` counts. `lanes` make units at once.
     """
     runs = iter(range(1000))
 
@@ -38,6 +39,7 @@ def run_stage(tmp_path: Path) -> Callable[..., Context]:
         job: str = "sample",
         device: str = "cpu",
         units: Path | None = None,
+        lanes: int = 1,
         **params: Any,
     ) -> Context:
         declared = load_stage(ROOT / "stages" / f"{name}.py")
@@ -56,6 +58,7 @@ def run_stage(tmp_path: Path) -> Callable[..., Context]:
             project_dir=ROOT,
             stage_dir=ROOT / "stages",
             models=declared.models(values, lookup) if declared.models else {},
+            lanes=Lanes(own=lanes),
             kept=Units(units, "the stage as it is"),
             report=lambda kind, fields: messages.append((kind, fields)),
         )

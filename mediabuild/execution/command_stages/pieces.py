@@ -102,8 +102,7 @@ class PieceRun:
     def _make(self, piece: Piece) -> None:
         """Take up what was kept of a piece, or run the command for it."""
         facts = self._facts(piece)
-        with self.lock:
-            kept = self.units.take(facts)
+        kept = self.units.take(facts)
         if kept is None or not self._put(piece, kept):
             started_s = time.monotonic()
             with TemporaryFile() as printed:
@@ -114,9 +113,8 @@ class PieceRun:
                     self.failed[piece.name] = error
                     return
                 self._say(piece.name, printed)
-            with self.lock:
-                if result is not None and self._is_still(piece):
-                    self.units.keep(facts, result, time.monotonic() - started_s)
+            if result is not None and self._is_still(piece):
+                self.units.keep(facts, result, time.monotonic() - started_s)
         self._report()
 
     def _run(self, piece: Piece, printed: Any) -> bytes | None:

@@ -1,4 +1,4 @@
 """What the machine has: cores, a driver, and the devices that an interpreter can use.
 
-Not here: sharing them among tasks (`schedule.slots`).
+Not here: sharing them among tasks (`slots`).
 """

@@ -1,6 +1,6 @@
 """How many cores this process may use.
 
-Not here: sharing them among tasks (`schedule.slots`).
+Not here: sharing them among tasks (`slots`).
 """
 
 from __future__ import annotations

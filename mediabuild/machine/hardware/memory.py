@@ -1,6 +1,6 @@
 """How much memory this process may use.
 
-Not here: sharing it among tasks (`schedule.slots`).
+Not here: sharing it among tasks (`slots`).
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -27,7 +28,7 @@ BLOCK_S = 60  # what is in memory at a time where all of a recording is heard
 
 
 class Sound:
-    """A WAV, open for reading; use it in a `with`.
+    """A WAV, open for reading; use it in a `with`. Several threads may read of it.
 
     Args:
         path: the clip's sound.
@@ -42,6 +43,7 @@ class Sound:
         import soundfile
 
         self._file = soundfile.SoundFile(path)
+        self._lock = threading.Lock()  # reading goes on where the file was sought
         self.rate_hz = int(self._file.samplerate)
         self.channels = int(self._file.channels)
         self.frames = int(self._file.frames)
@@ -64,8 +66,10 @@ class Sound:
         """
         import numpy as np
 
-        self._file.seek(min(max(start, 0), self.frames))
-        found = self._file.read(max(0, min(stop, self.frames) - max(start, 0)), dtype="float32", always_2d=True)
+        count = max(0, min(stop, self.frames) - max(start, 0))
+        with self._lock:
+            self._file.seek(min(max(start, 0), self.frames))
+            found = self._file.read(count, dtype="float32", always_2d=True)
         before = min(max(0, -start), stop - start)
         padded: np.ndarray = np.pad(found, ((before, stop - start - before - len(found)), (0, 0)))
         return padded

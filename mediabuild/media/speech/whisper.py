@@ -46,11 +46,12 @@ def repository(name: str) -> str:
     return "Systran/faster-whisper-" + ("large-v3" if name == "large" else name)
 
 
-def load(name: str, path: Path | None, device: str, compute_type: str, threads: int) -> Any:
+def load(name: str, path: Path | None, device: str, compute_type: str, threads: int, at_once: int = 1) -> Any:
     """A model, from a folder, or from the hub.
 
     Args:
         device: `cpu`, `cuda`, `cuda:1`. compute_type: CTranslate2's number format.
+        threads: of one hearing. at_once: how many threads may hear at once; they share the weights.
 
     Raises:
         StageError: it can't be loaded.
@@ -65,6 +66,7 @@ def load(name: str, path: Path | None, device: str, compute_type: str, threads: 
             device_index=int(index or 0),
             compute_type=compute_type,
             cpu_threads=threads,
+            num_workers=at_once,
         )
     except Exception as error:  # no network, no such model, a folder of another kind, a number format it can't do
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -8,8 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mediabuild.pipeline.model import Resources
-from mediabuild.schedule.slots import Slots
+from mediabuild.machine.hardware.slots import Slots
 
 CAPACITY = {"cpu": 2.0, "gpu": 2.0, "memory_gb": 4.5}
 
@@ -17,7 +16,7 @@ CAPACITY = {"cpu": 2.0, "gpu": 2.0, "memory_gb": 4.5}
 def test_gpus_are_handed_out_by_number(tmp_path: Path) -> None:
     """Two tasks get different GPUs, a third gets none until one is given back."""
     slots = Slots(tmp_path / "slots", CAPACITY)
-    needs = Resources(cpu=0, gpu=1)
+    needs = {"cpu": 0, "gpu": 1}
     first, second = slots.take(needs), slots.take(needs)
     assert first is not None and second is not None
     assert {*first.gpus, *second.gpus} == {0, 1}
@@ -31,35 +30,35 @@ def test_gpus_are_handed_out_by_number(tmp_path: Path) -> None:
 def test_what_does_not_fit_takes_nothing(tmp_path: Path) -> None:
     """A task that gets its GPU but not its cores gives the GPU back at once."""
     slots = Slots(tmp_path, CAPACITY)
-    busy = slots.take(Resources(cpu=2))
+    busy = slots.take({"cpu": 2})
     assert busy is not None
-    assert slots.take(Resources(cpu=1, gpu=2)) is None
-    both = slots.take(Resources(cpu=0, gpu=2))
+    assert slots.take({"cpu": 1, "gpu": 2}) is None
+    both = slots.take({"cpu": 0, "gpu": 2})
     assert both is not None and both.gpus == (0, 1)
 
 
 def test_more_than_there_is_means_alone(tmp_path: Path) -> None:
     """A task that needs more than the machine has gets all of it, instead of waiting for ever."""
     slots = Slots(tmp_path, CAPACITY)
-    alone = slots.take(Resources(cpu=64, memory_gb=1000))
+    alone = slots.take({"cpu": 64, "memory_gb": 1000})
     assert alone is not None
-    assert slots.take(Resources(cpu=1)) is None
-    assert slots.take(Resources(cpu=0, memory_gb=0.5)) is None
+    assert slots.take({"cpu": 1}) is None
+    assert slots.take({"cpu": 0, "memory_gb": 0.5}) is None
 
 
 def test_who_waits_at_the_turnstile_is_next(tmp_path: Path) -> None:
     """Two cores are wanted and one is busy: nobody else gets the other, until both were had."""
     ours, others = Slots(tmp_path, CAPACITY), Slots(tmp_path, CAPACITY)
-    busy = others.take(Resources(cpu=1))
-    assert busy is not None and ours.take(Resources(cpu=2)) is None
+    busy = others.take({"cpu": 1})
+    assert busy is not None and ours.take({"cpu": 2}) is None
     assert ours.hold_back_others() and not others.hold_back_others()
-    assert others.take(Resources(cpu=1)) is None
+    assert others.take({"cpu": 1}) is None
     busy.give_back()
-    both = ours.take(Resources(cpu=2))
+    both = ours.take({"cpu": 2})
     assert both is not None
     ours.let_others()
     both.give_back()
-    last = others.take(Resources(cpu=1))
+    last = others.take({"cpu": 1})
     assert last is not None
     last.give_back()
     assert ours.hold_back_others()
@@ -71,15 +70,15 @@ def test_who_waits_at_the_turnstile_is_next(tmp_path: Path) -> None:
 def test_another_process_shares_them_and_its_death_gives_them_back(tmp_path: Path) -> None:
     """Held by another process: taken; that process killed: free."""
     code = (
-        "import sys, time; from pathlib import Path; from mediabuild.pipeline.model import Resources;"
-        "from mediabuild.schedule.slots import Slots;"
+        "import sys, time; from pathlib import Path; "
+        "from mediabuild.machine.hardware.slots import Slots;"
         "slots = Slots(Path(sys.argv[1]), {'cpu': 1, 'gpu': 1, 'memory_gb': 1});"
-        "held = slots.take(Resources(cpu=1, gpu=1)); print(held is not None, flush=True); time.sleep(60)"
+        "held = slots.take({'cpu': 1, 'gpu': 1}); print(held is not None, flush=True); time.sleep(60)"
     )
     slots = Slots(tmp_path, {"cpu": 1, "gpu": 1, "memory_gb": 1})
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None and other.stdout.readline() == "True\n"
-        assert slots.take(Resources(cpu=1)) is None
+        assert slots.take({"cpu": 1}) is None
         os.kill(other.pid, signal.SIGKILL)
         other.wait()
-    assert slots.take(Resources(cpu=1, gpu=1)) is not None
+    assert slots.take({"cpu": 1, "gpu": 1}) is not None

@@ -1,0 +1,191 @@
+"""Makes the units of a stage that aren't kept yet: one after the other, or several at once, in lanes.
+
+The stage's own thread makes one unit after the other. Beside it there may be lanes: threads that make the next unit
+whenever they get a core for it, one of the task's own or one that nobody needs just then. A lane asks anew for each
+unit, so a task that waits gets the core after one unit at most. What comes out, and in which order, doesn't depend on
+the number of lanes; neither does the error of a unit that can't be made.
+
+Not here: how a unit is kept (`units`), and whose the cores are (`machine.hardware.slots`).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from mediabuild.units import Units
+
+POLL_S = 0.1  # how often a lane asks for a core
+AHEAD = 4  # how many units, for each lane, may wait for the stage to take them: they are in memory
+
+GiveBack = Callable[[], None]
+
+
+def one_by_one(kept: Units, facts: Sequence[Any], make: Callable[[list[int]], Iterable[bytes]]) -> Iterator[bytes]:
+    """As `Context.units`."""
+    wanted = list(facts)
+    missing = [number for number, known in enumerate(wanted) if not kept.has(known)]
+    started = time.monotonic()
+    coming = iter(make(missing)) if missing else iter(())
+    share_s = (time.monotonic() - started) / max(1, len(missing))  # a `make` that is no generator works here
+    waiting = set(missing)
+    for number, known in enumerate(wanted):
+        result = None if number in waiting else kept.take(known)
+        if result is not None:
+            yield result
+            continue
+        started = time.monotonic()
+        maker = coming if number in waiting else iter(make([number]))  # the latter: what was kept is damaged
+        result = next(maker)
+        kept.keep(known, result, share_s + time.monotonic() - started)
+        yield result
+
+
+class Lanes:
+    """How many units of a task may be made at once.
+
+    Args:
+        own: how many cores the task has. most: how many units are made at once at most.
+        spare: takes a core that nobody needs, for one unit, and returns what gives it back; None where there is none.
+            Asked by one thread at a time.
+    """
+
+    def __init__(self, own: int = 1, most: int = 1, spare: Callable[[], GiveBack | None] = lambda: None) -> None:
+        self.own = own
+        self.most = max(own, most)
+        self.spare = spare
+        self._begun: list[_Work] = []
+
+    def each(self, kept: Units, facts: Sequence[Any], make: Callable[[int], bytes]) -> Iterator[bytes]:
+        """As `Context.each_unit`."""
+        work = _Work(self, kept, list(facts), make)
+        self._begun.append(work)
+        try:
+            for number in range(len(work.facts)):
+                yield work.result(number)
+        finally:
+            work.end()
+
+    def end(self) -> None:
+        """Wait for the units that are in the making, and begin no more, even where a stage didn't take them all."""
+        for work in self._begun:
+            work.end()
+
+
+class _Work:
+    """The units of one call of `each`.
+
+    Args:
+        facts: of each unit. make: makes one, given its number; called from several threads.
+    """
+
+    def __init__(self, lanes: Lanes, kept: Units, facts: list[Any], make: Callable[[int], bytes]) -> None:
+        self.lanes = lanes
+        self.kept = kept
+        self.facts = facts
+        self.make = make
+        self.todo = deque(number for number, known in enumerate(facts) if not kept.has(known))
+        self.missing = set(self.todo)
+        self.made: dict[int, bytes] = {}
+        self.failed: dict[int, BaseException] = {}
+        self.reading = 0  # what the stage takes next
+        self.over = False
+        self.own_free = lanes.own - 1  # the stage's own thread has one
+        self.changed = threading.Condition()
+        self.asking = threading.Lock()
+        count = min(lanes.most, len(self.todo)) - 1
+        self.threads = [threading.Thread(target=self._lane, name="lane", daemon=True) for _ in range(count)]
+        for thread in self.threads:
+            thread.start()
+
+    def result(self, number: int) -> bytes:
+        """A unit: kept, made by a lane, or made now; what a lane failed with is raised here."""
+        kept = None if number in self.missing else self.kept.take(self.facts[number])
+        if kept is not None:
+            return kept
+        with self.changed:
+            self.reading = number
+            self.changed.notify_all()
+        if number not in self.missing:  # what was kept is damaged
+            return self._made(number)
+        while True:
+            with self.changed:
+                if number in self.failed:
+                    raise self.failed[number]
+                if number in self.made:
+                    return self.made.pop(number)
+                following = self._begin()
+                if following is None:
+                    self.changed.wait()
+                    continue
+            self._try(following)
+
+    def end(self) -> None:
+        """Begin nothing more, and wait for what is in the making."""
+        with self.changed:
+            self.over = True
+            self.changed.notify_all()
+        for thread in self.threads:
+            thread.join()
+
+    def _begin(self) -> int | None:
+        """The next unit to make, if there is one; the condition's lock is held."""
+        if not self.todo or self.over or self.failed or self.todo[0] > self.reading + AHEAD * self.lanes.most:
+            return None
+        return self.todo.popleft()
+
+    def _try(self, number: int) -> None:
+        """Make a unit, and note what became of it."""
+        try:
+            result = self._made(number)
+        except BaseException as error:  # the stage's own thread raises it
+            with self.changed:
+                self.failed[number] = error
+                self.changed.notify_all()
+        else:
+            with self.changed:
+                self.made[number] = result
+                self.changed.notify_all()
+
+    def _made(self, number: int) -> bytes:
+        started = time.monotonic()
+        result = self.make(number)
+        self.kept.keep(self.facts[number], result, time.monotonic() - started)
+        return result
+
+    def _lane(self) -> None:
+        while (give_back := self._core()) is not None:
+            try:
+                with self.changed:
+                    number = self._begin()
+                if number is not None:
+                    self._try(number)
+            finally:
+                give_back()
+                with self.changed:
+                    self.changed.notify_all()
+
+    def _core(self) -> GiveBack | None:
+        """A core for one unit, as soon as there are both; None where nothing is left to make."""
+        with self.asking:
+            while True:
+                with self.changed:
+                    if self.over or self.failed or not self.todo:
+                        return None
+                    can_begin = self.todo[0] <= self.reading + AHEAD * self.lanes.most
+                    if can_begin and self.own_free:
+                        self.own_free -= 1
+                        return self._own_back
+                give_back = self.lanes.spare() if can_begin else None
+                if give_back is not None:
+                    return give_back
+                with self.changed:
+                    if not (self.over or self.failed):
+                        self.changed.wait(POLL_S)
+
+    def _own_back(self) -> None:
+        with self.changed:
+            self.own_free += 1
