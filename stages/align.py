@@ -209,11 +209,11 @@ def _corrected(
         remedy = shlex.join(["rm", str(list(files.values())[-1])])
         raise StageError(f"align: {ctx.job} has several corrections: {', '.join(files)}", remedy)
     start_s, source_end_s = (probe.clip_start_s, probe.duration_s) if probe else (0.0, duration_s)
-    for path in files.values():
+    for name, path in files.items():
         clip = (start_s, start_s + duration_s)
-        transcript, warnings = corrected(transcript, read_correction(path), clip, max(source_end_s, clip[1]))
+        transcript, warnings = corrected(transcript, read_correction(path, name), clip, max(source_end_s, clip[1]))
         for warning in warnings:
-            ctx.warn(f"align: {path.name}: {warning}")
+            ctx.warn(f"align: {name}: {warning}")
     kept = [part for part in transcript.segments if part.text.strip() and part.start_s < duration_s]
     for index, part in enumerate(kept):
         part.id = index

@@ -26,6 +26,9 @@ from mediabuild.store.generations import Kept
 from mediabuild.store.manifest import Manifest, find_manifest, problems
 from mediabuild.store.traces import Traces
 
+ROWS = 12  # of `cache`; where there are more, what is little is summed up
+LITTLE_BYTES, LITTLE_S = 100_000, 1.0
+
 
 class Validate(PipelineCommand):
     """The pipeline file, and every manifest against the schema and the files."""
@@ -133,17 +136,22 @@ class Cache(PipelineCommand):
 
     def _execute(self, pos_args: list[str]) -> int:
         found = generations.kept(owners.own(self.build.pipeline, self.build.job_dirs))
+        little = list(filter(_is_little, found)) if len(found) > ROWS else []
         makers = {places.units(task): task.name for task in self.build.tasks.values()}
         for one in reversed(found):
-            self.outstream.write(f"{self._described(one, makers)}\n")
+            if not (little and _is_little(one)):
+                self.outstream.write(f"{self._described(one, makers)}\n")
+        if little:
+            size, limit_each = sized(sum(one.size_bytes for one in little)), sized(LITTLE_BYTES)
+            self.outstream.write(f"and {len(little)} of less than {limit_each} and {LITTLE_S:g} s, {size} together\n")
         total = sum(one.size_bytes for one in found)
         limit = self.build.pipeline.cache_bytes / 1e9
         spares = sum(manifest.duration_s for manifest in (one.manifest for one in found) if manifest)
-        self.outstream.write(f"{len(found)} kept, {total / 1e9:.3f} of {limit:g} GB, {spares:.1f} s of work\n")
+        self.outstream.write(f"{len(found)} kept, {sized(total)} of {limit:g} GB, {spares:.1f} s of work\n")
         return 0
 
     def _described(self, one: Kept, makers: Mapping[Path, str]) -> str:
-        size, manifest = f"{one.size_bytes / 1e6:.1f} MB", one.manifest
+        size, manifest = sized(one.size_bytes), one.manifest
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(manifest.timestamp if manifest else one.used_ts))
         if manifest is None:
             return f"{makers.get(one.path, one.path)}  {when}  {size}  {'units' if one.is_units else 'damaged'}"
@@ -153,6 +161,21 @@ class Cache(PipelineCommand):
     def _present(self, manifest: Manifest) -> Mapping[str, Any]:
         task = self.build.tasks.get(manifest.task)
         return task.params if task else {}
+
+
+def _is_little(one: Kept) -> bool:
+    """Whether it is neither large, nor known to have taken long; what is damaged is shown in any case."""
+    quick = one.manifest.duration_s < LITTLE_S if one.manifest else one.is_units
+    return one.size_bytes < LITTLE_BYTES and quick
+
+
+def sized(count: float) -> str:
+    """A size in bytes for people: `12 B`, `3.4 kB`, `1.2 MB`, `20.0 GB`."""
+    for unit in ("B", "kB", "MB"):
+        if count < 999.95:
+            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
 
 
 class Gc(PipelineCommand):
@@ -174,7 +197,7 @@ class Gc(PipelineCommand):
         gone = generations.collect(own, limit)
         Traces(pipeline.jobs_dir).prune()
         size = sum(one.size_bytes for one in gone)
-        self.outstream.write(f"{len(gone)} deleted, {size / 1e6:.1f} MB\n")
+        self.outstream.write(f"{len(gone)} deleted, {sized(size)}\n")
         left = [one for one in generations.kept(own) if gc_all]
         for one in left:
             self.outstream.write(f"{one.path}: can't be deleted\n")

@@ -140,7 +140,7 @@ class DumpDB(DoitDumpDB):  # type: ignore[misc]
             print(f"{file}: nothing is recorded; the pipeline's record is the manifests: doit status --json")
             return 0
         except (OSError, ValueError, RecursionError) as error:
-            raise InvalidCommand(f"{file}: {error}\n  hint: rm {file}") from None
+            raise InvalidCommand(f"{file}: {error}\n  hint: {quoted('rm', file)}") from None
         for key, value in state.items():
             print(f"{key} -> {json.dumps(value, indent=4)}")
         return 0

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from mediabuild.commands.asking.findings import Findings
+from mediabuild.commands.asking.found import Findings
 from mediabuild.commands.asking.status import TaskStatus
 from mediabuild.media import formats
 from mediabuild.media.muxing import losses

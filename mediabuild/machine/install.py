@@ -53,7 +53,7 @@ def has_extra() -> bool:
 
 def extra_hint() -> str:
     """The command that installs it."""
-    return f"{sys.executable} -m pip install '{EXTRA}'"
+    return quoted(sys.executable, "-m", "pip", "install", EXTRA)
 
 
 def to_console(message: str) -> None:
@@ -190,9 +190,8 @@ def _is_sound(venv: Path) -> bool:
 def _refuse_other_folders(venv: Path) -> None:
     """Clear only what was a venv, and say what is missing where Python can't make one."""
     if venv.exists() and not (venv / "pyvenv.cfg").exists() and (not venv.is_dir() or any(venv.iterdir())):
-        raise MediabuildError(
-            f"{venv}: is there and is no venv", f"python -m mediabuild.machine.install separator {venv}.new"
-        )
+        hint = quoted(sys.executable, "-m", "mediabuild.machine.install", "separator", f"{venv}.new")
+        raise MediabuildError(f"{venv}: is there and is no venv", hint)
     if importlib.util.find_spec("ensurepip") is None:  # Debian splits it off
         package = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
         raise MediabuildError(f"{sys.executable} can't make a venv", f"sudo apt-get install {package}")

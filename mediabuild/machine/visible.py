@@ -13,6 +13,10 @@ from typing import IO
 
 LOG_BYTES = 1 << 16  # of a log's end, which are looked at
 LINE_CHARS = 500  # shown of a line
+# what ffmpeg, ffprobe and ffplay say of themselves before anything else
+BANNER = re.compile(
+    r"ff(mpeg|probe|play) version .* Copyright|  (built with |configuration: |lib(av|sw|post)\w+ +\d+\. *\d+\.)"
+)
 # all controls but the tab and the line end; line and paragraph separators; marks of direction; half characters
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -44,7 +48,8 @@ def visible_line(text: str) -> str:
 def last_lines(log: IO[bytes], count: int) -> list[str]:
     r"""The last lines of a log that say something, from the oldest, made visible and cut where they are too long.
 
-    Of a line that wrote itself anew (`\r`, as progress bars do), what it said last.
+    Of a line that wrote itself anew (`\r`, as progress bars do), what it said last. What ffmpeg says of itself is left
+    out, since it would be all that is seen of a short log.
 
     Args:
         log: can be sought; only its end is read.
@@ -55,7 +60,7 @@ def last_lines(log: IO[bytes], count: int) -> list[str]:
     if size > LOG_BYTES and len(lines) > 1:
         del lines[0]  # its beginning is missing
     said = [next((part for part in reversed(line.split("\r")) if part.strip()), "") for line in lines]
-    return [_cut(visible(line.rstrip())) for line in said if line.strip()][-count:]
+    return [_cut(visible(line.rstrip())) for line in said if line.strip() and not BANNER.match(line)][-count:]
 
 
 def _cut(line: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from mediabuild.errors import PipelineError
+from mediabuild.machine.here import quoted
 from mediabuild.pipeline.code_of_stages.loading import load_stage, misnamed_modules, stage_files
 from mediabuild.pipeline.command_stages.checks import check_command, running_of
 from mediabuild.pipeline.deliveries import check_deliver
@@ -114,7 +115,7 @@ def _stages(
     files, specs = stage_files(root), {}
     for file in misnamed_modules(root):
         taken, free = file.relative_to(root), file.with_stem(f"_own{file.stem}").relative_to(root)
-        mistakes.add(str(taken), "Python has a module of this name itself", f"mv {taken} {free}")
+        mistakes.add(str(taken), "Python has a module of this name itself", quoted("mv", taken, free))
     for name, table in tables.items():
         where = f"stages.{name}"
         if not STAGE_NAME.match(name):
@@ -209,8 +210,9 @@ def _interpreter(
     python = path / "bin" / "python" if path.is_dir() else path
     if not python.is_file():
         separates = declaration is not None and "demucs" in declaration.tools
-        made_by = f"{sys.executable} -m mediabuild.machine.install separator" if separates else "python3 -m venv"
-        mistakes.add(f"{where}.python", f"no interpreter at {given}", f"{made_by} {given}")
+        made_by = [sys.executable, "-m", "mediabuild.machine.install", "separator"]
+        hint = quoted(*(made_by if separates else ["python3", "-m", "venv"]), given)
+        mistakes.add(f"{where}.python", f"no interpreter at {given}", hint)
     return python
 
 

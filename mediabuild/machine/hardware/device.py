@@ -50,10 +50,10 @@ class Devices:
     """The devices of this machine, as each interpreter sees them.
 
     Args:
-        cache_file: where the probes' answers are kept.
+        cache_file: where the probes' answers are kept; None to keep none.
     """
 
-    def __init__(self, cache_file: Path) -> None:
+    def __init__(self, cache_file: Path | None) -> None:
         self.cache_file = cache_file
 
     def resolve(self, asked: str, usable: tuple[str, ...], python: Path | None = None) -> str:
@@ -86,7 +86,7 @@ class Devices:
         """The accelerators that work in an interpreter: `cuda:0`, `mps`; the CPU isn't listed."""
         if not driver_facts():
             return ()
-        return _probe(str(python or sys.executable), driver_facts(), str(self.cache_file))
+        return _probe(str(python or sys.executable), driver_facts(), str(self.cache_file or ""))
 
 
 @functools.cache
@@ -105,7 +105,8 @@ def _probe(python: str, driver: str, cache_file: str) -> tuple[str, ...]:
         except (OSError, subprocess.SubprocessError, ValueError, IndexError):
             return ()
         with contextlib.suppress(OSError):
-            write_atomically(Path(cache_file), json.dumps(cache, indent=1).encode())
+            if cache_file:
+                write_atomically(Path(cache_file), json.dumps(cache, indent=1).encode())
     return tuple(cache[key])
 
 

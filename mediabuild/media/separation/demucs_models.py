@@ -5,6 +5,7 @@ Not here: what they do (the `separate` stage).
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -44,7 +45,8 @@ def load(name: str, path: Path | None) -> Any:
     if len(weights) == 1 and not bags:
         return _single(weights[0])
     raise StageError(
-        f"separate: {path}: has {len(bags)} .yaml and {len(weights)} model files; one of either is needed", f"ls {path}"
+        f"separate: {path}: has {len(bags)} .yaml and {len(weights)} model files; one of either is needed",
+        shlex.join(["ls", str(path)]),
     )
 
 

@@ -47,24 +47,26 @@ class Correction(msgspec.Struct):
     faults: list[str] = []
 
 
-def read_correction(path: Path) -> Correction:
+def read_correction(path: Path, name: str = "") -> Correction:
     """Read a person's text, its segments in order of time.
+
+    Args:
+        name: what messages call it, with its folder: a file has the recording's own name. If empty, the file's.
 
     Raises:
         StageError: the file can't be understood; names the line, or the place in the JSON.
     """
-    text = read_text(path, path.name)
+    name = name or path.name
+    text = read_text(path, name)
     suffix = path.suffix.lower()
-    correction = _read_json(path.name, text) if suffix == ".json" else _from_cues(path.name, text, suffix == ".vtt")
+    correction = _read_json(name, text) if suffix == ".json" else _from_cues(name, text, suffix == ".vtt")
     if not math.isfinite(correction.clip_start_s):
-        raise StageError(f"{path.name}: clip_start_s is {correction.clip_start_s}; expected seconds")
+        raise StageError(f"{name}: clip_start_s is {correction.clip_start_s}; expected seconds")
     if correction.language is not None:
         said = correction.language
         correction.language = standard(said)
         if correction.language is None and said != "und":
-            raise StageError(
-                f"{path.name}: language {said!r} is no language tag; expected one such as 'en' or 'es-419'"
-            )
+            raise StageError(f"{name}: language {said!r} is no language tag; expected one such as 'en' or 'es-419'")
     correction.segments.sort(key=lambda segment: segment.start_s)
     return correction
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from mediabuild.errors import PipelineError
-from mediabuild.machine.here import PIPELINE
+from mediabuild.machine.here import PIPELINE, quoted
 from mediabuild.stage import Stage
 
 SHARED = "mediabuild.media"  # of mediabuild, what stages share
@@ -209,7 +209,7 @@ def missing_hint(error: BaseException, code: ProjectCode) -> str:
         for file in (f"{name}.py", name):
             if os.path.exists(os.path.join(folder, file)):
                 was = os.path.relpath(os.path.join(folder, file), code.root)
-                return f"mv {was} stages/_{file}  # and import _{name}: what stages share"
+                return f"{quoted('mv', was, f'stages/_{file}')}  # and import _{name}: what stages share"
     return ""
 
 

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mediabuild.errors import PipelineError
+from mediabuild.machine.here import quoted
 from mediabuild.machine.install import DEFAULT_VENV
 from mediabuild.machine.interpreter import lacking_for_separator, separator_command, venv_python
 from mediabuild.pipeline.model import Pipeline, StageSpec
@@ -66,7 +67,7 @@ def install_hint(spec: StageSpec) -> str:
     venv = spec.python.parent.parent if spec.python else None
     if venv is None or not (venv / "pyvenv.cfg").exists():
         return "doit --auto-install-demucs"
-    return f"{sys.executable} -m mediabuild.machine.install separator {venv}"
+    return quoted(sys.executable, "-m", "mediabuild.machine.install", "separator", venv)
 
 
 def separator_venv(root: Path, given: str | None) -> Path:

@@ -45,6 +45,8 @@ def test_a_typing_error_is_named_with_its_place(tmp_path: Path, name: str, conte
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(StageError, match=message):
         read_correction(path)
+    with pytest.raises(StageError, match=message.replace("^a", "^corrections/season1/a")):
+        read_correction(path, f"corrections/season1/{name}")
 
 
 def test_markup_is_dropped_and_text_is_not(tmp_path: Path) -> None:
