@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 from collections import ChainMap
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from mediabuild.freshness.as_before import params_before, with_languages
 from mediabuild.freshness.bulk import Bulk
 from mediabuild.freshness.look import Freshness
 from mediabuild.freshness.orphans import Orphan, Withdrawn, find_orphans, find_withdrawn, recorded_copies
@@ -36,7 +37,7 @@ from mediabuild.pipeline.tasks import make_tasks
 from mediabuild.store import inventory, places
 from mediabuild.store.digest import Digests
 from mediabuild.store.manifest import find_manifest
-from mediabuild.store.summaries import recorded_sources, recorded_values, write_summaries
+from mediabuild.store.summaries import recorded_sources, write_summaries
 
 PIPELINE_NAME = PIPELINE
 
@@ -68,12 +69,15 @@ class Build:
         loaded = load_pipeline(root / PIPELINE_NAME, commands=commands, alone=options.is_alone(root))
         before(loaded)
         loaded = with_separator(loaded, separator_venv(root, options.demucs_venv))
-        self.pipeline, variables = with_matrix_overrides(loaded, _variables(loaded, options))
+        self.pipeline, variables = with_matrix_overrides(
+            loaded, with_languages(loaded, options.sources, options.variables)
+        )
         overrides = stage_overrides(self.pipeline, variables, allow_unknown=options.allow_unknown)
         recorded = recorded_sources(self.pipeline) if options.manifests_only else None
         self.jobs: dict[str, Given] = find_sources(
             self.pipeline, options.sources, recorded, lambda: recorded_copies(self.pipeline)
         )
+        self.before = params_before(self.pipeline, self.jobs)
         job_dir = self._job_dir(options.job_dir)
         # of all jobs, too, whether a stage collects now or did once
         self.job_dirs = [job_dir or self.pipeline.jobs_dir / job for job in (*self.jobs, ALL_JOBS)]
@@ -90,6 +94,7 @@ class Build:
             self.pipeline,
             {job: source for job, source in self.jobs.items() if job not in self.left_out},
             overrides=overrides,
+            before=self.before,
             device=options.device,
             job_dir=job_dir,
             brought=self._brought(),
@@ -248,17 +253,3 @@ class Build:
             OSError: they can't be written.
         """
         write_summaries(self.pipeline, self.tasks.values(), self.jobs, jobs)
-
-
-def _variables(pipeline: Pipeline, options: Options) -> Mapping[str, str]:
-    """NAME=VALUE of the command line; of recordings without a project, languages of the last run stay, once made."""
-    asked = options.variables.get("language")
-    if not pipeline.alone or (asked is not None and not asked.strip(" ,")):
-        return options.variables
-    languages = (asked or "").split(",")
-    for job in find_sources(pipeline, options.sources, copies=lambda: recorded_copies(pipeline)):
-        job_dir = pipeline.jobs_dir / job
-        made = (find_manifest(folder) for folder in sorted((job_dir / "translate").glob("*")))
-        there = {str(manifest.params.get("language", "")) for manifest in made if manifest}
-        languages += [value for value in recorded_values(job_dir, "translate", "language") if value in there]
-    return {**options.variables, "language": ",".join(dict.fromkeys(filter(None, languages)))}

@@ -105,6 +105,7 @@ def general() -> str:
         "",
         f"options of a build: {name} run --help     of another command: {name} COMMAND --help",
         f"params of a stage: {name} help STAGE     such as: {name} help transcribe",
+        "without a project, a recording's languages, params and clip stay for the next call; NAME= ends one",
     ]
     return "\n".join(lines)
 

@@ -15,7 +15,7 @@ from doit.exceptions import InvalidCommand
 from mediabuild.commands.base import PipelineCommand
 from mediabuild.commands.noop import noop
 from mediabuild.errors import MediabuildError
-from mediabuild.machine.here import meant
+from mediabuild.machine.here import meant, quoted
 from mediabuild.reporting.console import LEVELS
 from mediabuild.schedule.dodo import ONLY_THREADS
 from mediabuild.schedule.loader import option
@@ -135,7 +135,21 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
         )
         if self.build.pipeline.alone and events_to != "-" and LEVELS.index(log_level) < LEVELS.index("warning"):
             print("".join(f"        {copy}\n" for copy in sorted(self.build.delivered())), end="")
+            if stayed := ", ".join(self._stayed()):
+                print(f"        as before: {stayed}   (NAME= ends it)")
         return status
+
+    def _stayed(self) -> list[str]:
+        """The params of earlier runs that hold in this one, as they would be typed."""
+        given = {(task.job, task.stage.name): task.overrides for task in self.build.tasks.values()}
+        found = {
+            f"{stage}.{name}={quoted(str(value))}"
+            for job, stages in self.build.before.items()
+            for stage, params in stages.items()
+            for name, value in params.items()
+            if given.get((job, stage), {}).get(name) == value
+        }
+        return sorted(found)
 
     def may_narrow(self, params: Any) -> bool:
         """Whether what is fresh may be left out."""

@@ -64,7 +64,8 @@ def stage_overrides(
     """Stage → param → value.
 
     Args:
-        variables: `transcribe.beam_size` or, where one stage alone has it, `beam_size` → text.
+        variables: `transcribe.beam_size` or, where one stage alone has it, `beam_size` → text. Without a project an
+            empty one stands for the built-in value.
         allow_unknown: leave out names that no stage has; the dodo file may read them.
 
     Raises:
@@ -89,6 +90,9 @@ def stage_overrides(
             mistakes.add(variable, "several stages have it", " or ".join(_typed(name, text) for name in names))
         elif owners:
             spec = pipeline.stages[owners[0]]
+            if pipeline.alone and not text.strip():  # what was said before ends
+                found.setdefault(spec.name, {})[name] = spec.params[name]
+                continue
             found.setdefault(spec.name, {})[name] = _value(variable, text, _type_of(spec, name), mistakes)
         elif not allow_unknown:
             mistakes.add(variable, "no stage has such a param", nearest(variable, dotted if dot else _bare(params)))

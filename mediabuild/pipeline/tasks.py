@@ -49,6 +49,7 @@ def make_tasks(
     jobs: Mapping[str, Given],
     *,
     overrides: Overrides | None = None,
+    before: Mapping[str, Overrides] | None = None,
     device: str | None = None,
     job_dir: Path | None = None,
     brought: Collection[str] | None = None,
@@ -58,6 +59,7 @@ def make_tasks(
 
     Args:
         overrides: stage → params from the command line, over everything else.
+        before: job → those of earlier command lines, which stay.
         device: instead of the pipeline's.
         job_dir: instead of `jobs_dir/JOB`, for the one job there is.
         brought: the jobs that a task over all jobs brings along; of the others it takes what is there.
@@ -69,6 +71,7 @@ def make_tasks(
     mistakes = Mistakes(pipeline.file.name)
     maker = _Maker(pipeline, jobs, overrides or {}, device, jobs if brought is None else brought, mistakes)
     maker.resolver.targets = targets
+    maker.before = before or {}
     for job, source, spec in _places(pipeline, jobs):
         maker.add(spec, job, source, pipeline.jobs_dir / job if spec.collect or job_dir is None else job_dir)
     check_deliveries(pipeline, jobs, maker.made.tasks, mistakes)
@@ -102,6 +105,7 @@ class _Maker:
     ) -> None:
         self.pipeline = pipeline
         self.overrides = overrides
+        self.before: Mapping[str, Overrides] = {}
         self.device = device or pipeline.device
         self.brought = brought
         self.mistakes = mistakes
@@ -165,7 +169,7 @@ class _Maker:
         base: Mapping[str, Any],
     ) -> None:
         where, value = f"stages.{spec.name}", value_of(at)
-        line = self.overrides.get(spec.name, {})
+        line = {**self.before.get(job, {}).get(spec.name, {}), **self.overrides.get(spec.name, {})}
         changes = {**params_at(spec.matrix, at, spec.declaration), **line}
         params = effective_params(f"{where}.params", base, changes, spec.declaration, self.mistakes)
         produced = [ref for refs in inputs.values() for ref in refs if isinstance(ref, Produced)]

@@ -32,6 +32,8 @@ COLOURS = {
 }
 
 
+KEEP = "   (to keep it: "  # begins what a hint says of pipeline.toml
+
 _recordings: list[str] = []  # that were named without a project: no command works without them
 
 
@@ -49,6 +51,8 @@ def program() -> str:
 
 def typed(hint: str) -> str:
     """A hint with the program that was typed: hints are written for `doit`."""
+    if _recordings:  # what was asked stays by itself, and there is no pipeline.toml to write it into
+        hint = hint.partition(KEEP)[0]
     if program() == "doit" or "doit" not in hint:
         return hint
     words = hint.split(" ")

@@ -45,7 +45,7 @@ def test_a_recording_without_a_project(tmp_path: Path) -> None:
     assert beside(tmp_path) == sorted([*BESIDE, "dodo.py", "stages"])
     assert "young man" in (tmp_path / "talk.en.srt").read_text()
     assert first.stdout.splitlines()[-4:] == [f"        {name}" for name in BESIDE[:-1]]
-    assert "hint: mediabuild talk.wav transcribe.language=en" in first.stdout
+    assert "hint: mediabuild talk.wav transcribe.language=en\n" in first.stdout
     assert {path.name for path in tmp_path.iterdir() if path.name.startswith(".")} == {".mediabuild"}
     (tmp_path / "elsewhere").mkdir()
     again = mediabuild(tmp_path / "elsewhere", "../talk.wav")
@@ -126,6 +126,24 @@ def test_slips_without_a_project(tmp_path: Path, typed: str, said: str) -> None:
     assert said in ran.stderr and "hint: " in ran.stderr
     assert len(ran.stderr) <= 400
     assert beside(tmp_path) == ["folder", "notes.txt", "talk.wav"]
+
+
+def test_params_and_a_clip_stay_until_they_are_ended(tmp_path: Path) -> None:
+    """As languages do: for every command, for that recording alone; `NAME=` ends one, and it stays ended."""
+    for name in ("a.wav", "b.wav"):
+        with wave.open(str(tmp_path / name), "wb") as file:
+            file.setparams((1, 2, 16000, 0, "NONE", ""))
+            file.writeframes(bytes(32000))
+    assert mediabuild(tmp_path, "b.wav").returncode == 0
+    assert mediabuild(tmp_path, "a.wav", "--clip-end", "0:00.5", "max_line_chars=30").returncode == 0
+    again = mediabuild(tmp_path, "a.wav", "b.wav").stdout
+    assert "14 up to date" in again, again
+    assert "as before: demux.clip_end_s=0.5, subtitles.max_line_chars=30   (NAME= ends it)" in again
+    assert mediabuild(tmp_path, "check", "a.wav").returncode == 0
+    ended = mediabuild(tmp_path, "a.wav", "clip_end_s=").stdout
+    assert "demux:a" in ended and "as before: subtitles.max_line_chars=30   (" in ended, ended
+    plain = mediabuild(tmp_path, "a.wav").stdout
+    assert "7 up to date" in plain and "clip_end_s" not in plain, plain
 
 
 def test_what_was_made_of_a_recording_that_is_gone(tmp_path: Path) -> None:
