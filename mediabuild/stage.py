@@ -168,7 +168,9 @@ def stage(
     """Declare a stage; see `Stage` for the arguments. The params class is read from the annotation."""
 
     def declare(function: Callable[[Context, Any], Mapping[str, Any] | None]) -> Stage:
-        hints = typing.get_type_hints(function)
+        params = typing.get_type_hints(function).get("params", NoParams)
+        if not (isinstance(params, type) and issubclass(params, msgspec.Struct)):
+            raise TypeError(f"the params of {function.__name__} are {params!r}: no msgspec.Struct; NoParams says none")
         doc = function.__doc__ or sys.modules[function.__module__].__doc__ or ""
         return Stage(
             name=function.__name__,
@@ -176,7 +178,7 @@ def stage(
             inputs=dict(inputs),
             optional=dict(optional or {}),
             outputs=dict(outputs),
-            params=hints.get("params", NoParams),
+            params=params,
             devices=devices,
             heavy=heavy,
             memory_gb=memory_gb,

@@ -23,7 +23,7 @@ from mediabuild.pipeline.deliveries import clash, deliveries
 from mediabuild.pipeline.model import Given, Reason, Task
 from mediabuild.pipeline.per_job.inputs import task_name
 from mediabuild.store import inventory, places
-from mediabuild.store.delivered import Copies, Made, Version, read_record, write_record
+from mediabuild.store.delivered import NO_TIME, Copies, Made, Version, read_record, write_record
 from mediabuild.store.facts import is_executable
 from mediabuild.store.manifest import Manifest, find_manifest
 from mediabuild.store.publish import deliver
@@ -79,7 +79,9 @@ class Delivery:
                 ours = not actual[copy] or self._is_ours(task, copy, target, made.get(copy, ()))
                 if not ours and not self.copies.is_ours(target, [(digest, 0)]):  # the same but for its mode
                     kept[_set_aside(target)] = target
-            elif not copy.endswith("/") and all(known != digest for known, _ in made.get(copy, ())):
+            elif not copy.endswith("/") and all(
+                known != digest or time == NO_TIME for known, time in made.get(copy, ())
+            ):
                 self._is_ours(task, copy, target, ())
                 made[copy] = [(digest, target.stat().st_mtime_ns)]
         self._make(task, {copy: task.directory / wanted[copy] for copy in waiting}, waiting, made)

@@ -9,14 +9,14 @@ Not here: what a worker loaded (`meanwhile`).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
 from mediabuild.pipeline.code_of_stages.files import command_code, command_places, name_of, stage_code
-from mediabuild.pipeline.model import Pipeline, StageSpec, Task
+from mediabuild.pipeline.model import Given, Pipeline, StageSpec, Task
 from mediabuild.pipeline.placeholders import names_in
 from mediabuild.pipeline.reserved import own_name
 from mediabuild.store.digest import Digests
@@ -63,7 +63,8 @@ class CodeReader:
             written = {name: fact for name, fact in recorded.items() if fact == WRITTEN}
             found.facts |= written
             files = command_code(spec.command, self.pipeline.root)
-            found.files = {name: file for name, file in files.items() if name not in written}
+            inputs = {self.pipeline.root / path for path in _paths(task)}
+            found.files = {name: file for name, file in files.items() if name not in written and file not in inputs}
         elif not spec.own:
             found.facts["version"] = str(spec.declaration.version)
         elif spec.file is not None:
@@ -95,6 +96,12 @@ class CodeReader:
             with contextlib.suppress(OSError):
                 found[name] = self.digests.file(file, algorithm)
         return found
+
+
+def _paths(task: Task) -> Iterator[str]:
+    """What a task reads by its very path: among its inputs, and so no fact of its code besides."""
+    for references in task.inputs.values():
+        yield from (one.pattern for one in references if isinstance(one, Given) and not one.globs)
 
 
 def _is_digest(fact: str) -> bool:

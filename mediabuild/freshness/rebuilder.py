@@ -17,6 +17,7 @@ import msgspec
 from mediabuild.freshness.observation import Observation
 from mediabuild.freshness.presence import Outputs
 from mediabuild.pipeline.model import Reason, ReasonKind
+from mediabuild.pipeline.placeholders import text_of
 from mediabuild.store.facts import ORDER, Files
 from mediabuild.store.manifest import Manifest
 
@@ -36,7 +37,8 @@ def fact_reasons(recorded: Manifest, now: Observation, *, by_device: bool) -> It
     for reason in code_differences(recorded.code, facts.code):
         if reason.name != ORDER or not inputs:  # another order of other files says nothing of its own
             yield reason
-    yield from param_differences(recorded.params, facts.params, recorded.overrides)
+    as_given = text_of if "command" in facts.code else as_json
+    yield from param_differences(recorded.params, facts.params, recorded.overrides, as_given)
     if by_device and recorded.device != facts.device:
         yield Reason("device", was=recorded.device, now=facts.device)
     yield from inputs
@@ -59,13 +61,19 @@ def _what_it_is(code: Mapping[str, str]) -> str:
     return "the built-in stage" if "version" in code else "the project's own file"
 
 
-def param_differences(was: Mapping[str, Any], now: Mapping[str, Any], overrides: Collection[str]) -> Iterator[Reason]:
+def param_differences(
+    was: Mapping[str, Any],
+    now: Mapping[str, Any],
+    overrides: Collection[str],
+    as_given: Callable[[Any], str],
+) -> Iterator[Reason]:
     """A param changed, was added or removed.
 
     Args:
         overrides: the recorded params that came from the command line: one that is gone is said to be.
+        as_given: what the stage is given of a value: a command gets `320` and `"320"` as the same text.
     """
-    for reason in _differences("params", was, now, as_json):
+    for reason in _differences("params", was, now, as_json, as_given):
         if reason.name in overrides and reason.now is not None:
             yield Reason("params", reason.name, reason.was, f"{reason.now} (the override is gone)")
         else:
@@ -147,15 +155,20 @@ def copy_reasons(wanted: Mapping[str, str], now: Mapping[str, str | None]) -> It
 
 
 def _differences(
-    kind: ReasonKind, was: Mapping[str, Any], now: Mapping[str, Any], text: Callable[[Any], str]
+    kind: ReasonKind,
+    was: Mapping[str, Any],
+    now: Mapping[str, Any],
+    text: Callable[[Any], str],
+    compared: Callable[[Any], str] | None = None,
 ) -> Iterator[Reason]:
     """Field by field; order never counts."""
+    compared = compared or as_json  # as text: 1, 1.0 and true are equal in Python
     for key in sorted(was.keys() | now.keys()):
         if key not in now:
             yield Reason(kind, key, text(was[key]), None)
         elif key not in was:
             yield Reason(kind, key, None, f"{text(now[key])} (added)")
-        elif as_json(was[key]) != as_json(now[key]):  # as text: 1, 1.0 and true are equal in Python
+        elif compared(was[key]) != compared(now[key]):
             yield Reason(kind, key, text(was[key]), text(now[key]))
 
 

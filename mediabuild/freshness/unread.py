@@ -8,18 +8,27 @@ Not here: jobs whose recording is gone (`orphans`).
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from mediabuild.machine.listing import counts
 from mediabuild.machine.natural import in_order
 from mediabuild.machine.visible import same_text
 from mediabuild.pipeline.mistakes import nearest
-from mediabuild.pipeline.model import Pipeline
-from mediabuild.pipeline.paths import WILDCARDS, expand_braces, fixed_part, in_source
+from mediabuild.pipeline.model import Given, Pipeline
+from mediabuild.pipeline.paths import (
+    WILDCARDS,
+    expand_braces,
+    fixed_part,
+    given_for,
+    in_source,
+    path_texts,
+    paths_of,
+)
 from mediabuild.pipeline.placeholders import fill
 from mediabuild.pipeline.reserved import own_name
 from mediabuild.pipeline.sources import matching
@@ -38,26 +47,56 @@ class Unread:
         return f"{', '.join(self.names)}: {self.why}"
 
 
-def find_unread(pipeline: Pipeline, jobs: Collection[str]) -> list[Unread]:
+def find_unread(pipeline: Pipeline, jobs: Mapping[str, Given]) -> list[Unread]:
     """All that lies there for nothing.
 
     Args:
-        jobs: the names of all jobs.
+        jobs: all jobs, and their sources.
     """
     names = {own_name(job) for job in jobs}
     known = {same_text(name) for name in names}
     said = {job: f"[{where}]" if where.startswith("jobs.") else where for job, where in pipeline.said_of.items()}
     found = [Unread((where,), _no_job(job, names)) for job, where in said.items() if job not in known]
     inputs = list(_inputs_by_job(pipeline))
-    for folder, pattern in inputs:
-        for path in _files(pipeline, folder):
-            match = pattern.fullmatch(path)
-            if match and same_text(match["job"]) not in known:
-                found.append(Unread((path,), _no_job(match["job"], names)))
+    files = {folder: list(_files(pipeline, folder)) for folder in dict.fromkeys(folder for folder, _ in inputs)}
+    matches = [match for folder, pattern in inputs for path in files[folder] if (match := pattern.fullmatch(path))]
+    misnamed = [match for match in matches if same_text(match["job"]) not in known]
     others = [path for path in _unmatched(pipeline) if not any(pattern.fullmatch(path) for _, pattern in inputs)]
+    read = _read(pipeline, jobs) if misnamed or others else set()
+    for match in misnamed:
+        if read.isdisjoint(_with_folders(match.string)):
+            job, start, end = match["job"], *match.span("job")
+            job = job if match.string[end:] else _folder_of_no_job(job, known)
+            found.append(Unread((match.string[:start] + job + match.string[end:],), _no_job(job, names)))
+    others = [path for path in others if read.isdisjoint(_with_folders(path))]
     if others:
         found.append(Unread(tuple(in_order(others)), "no pattern of [pipeline] sources matches"))
     return list(dict.fromkeys(found))
+
+
+def _read(pipeline: Pipeline, jobs: Mapping[str, Given]) -> set[str]:
+    """The files and folders of the project that are read: sources, and what inputs with a path stand for."""
+    given = list(jobs.values())
+    for text in path_texts(pipeline):
+        for job in jobs if "{job}" in text else [""]:
+            given.append(given_for(text, {"job": own_name(job)}, True, pipeline.root))
+    found: set[str] = set()
+    for one in given:
+        with contextlib.suppress(OSError):
+            found |= {os.path.relpath(pipeline.root / path, pipeline.root) for path in paths_of(one, pipeline.root)}
+    return found
+
+
+def _with_folders(path: str) -> set[str]:
+    """A path, and all folders above it."""
+    parts = path.split("/")
+    return {"/".join(parts[:count]) for count in range(1, len(parts) + 1)}
+
+
+def _folder_of_no_job(path: str, known: Collection[str]) -> str:
+    """The topmost folder on a path in which no job lies: an input may be a folder, whose files nobody wants named."""
+    above = {folder for job in known for folder in _with_folders(job)}
+    return next(part for part in [*sorted(_with_folders(path)), path] if same_text(part) not in above or part == path)
 
 
 def folders_of_inputs(pipeline: Pipeline) -> list[str]:
@@ -100,13 +139,11 @@ def _unmatched(pipeline: Pipeline) -> list[str]:
         deep = pattern.count("/") > fixed.count("/") + 1
         folder = os.path.relpath(pipeline.root / fixed, pipeline.root)
         for path in _files(pipeline, folder) if fixed else ():
-            parts = path.split("/")
-            above = {"/".join(parts[:count]) for count in range(1, len(parts) + 1)}
             beside, name = os.path.split(path)
             stems = {os.path.splitext(path)[0], os.path.join(beside, name.partition(".")[0])}
             if not sources.isdisjoint(stems) or name.upper().startswith("README"):
                 continue
-            if matched.isdisjoint(above) and (deep or os.path.dirname(path) == folder):
+            if matched.isdisjoint(_with_folders(path)) and (deep or os.path.dirname(path) == folder):
                 found[path] = None
     return list(found)
 

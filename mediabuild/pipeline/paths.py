@@ -121,20 +121,23 @@ def check_apart(where: str, given: Given, pipeline: Pipeline, mistakes: Mistakes
         mistakes.add(where, f"{given.pattern} and the jobs directory overlap", "read a stage's output as STAGE.OUTPUT")
 
 
+def path_texts(pipeline: Pipeline) -> set[str]:
+    """The paths and globs of the project that stages read, as they are written; a key of a matrix may be anything."""
+    return {
+        fill(text.removeprefix("?"), dict.fromkeys(spec.matrix, "*").get)
+        for spec in pipeline.stages.values()
+        for text in spec.inputs.values()
+        if "/" in text and not (pipeline.has_folders and in_source(text.removeprefix("?")))
+    }
+
+
 def reads(pipeline: Pipeline, job: str, path: str) -> bool:
     """Whether the pipeline would read a path in a job: as a recording, by its path or a glob, or in a folder.
 
     Args:
         path: absolute; nothing needs to be there.
     """
-    names = {"job": own_name(job)}
-    paths = {
-        fill(text.removeprefix("?"), dict.fromkeys(spec.matrix, "*").get)
-        for spec in pipeline.stages.values()
-        for text in spec.inputs.values()
-        if "/" in text and not (pipeline.has_folders and in_source(text.removeprefix("?")))
-    }
-    given = [given_for(text, names, True, pipeline.root) for text in paths]
+    given = [given_for(text, {"job": own_name(job)}, True, pipeline.root) for text in path_texts(pipeline)]
     globs = {choice for one in given for choice in (one.globs or [glob.escape(one.pattern)])}
     globs |= {choice.rstrip("/") for text in pipeline.sources if text[0] != "!" for choice in expand_braces(text)}
     parts = os.path.normpath(path).split("/")

@@ -22,13 +22,18 @@ from mediabuild.pipeline.model import Pipeline
 from mediabuild.store.digest import Digests
 
 Version = tuple[str, int]  # what a copy holds or is about to hold: its digest, and its mtime in ns
+NO_TIME = 0
 Made = dict[str, list[Version]]  # copy, relative to the project → its versions, the newest last
 
 
 def read_record(record: Path) -> Made:
-    """The copies that were made or announced; none where the record is missing or damaged."""
+    """The copies that were made or announced; none where the record is missing or damaged.
+
+    Before mediabuild noted times, a record held the digest alone.
+    """
     try:
-        return msgspec.json.decode(regular.read_bytes(record), type=Made)
+        made = msgspec.json.decode(regular.read_bytes(record), type=dict[str, list[Version] | str])
+        return {copy: [(noted, NO_TIME)] if isinstance(noted, str) else noted for copy, noted in made.items()}
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
 

@@ -390,3 +390,30 @@ outputs = { text = "a.txt" }
     (project.root / "tool.sh").chmod(0o755)
     assert project.run().status == 0
     assert project.read("jobs/a/A/a.txt") == "two\n"
+
+
+def test_a_program_that_is_an_input_is_one_fact(project: Project) -> None:
+    """Its change is said once, as the input's; who declared it before programs were facts builds nothing again."""
+    pipeline = (
+        PIPELINE[: PIPELINE.index("[stages")]
+        + """[stages.page]
+command = ["sh", "page.sh", "{outputs.text}"]
+inputs = { text = "source", program = "./page.sh" }
+outputs = { text = "page.txt" }
+"""
+    )
+    project.write("pipeline.toml", pipeline)
+    project.write("media/a.txt", "a\n")
+    project.write("page.sh", 'echo one > "$1"\n')
+    assert project.run().status == 0
+    assert [name for name in code_of(project, "page") if "page.sh" in name] == []
+    project.write("page.sh", 'echo two > "$1"\n')
+    assert project.command("explain", "page:a").out.count("page.sh") == 1
+    assert project.run().ran == ["page:a"]
+    assert project.read("jobs/a/page/page.txt") == "two\n"
+
+
+def code_of(project: Project, stage: str) -> dict[str, str]:
+    """The recorded code of a stage."""
+    found: dict[str, str] = json.loads(project.read(f"jobs/a/{stage}/manifest.json"))["code"]
+    return found

@@ -489,3 +489,20 @@ def test_a_place_that_takes_no_copy_is_named(project: Project) -> None:
     run = project.run()
     assert (run.status, run.ran) == (0, [])
     assert project.read("out/one.txt")
+
+
+def test_a_record_of_before_is_read(project: Project) -> None:
+    """It held digests alone; what an older mediabuild delivered is no person's edit, what a person wrote since is."""
+    project.write("pipeline.toml", STAR)
+    for name in ("one", "two"):
+        project.write(f"media/{name}.txt", "x")
+    assert project.run().status == 0
+    for record in (project.root / "jobs").glob("*/.mediabuild/delivered/*.json"):
+        made = json.loads(record.read_text())
+        record.write_text(json.dumps({copy: versions[-1][0] for copy, versions in made.items()}))
+    project.write("media/one.txt", "y")
+    project.write("out/two.txt", "mine\n")
+    names = "cut.names=part2.txt"
+    assert project.run(names).status == 0
+    assert copies(project) == ["out/one.csv", "out/one.txt", "out/two.csv", "out/two.edited.txt", "out/two.txt"]
+    assert project.read("out/two.edited.txt") == "mine\n"

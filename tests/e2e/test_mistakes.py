@@ -341,6 +341,9 @@ def test_a_broken_stage_file(one: Project) -> None:
     assert "broken.py:1" in refused(one)
     one.write("stages/broken.py", '"""No stage in it."""\n')
     assert "declares 0 stages" in refused(one)
+    declared = '@stage(version=1, inputs={"text": "x"}, outputs={"text": "x"})\n'
+    one.write("stages/broken.py", f"from mediabuild.stage import stage\n{declared}def broken(ctx, params: None): ...\n")
+    assert "the params of broken are <class 'NoneType'>: no msgspec.Struct; NoParams says none" in refused(one)
 
 
 def test_two_sources_with_one_name(one: Project) -> None:

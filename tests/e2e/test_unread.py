@@ -49,6 +49,32 @@ def test_names_of_no_job(project: Project) -> None:
     assert unread(project) == []
 
 
+def test_what_an_input_reads_is_not_named(project: Project) -> None:
+    """Whatever it is called by: a path, one that leads up, a folder with all that lies in it; a source itself."""
+    project.write(
+        "pipeline.toml",
+        """
+[pipeline]
+sources = ["media/*/camera.txt", "frames/*.job"]
+[stages.A]
+command = ["touch", "{outputs.out}"]
+inputs.media = "source"
+inputs.cover = "./media/cover.jpg"
+inputs.slides = "?./media/{job}/../slides.doc"
+inputs.frames = "?./frames/{job}"
+outputs = { out = "out" }
+""",
+    )
+    read = ("media/l01/camera.txt", "media/l01/slides.doc", "media/cover.jpg", "frames/sky.job", "frames/sky/1.jpg")
+    for name in (*read, "frames/sky/deep/2.jpg", "frames/wlak/1.jpg", "frames/wlak/2.jpg", "media/l01/left.doc"):
+        project.write(name, "x\n")
+    project.write("frames/walk.job", "")
+    assert unread(project) == [
+        (["frames/wlak"], "there is no job 'wlak'; did you mean 'walk'?"),
+        (["media/l01/left.doc"], "no pattern of [pipeline] sources matches"),
+    ]
+
+
 def test_what_nothing_reads_is_named_by_who_is_asked(project: Project) -> None:
     """`validate`, `check` and a plan name it each time; it changes no exit status."""
     pipeline = PIPELINE.replace(', "!media/drafts"', "")

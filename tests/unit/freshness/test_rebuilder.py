@@ -70,6 +70,14 @@ def test_each_kind_of_fact(now: dict[str, Any], expected: list[str]) -> None:
     assert reasons(now) == expected
 
 
+@pytest.mark.parametrize(("was", "now", "same"), [("320", 320, True), ("1", 1.0, False), ("true", True, True)])
+def test_a_command_is_given_text(was: Any, now: Any, same: bool) -> None:
+    """What is the same as an argument is the same param; a Python stage gets its type."""
+    for code in ({"command": "[]", "outputs": "{}"}, {"file": ONE}):
+        found = reasons({"code": code, "params": {"times": now}}, code=code, params={"times": was})
+        assert (found == []) is (same and "command" in code), found
+
+
 def test_all_differences_at_once_in_the_order_of_the_design() -> None:
     """Code, params, device, inputs, troubles, models."""
     now = {
