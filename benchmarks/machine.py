@@ -1,17 +1,19 @@
 """How much of the machine a run uses: recordings through demux, separate, detect_speech and transcribe.
 
-    python benchmarks/machine.py [--count 3] [--length 120] [--rounds 3] [--no-docs]
+    python benchmarks/machine.py [--count 3] [--length 120] [--rounds 3] [--ways NAME,NAME] [--busy 0] [--no-docs]
+    python benchmarks/machine.py --count 1 --length 600 --ways "default,one at a time,by hand"
 
-Five ways in turn, in an order that rotates each round, on all cores:
+Six ways in turn, in an order that rotates each round, on all cores; `--busy` processes count meanwhile:
 
-    default         mediabuild, as many tasks at once as there are cores
+    default         mediabuild, as many tasks at once as there are cores, and the units of one where cores are left
+    without lanes   the same, but each task makes one unit after the other
     one at a time   mediabuild -n 1
     by hand         benchmarks/by_hand.py: both models loaded once, one recording after the other
     no separation   mediabuild by default, without the separate stage
     WhisperX-like   benchmarks/whisperx_like.py: batches, word times, no separation
 
 It prints the medians of wall and CPU seconds and of the peak memory of the processes together, and the ratios that
-count; and it compares each output of the default with that of `-n 1`, byte for byte. Writes docs/BENCHMARKS_MACHINE.md.
+count; and it compares the outputs of mediabuild's ways, byte for byte. Writes docs/BENCHMARKS_MACHINE.md.
 
 Not here: what workers save (`workers.py`), from which the recordings come.
 """
@@ -23,9 +25,11 @@ import contextlib
 import os
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,8 +44,21 @@ WITHOUT = "".join(
     for part in PIPELINE.split("[stages.")
     if part.startswith(("demux", "detect_speech", "transcribe"))
 )
-WAYS = ("default", "one at a time", "by hand", "no separation", "WhisperX-like")
-RATIOS = (("default", "by hand"), ("default", "one at a time"), ("no separation", "WhisperX-like"))
+WAYS = ("default", "without lanes", "one at a time", "by hand", "no separation", "WhisperX-like")
+RATIOS = (
+    ("default", "by hand"),
+    ("default", "one at a time"),
+    ("default", "without lanes"),
+    ("no separation", "WhisperX-like"),
+)
+WITHOUT_LANES = """
+import sys
+from mediabuild.execution import programs
+programs.has_lanes = lambda *_: False
+from mediabuild.commands.main import main
+sys.exit(main())
+"""
+COUNTING = "while True: pass"
 
 
 @dataclass(frozen=True)
@@ -98,7 +115,9 @@ def run(way: str, recordings: list[Path], folder: Path) -> Measured:
             wall_s, cpu_s = timed([sys.executable, str(script), str(folder / "out"), *files], folder)
         else:
             pipeline = '\n[pipeline]\nsources = ["media/*.wav"]\n' + WITHOUT if way == "no separation" else PIPELINE
-            found = run_pipeline(recordings, folder, ["-n", "1"] if way == "one at a time" else [], pipeline)
+            arguments = ["-n", "1"] if way == "one at a time" else []
+            program = ("-c", WITHOUT_LANES) if way == "without lanes" else ("-m", "mediabuild.commands.main")
+            found = run_pipeline(recordings, folder, arguments, pipeline, program)
             wall_s, cpu_s = found.wall_s, found.cpu_s
     return Measured(wall_s, cpu_s, memory.peak_bytes / 1e6)
 
@@ -112,22 +131,37 @@ def outputs(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in kept}
 
 
-def measure(count: int, length_s: int, rounds: int) -> tuple[dict[str, Measured], bool]:
-    """The median of each way, and whether the default wrote the same bytes as one task at a time."""
-    found: dict[str, list[Measured]] = {way: [] for way in WAYS}
+@contextlib.contextmanager
+def busy(count: int) -> Iterator[None]:
+    """Other processes that want a core each."""
+    others = [subprocess.Popen([sys.executable, "-c", COUNTING]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
+def measure(ways: Sequence[str], count: int, length_s: int, rounds: int) -> tuple[dict[str, Measured], bool]:
+    """The median of each way, and whether every way of mediabuild wrote the same bytes."""
+    found: dict[str, list[Measured]] = {way: [] for way in ways}
     written: dict[str, dict[str, bytes]] = {}
     with tempfile.TemporaryDirectory(prefix="machine.") as temporary:
         recordings = make_recordings(Path(temporary, "recordings"), count, length_s)
         for number in range(rounds):
-            for way in [*WAYS[number % len(WAYS) :], *WAYS[: number % len(WAYS)]]:
+            for way in [*ways[number % len(ways) :], *ways[: number % len(ways)]]:
                 place = Path(temporary, "work")
                 place.mkdir()
                 found[way].append(run(way, recordings, place))
-                if way in ("default", "one at a time"):
+                if way in ("default", "without lanes", "one at a time"):
                     written[way] = outputs(place)
                 shutil.rmtree(place)
-                print(f"  round {number + 1}, {way}: {found[way][-1].wall_s:.1f} s", file=sys.stderr, flush=True)
-    same = bool(written["default"]) and written["default"] == written["one at a time"]
+                took = found[way][-1]
+                said = f"{took.wall_s:.1f} s, CPU {took.cpu_s:.1f} s, {took.peak_mb:.0f} MB"
+                print(f"  round {number + 1}, {way}: {said}", file=sys.stderr, flush=True)
+    one = next(iter(written.values()), {})
+    same = all(one and other == one for other in written.values())
     return {way: _median(all_of_it) for way, all_of_it in found.items()}, same
 
 
@@ -140,9 +174,9 @@ def table(results: dict[str, Measured], *, same: bool) -> list[str]:
     rows = ["| way | wall s | CPU s | peak MB |", "| --- | --- | --- | --- |"]
     rows += [f"| {way} | {m.wall_s:.1f} | {m.cpu_s:.1f} | {m.peak_mb:.0f} |" for way, m in results.items()]
     rows.append("")
-    for way, other in RATIOS:
+    for way, other in (pair for pair in RATIOS if set(pair) <= set(results)):
         rows.append(f"- {way} / {other}: {results[way].wall_s / results[other].wall_s:.2f} by wall seconds")
-    return [*rows, f"- The outputs of the default are those of `-n 1`, byte for byte: {'yes' if same else 'NO'}"]
+    return [*rows, f"- Every way of mediabuild wrote the same outputs, byte for byte: {'yes' if same else 'NO'}"]
 
 
 def main() -> int:
@@ -151,9 +185,15 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=3, help="recordings")
     parser.add_argument("--length", type=int, default=120, help="seconds of each")
     parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured")
+    parser.add_argument("--ways", default=",".join(WAYS), help="which of the ways, with commas between")
+    parser.add_argument("--busy", type=int, default=0, help="other processes that want a core each meanwhile")
     parser.add_argument("--no-docs", action="store_true", help="only print")
     options = parser.parse_args()
-    results, same = measure(options.count, options.length, options.rounds)
+    ways = options.ways.split(",")
+    if not set(ways) <= set(WAYS):
+        parser.error(f"--ways: of {', '.join(WAYS)}")
+    with busy(options.busy):
+        results, same = measure(ways, options.count, options.length, options.rounds)
     lines = table(results, same=same)
     print("\n".join(lines))
     if not options.no_docs:

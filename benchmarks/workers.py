@@ -115,15 +115,21 @@ def one_by_one(recordings: list[Path], folder: Path) -> Measured:
     return total
 
 
-def run_pipeline(recordings: list[Path], folder: Path, arguments: list[str], pipeline: str = PIPELINE) -> Measured:
-    """A run with these arguments, on the CPU."""
+def run_pipeline(
+    recordings: list[Path],
+    folder: Path,
+    arguments: list[str],
+    pipeline: str = PIPELINE,
+    program: tuple[str, ...] = ("-m", "mediabuild.commands.main"),
+) -> Measured:
+    """A run with these arguments, on the CPU; `program` is what Python is started with."""
     if not (folder / "media").exists():
         (folder / "media").mkdir()
         (folder / "pipeline.toml").write_text(pipeline)
         for file in recordings:
             os.link(file, folder / "media" / file.name)
     events = folder / "events.jsonl"
-    command = [sys.executable, "-m", "mediabuild.commands.main", f"--events={events}", "--device=cpu", *arguments]
+    command = [sys.executable, *program, f"--events={events}", "--device=cpu", *arguments]
     wall_s, cpu_s = timed(command, folder)
     found = [json.loads(line) for line in events.read_text().splitlines()]
     loads = collections.Counter((e["worker"], e["model"]) for e in found if e["event"] == "model_loading")
