@@ -82,3 +82,23 @@ def test_another_process_shares_them_and_its_death_gives_them_back(tmp_path: Pat
         os.kill(other.pid, signal.SIGKILL)
         other.wait()
     assert slots.take({"cpu": 1, "gpu": 1}) is not None
+
+
+def test_lanes_get_what_is_spare_and_nothing_while_a_task_waits(tmp_path: Path) -> None:
+    """Two runs may wait at once; a core that is free is for them, until neither waits any more."""
+    ours, others, lanes = (Slots(tmp_path, CAPACITY) for _ in range(3))
+    busy = ours.take({"cpu": 1})
+    spare = lanes.take_spare({"cpu": 1})
+    assert busy is not None and spare is not None and lanes.take_spare({"cpu": 1}) is None
+    for run in (ours, others):
+        assert run.take({"cpu": 1}) is None and run.short_of == "cpu"
+        run.want(True)
+    spare.give_back()
+    assert lanes.take_spare({"cpu": 1}) is None
+    ours.want(False)
+    assert lanes.take_spare({"cpu": 1}) is None
+    others.close()
+    again = lanes.take_spare({"cpu": 1})
+    assert again is not None
+    again.give_back()
+    busy.give_back()
