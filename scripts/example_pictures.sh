@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds some of the examples and puts a picture of each into docs/examples.png: sh scripts/example_pictures.sh
+# Builds the examples and puts a picture of what each makes into docs/examples/: sh scripts/example_pictures.sh
 # The inputs are larger than those of the tests, so that there is something to see.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -20,16 +20,32 @@ build() { # EXAMPLE: a copy of it, with larger inputs, built
   cd "$root"
 }
 
-tile() { # NUMBER FILE [FRAME]: a picture of a video or picture
-  "$FFMPEG" -nostdin -v error -y -i "$2" -frames:v 1 -update 1 \
-    -vf "select='gte(n,${3:-0})',scale=320:180:force_original_aspect_ratio=decrease,pad=320:180:-1:-1:color=white,format=rgb24" "$work/tile$1.png"
+picture() { # EXAMPLE FILE [FILTER]: what is seen in a video or picture
+  "$FFMPEG" -nostdin -v error -y -i "$work/$1/$2" -frames:v 1 -update 1 -bitexact \
+    -vf "${3:+$3,}scale=320:180:force_original_aspect_ratio=decrease,pad=320:180:-1:-1:color=white,format=rgb24" \
+    "$root/docs/examples/$1.png"
 }
 
-for example in hls photos karaoke lectures music audiobook; do build "$example"; done
-tile 1 "$work/hls/site/one/poster.jpg"
-tile 2 "$work/photos/site/sheet.jpg"
-tile 3 "$work/karaoke/out/it's a [live], one.mp4" 5
-tile 4 "$work/lectures/site/l01.mp4" 5
-tile 5 "$work/music/out/first/track1.png"
-tile 6 "$work/audiobook/out/emma.jpg"
-"$FFMPEG" -nostdin -v error -y -i "$work/tile%d.png" -vf tile=3x2:padding=4:color=white -frames:v 1 -update 1 -bitexact "$root/docs/examples.png"
+sound() { # EXAMPLE FILTER FILE...: the files one after the other, as a picture
+  example=$1 filter=$2 count=$(($# - 2))
+  shift 2
+  for file; do
+    set -- "$@" -i "$work/$example/$file"
+    shift
+  done
+  "$FFMPEG" -nostdin -v error -y "$@" -filter_complex "concat=n=$count:v=0:a=1,aformat=channel_layouts=mono,$filter[v]" \
+    -map "[v]" -frames:v 1 -update 1 -bitexact -pix_fmt rgb24 "$root/docs/examples/$example.png"
+}
+
+mkdir -p "$root/docs/examples"
+for example in hls podcast dataset karaoke photos audiobook lectures music archive game; do build "$example"; done
+picture hls site/one/poster.jpg
+sound podcast "showspectrumpic=s=320x180:legend=0:scale=log:stop=1000" feed/one.mp3
+sound dataset "showspectrumpic=s=320x180:legend=0:scale=log:stop=2000" corpus/wavs/talk1/a.wav corpus/wavs/talk2/b.wav corpus/wavs/talk1/c.wav
+picture karaoke "out/it's a [live], one.mp4" "select='gte(n,5)'"
+picture photos site/sheet.jpg
+picture audiobook out/emma.jpg
+picture lectures site/l01.mp4 "select='gte(n,5)'"
+picture music out/first/track1.png
+picture archive proxy/1999/film.mp4 "select='gte(n,5)'"
+sound game "showwavespic=s=320x180:scale=sqrt:colors=0xa04020" voice/tavern/greet.opus voice/tavern/bye.opus voice/tavern/rumour.opus

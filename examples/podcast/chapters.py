@@ -1,12 +1,15 @@
-"""Chapter marks for ffmpeg, of lines "SECONDS TITLE": python3 chapters.py NOTES META (NOTES may be empty)."""
+"""Chapter marks for ffmpeg, of lines "SECONDS TITLE": python3 chapters.py NOTES WAV META (NOTES may be empty)."""
 
 import sys
+import wave
 
-notes, meta = sys.argv[1:]
+notes, sound, meta = sys.argv[1:]
 lines = [line.split(maxsplit=1) for line in open(notes, encoding="utf-8") if line.strip()] if notes else []
 starts = [int(float(line[0]) * 1000) for line in lines]
+with wave.open(sound) as joined:
+    end_ms = round(1000 * joined.getnframes() / joined.getframerate())
 with open(meta, "w", encoding="utf-8") as out:
     out.write(";FFMETADATA1\n")
-    ends = [*starts[1:], 24 * 3600 * 1000][: len(starts)]
+    ends = [*starts[1:], end_ms][: len(starts)]
     for start, end, line in zip(starts, ends, lines, strict=True):
         out.write(f"[CHAPTER]\nTIMEBASE=1/1000\nSTART={start}\nEND={end}\ntitle={line[1].strip()}\n")

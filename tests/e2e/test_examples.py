@@ -81,9 +81,9 @@ CASES = {
         by_param="measure:one measure:two level:one level:two mp3:one mp3:two",
         source="episodes/one.flac",
         change=LOUDER,
-        by_source="join:one measure:one level:one mp3:one",
+        by_source="join:one measure:one level:one chapters:one mp3:one",
         new="episodes/three.flac",
-        by_new="join:three measure:three level:three mp3:three",
+        by_new="join:three measure:three level:three chapters:three mp3:three",
         name="episodes/four.flac",
     ),
     "dataset": Case(
@@ -253,6 +253,8 @@ def test_an_example_and_its_edits(project: Project, name: str) -> None:
     assert first.status == 0, first.out
     for file in case.files:
         assert (root / file).stat().st_size > 0, file
+    if name == "podcast":
+        assert "END=1600\n" in project.read("jobs/one/chapters/meta.txt"), "the last chapter ends with the sound"
     runs("")
     runs(case.by_param, case.param)
     runs("")
