@@ -94,9 +94,10 @@ class Selection:
             wanted_jobs.add(ALL_JOBS)
         picked = [t.name for t in tasks.values() if t.name in names and t.stage.name in stages and t.job in wanted_jobs]
         if not picked:
-            raise PipelineError(
-                "nothing is selected: the names and the range have no task in common", "doit list --all"
-            )
+            what = "the names and the range have no task in common"
+            if stages.isdisjoint(t.stage.name for t in tasks.values() if t.job in wanted_jobs):
+                what = f"{', '.join(sorted(stages))}: left out of these jobs, by `when` or `skip`"
+            raise PipelineError(f"nothing is selected: {what}", "doit list --all")
         return picked
 
 

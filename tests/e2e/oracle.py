@@ -288,6 +288,8 @@ class Oracle(World):
             selected: names of tasks; None for all. ranged: they bring no dependencies.
             forced: tasks under `--force`. times: stage → `times` from the command line.
         """
+        if selected is not None and not selected:
+            return Plan(error=True)  # such as a range of stages that the job doesn't have
         plan, stopped = Plan(forced=forced or set()), set()
         may_run: set[Point] = set()  # in a range: as far as can be told before anything runs
         for point in self.points():

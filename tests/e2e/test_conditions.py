@@ -107,6 +107,8 @@ def test_slides_that_come_and_go(shelf: Project) -> None:
     shelf.command("clean", "--orphans")
     assert not (shelf.root / "jobs/b/thumbs").exists()
     assert not once(shelf).ran
+    asked = shelf.run("--stages=thumbs", "--job=b")
+    assert (asked.status, "thumbs: left out of these jobs, by `when` or `skip`" in asked.err) == (3, True)
 
 
 def test_the_last_one_goes(shelf: Project) -> None:
