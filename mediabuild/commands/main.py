@@ -6,6 +6,7 @@ No `dodo.py` is needed, and the `[tool.doit]` of a project is not read: the plug
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -110,9 +111,17 @@ def init(folder: Path, example: str = "") -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")
         print(f"wrote   {name}")
-    first = "sh make_inputs.sh (or bring your own files)" if example else "put recordings into media/"
+    first = f"{_inputs_script()} (or bring your own files)" if example else "put recordings into media/"
     print(f"next:   {first}, then: mediabuild")
     return 0
+
+
+def _inputs_script() -> str:
+    """How an example's inputs are made, where no ffmpeg is installed with the one that comes along."""
+    from mediabuild.media.ffmpeg import ffmpeg_path  # only here: every command imports this module
+
+    script = "sh make_inputs.sh"
+    return script if shutil.which("ffmpeg") else f"FFMPEG={shlex.quote(ffmpeg_path())} {script}"
 
 
 def wiring() -> str:

@@ -8,6 +8,7 @@ Not here: whether each command's words exist (`tests/unit/test_docs`).
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -189,6 +190,55 @@ def test_the_commands_of_a_page(built: Path, tmp_path: Path, page: str) -> None:
         assert (tmp_path / file).exists(), file
     if page == "docs/UPKEEP.md":
         assert "jobs/sample/demux/manifest.json" in done.stdout
+
+
+TINY = """
+import json, sys
+from pathlib import Path
+
+import sentencepiece
+import torch
+from transformers import MarianConfig, MarianMTModel
+
+folder, text = Path(sys.argv[1]), sys.argv[2]
+folder.mkdir()
+for side in ("source", "target"):
+    sentencepiece.SentencePieceTrainer.train(
+        input=text, model_prefix=str(folder / side), vocab_size=200, hard_vocab_limit=False, minloglevel=2)
+    (folder / f"{side}.model").rename(folder / f"{side}.spm")
+read = sentencepiece.SentencePieceProcessor(model_file=str(folder / "source.spm"))
+pieces = [read.id_to_piece(number) for number in range(3, read.vocab_size())]
+names = dict.fromkeys(["</s>", "<unk>", *pieces, "<pad>"])
+(folder / "vocab.json").write_text(json.dumps({piece: number for number, piece in enumerate(names)}))
+languages = {"source_lang": "en", "target_lang": "fr", "tokenizer_class": "MarianTokenizer"}
+(folder / "tokenizer_config.json").write_text(json.dumps(languages))
+torch.manual_seed(0)
+last = len(names) - 1
+sizes = {"d_model": 32, "max_position_embeddings": 256} | {
+    f"{side}_{what}": value for side in ("encoder", "decoder")
+    for what, value in {"layers": 1, "attention_heads": 4, "ffn_dim": 64}.items()}
+config = MarianConfig(vocab_size=last + 1, pad_token_id=last, eos_token_id=0, bos_token_id=0, forced_eos_token_id=0,
+                      decoder_start_token_id=last, activation_function="swish", **sizes)
+MarianMTModel(config).save_pretrained(folder)
+"""  # of the kind and with the files of Helsinki-NLP/opus-mt-en-fr
+
+
+def test_french_in_three_commands(built: Path, tmp_path: Path) -> None:
+    """The conversion of an OPUS-MT model as LANGUAGES has it typed, and the run with it; the model is a tiny one."""
+    pytest.importorskip("transformers", reason="transformers isn't installed: it converts models")
+    text = (ROOT / "docs/LANGUAGES.md").read_text()
+    section = text[text.index("## French in three commands") :]
+    block = next(found["text"] for found in BLOCK.finditer(section))
+    first, _, others = block.partition("\n")
+    assert "pip install" in first and "Helsinki-NLP/opus-mt-en-fr" in others
+    folder = shutil.copytree(built, tmp_path / "project", symlinks=True)
+    (folder / "tiny.py").write_text(TINY)
+    make = f"python tiny.py {tmp_path}/opus-mt-en-fr {ROOT}/docs/DESIGN.md\n"
+    done = run(folder, make + others.replace("Helsinki-NLP/", f"{tmp_path}/"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads((folder / "jobs/sample/translate/fr/report.json").read_text())
+    assert report["engine"] == "ctranslate2 ./models/opus-mt-en-fr"
+    assert (folder / "out/sample.fr.srt").stat().st_size > 0
 
 
 def test_the_table_of_commands(tmp_path: Path) -> None:

@@ -60,6 +60,14 @@ def mediabuild(python: Path, folder: Path, *args: str, **more: str) -> subproces
     return subprocess.run(command, cwd=folder, env=environment | more, capture_output=True, text=True, check=False)
 
 
+def minimal(folder: Path) -> str:
+    """A search path with what a system has without packages: no ffmpeg."""
+    (folder / "bin").mkdir()
+    for name in ("sh", "mkdir", "cat"):
+        (folder / "bin" / name).symlink_to(str(shutil.which(name)))
+    return str(folder / "bin")
+
+
 def test_init_and_build_in_an_empty_directory(python: Path, tmp_path: Path) -> None:
     """`mediabuild init`, a recording, `mediabuild`: subtitles; built-in stages are judged by version."""
     folder = tmp_path / "empty"
@@ -70,7 +78,11 @@ def test_init_and_build_in_an_empty_directory(python: Path, tmp_path: Path) -> N
     )  # fmt: skip
     assert str(python.parents[1]) in where.stdout
     assert mediabuild(python, folder).returncode == 3, "there is no pipeline yet"
-    assert mediabuild(python, tmp_path, "init", "--example", "podcast").returncode == 0
+    example = mediabuild(python, tmp_path, "init", "--example", "podcast", PATH="/nowhere")
+    assert example.returncode == 0
+    script = example.stdout.rpartition("next:")[2].partition(" (or")[0]
+    subprocess.run(["sh", "-c", script], cwd=tmp_path, env={"PATH": minimal(tmp_path)}, check=True)
+    assert (tmp_path / "episodes/one.flac").exists()
     assert (tmp_path / "chapters.py").exists()
     assert mediabuild(python, folder, "init").returncode == 0
     assert mediabuild(python, folder).returncode == 3, "there is no recording yet"
