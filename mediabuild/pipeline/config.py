@@ -129,7 +129,8 @@ def _stages(
                 where, f"{name!r} is a command; name the stage otherwise", f'[stages.my_{name}] uses = "{name}"'
             )
             continue
-        spec = _stage(root, name, mistakes.fields(where, table, StageTable), files, mistakes, isolate=isolate)
+        known = mistakes.fields(where, table, StageTable, _params_in(name, table, files, root), "params")
+        spec = _stage(root, name, known, files, mistakes, isolate=isolate)
         if spec is not None:
             specs[name] = spec
     return specs
@@ -191,6 +192,18 @@ def _stage(
     )
     check_when(where, spec, mistakes)
     return spec
+
+
+def _params_in(name: str, table: Any, files: Mapping[str, Path], root: Path) -> set[str]:
+    """The params of a stage's file that its table has as keys of its own, which is a slip."""
+    unknown = set(table) - set(StageTable.__struct_fields__) if isinstance(table, dict) else set()
+    file = files.get(str(table.get("uses") or name)) if unknown and "command" not in table else None
+    if file is None:
+        return set()
+    try:
+        return unknown & set(load_stage(file, root).params.__struct_fields__)
+    except PipelineError:  # it is said where the stage is made
+        return set()
 
 
 def _check_inputs(where: str, given: Mapping[str, str], declaration: Stage, mistakes: Mistakes) -> None:

@@ -6,10 +6,11 @@ Not here: what is right (`config`, `references`, `params` …).
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import re
 import typing
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 import msgspec
@@ -57,6 +58,13 @@ def missing_file(path: str, known: Iterable[str]) -> tuple[str, str]:
     return what, quoted("ls", folder) if folder else "ls"
 
 
+PATTERNS = {  # how a pattern begins → what it stands for
+    "^[A-Za-z]{2,3}(": "a language's tag such as en or pt-BR",
+    "^[a-z]{2,3}(": "a language's tag such as en or pt-BR",
+    "^(auto|cpu|": "auto, cpu, cuda, cuda:N or mps",
+}
+
+
 class Mistakes:
     """Collects what is wrong, so that all of it can be said at once."""
 
@@ -77,14 +85,23 @@ class Mistakes:
         lines = "\n".join(f"  {line}" for line in self.found)
         raise PipelineError(f"{self.file}: {len(self.found)} mistakes\n{lines}")
 
-    def fields(self, where: str, table: Any, kind: type[msgspec.Struct]) -> dict[str, Any]:
-        """The table's good values, after noting its unknown keys and wrong values one by one."""
+    def fields(
+        self, where: str, table: Any, kind: type[msgspec.Struct], elsewhere: Container[str] = (), into: str = ""
+    ) -> dict[str, Any]:
+        """The table's good values, after noting its unknown keys and wrong values one by one.
+
+        Args:
+            elsewhere: keys that belong into the table `into` of this one.
+        """
         if not isinstance(table, dict):
             self.add(where, f"expected a table, got {toml_type(table)}")
             return {}
         known = {f.encode_name: f for f in msgspec.structs.fields(kind)}
         good = {}
         for key, value in table.items():
+            if key not in known and key in elsewhere:
+                self.add(f"{where}.{key}", f"belongs into {into}", f"{into} = {{ {key} = {_in_toml(value)} }}")
+                continue
             if key not in known:
                 self.add(f"{where}.{key}", "unknown key", nearest(key, known))
                 continue
@@ -113,9 +130,19 @@ def hint_for(kind: Any, value: object, where: str) -> str:
     return "seconds" if name.endswith("_s") else ""
 
 
+def _in_toml(value: Any) -> str:
+    """A value as it stands in a table on one line."""
+    plain = isinstance(value, (str, bool, int, float))
+    return json.dumps(value, ensure_ascii=False) if plain else "…"
+
+
 def sentence(error: msgspec.ValidationError) -> str:
     """msgspec's message in the words of a TOML file."""
     text = re.sub(r" - at `\$\.?(.*)`", lambda match: f" at {match[1]}" if match[1] else "", str(error))
+    for beginning, words in PATTERNS.items():
+        text = re.sub(rf"`str` matching regex '{re.escape(beginning)}[^']*'", words, text)
+    text = re.sub(r"`str` matching regex '", "`str` matching '", text)
+    text = re.sub(r" contains unknown field `(.*)`", r" has an unknown key \1", text).replace("Object has", "It has")
     text = re.sub(r"(Expected|got) `([a-z]+(?: \| [a-z]+)*)`", _in_words, text)
     return text[:1].lower() + text[1:]
 

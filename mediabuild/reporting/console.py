@@ -42,21 +42,27 @@ def name_recordings(files: list[str]) -> None:
     _recordings.extend(files)
 
 
-def program() -> str:
-    """The program that was typed, `doit` or `mediabuild`: hints name it, so that they can be typed."""
+def program(recording: str = "") -> str:
+    """The program that was typed, `doit` or `mediabuild`: hints name it, so that they can be typed.
+
+    Args:
+        recording: the name of the one that it is about, of those that were typed; if empty, all are meant.
+    """
     name = os.path.basename(sys.argv[0])
-    words = [name if name in ("doit", "mediabuild") else "mediabuild", *map(shlex.quote, _recordings)]
+    about = [file for file in _recordings if os.path.basename(file) == os.path.basename(recording)] or _recordings
+    words = [name if name in ("doit", "mediabuild") else "mediabuild", *map(shlex.quote, about)]
     return " ".join(words)
 
 
-def typed(hint: str) -> str:
-    """A hint with the program that was typed: hints are written for `doit`."""
+def typed(hint: str, recording: str = "") -> str:
+    """A hint with the program that was typed, and the recording it is about: hints are written for `doit`."""
     if _recordings:  # what was asked stays by itself, and there is no pipeline.toml to write it into
         hint = hint.partition(KEEP)[0]
-    if program() == "doit" or "doit" not in hint:
+    named = program(recording)
+    if named == "doit" or "doit" not in hint:
         return hint
     words = hint.split(" ")
-    return " ".join(program() + word[4:] if word in ("doit", "doit,") else word for word in words)
+    return " ".join(named + word[4:] if word in ("doit", "doit,") else word for word in words)
 
 
 def colour_wanted(stream: IO[Any]) -> bool:

@@ -119,9 +119,9 @@ class Report:
             if self.live is None or not self.live.print(line):
                 self.stream.write(f"{line}\n")
 
-    def _hint(self, hint: str, level: str) -> None:
+    def _hint(self, hint: str, level: str, task: str) -> None:
         if hint:
-            self._line("", f"  hint: {typed(hint)}", level)
+            self._line("", f"  hint: {typed(hint, self.source_of(task))}", level)
 
     def _warn(self, event: StageWarning) -> None:
         """A warning; what is true of several jobs is said once, and at the end of how many."""
@@ -131,7 +131,7 @@ class Report:
             tasks.append(event.task)
         if not known:
             self._line("WARNING", f"{event.task}  {event.message}", "warning")
-            self._hint(event.hint, "warning")
+            self._hint(event.hint, "warning", event.task)
 
     def _stale(self, task: str, reasons: list[Reason]) -> None:
         more = f"  (+{len(reasons) - 1} more: {typed(command('explain', task))})" if len(reasons) > 1 else ""
@@ -161,7 +161,7 @@ class Report:
             self._line("FAILED", f"{event.task}  {event.message.partition(chr(10))[0]}, like {first}", "error")
             return
         self._line("FAILED", f"{event.task}  {event.message}", "error")
-        self._hint(event.hint, "error")
+        self._hint(event.hint, "error", event.task)
 
     def _nameless(self, event: StageFailed) -> str:
         """A failure's message without the names of its job and source, and without addresses in memory."""

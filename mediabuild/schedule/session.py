@@ -204,12 +204,14 @@ class Session:
         )
 
     def _source_of(self, name: str) -> str:
-        """The file name of a task's recording; nothing where it reads none."""
-        for references in self.build.tasks[name].inputs.values():
+        """The file name of a task's recording; nothing where it reads none, in a project."""
+        task = self.build.tasks[name]
+        for references in task.inputs.values():
             for reference in references:
                 if isinstance(reference, Given) and reference.label:
                     return reference.pattern.rpartition("/")[2]
-        return ""
+        given = self.build.jobs.get(task.job) if self.build.pipeline.alone else None
+        return given.pattern.rpartition("/")[2] if given else ""
 
     def _runner(
         self, executor: Executor, emit: Callable[[Event], None], stream: IO[str], tasks: Collection[str]

@@ -270,6 +270,18 @@ MISTAKES = {
             "stages.demux.params.audio_track: expected an integer or a string, got a boolean\n",
         ],
     ),
+    "a param beside the params, and what no pattern of letters should be needed to understand": (
+        HEAD.replace("\n", '\ndevice = "GPU"\nresources = { cpus = 2 }\n', 1)
+        + '[stages.demux]\ninputs = { media = "source" }\nclip_start_s = 9\n'
+        + '[stages.transcribe]\nmodel = "small"\nparams = { language = "English" }\n',
+        [
+            "pipeline.device: expected auto, cpu, cuda, cuda:N or mps\n",
+            "pipeline.resources: it has an unknown key cpus\n",
+            "stages.demux.clip_start_s: belongs into params (params = { clip_start_s = 9 })\n",
+            'stages.transcribe.model: belongs into params (params = { model = "small" })\n',
+            'stages.transcribe.params.language: expected a language\'s tag such as en or pt-BR (type "en")\n',
+        ],
+    ),
     "an interpreter that is not there": (
         HEAD + stage("alpha", "source", more='python = "venv/none"'),
         ["stages.alpha.python", "venv/none"],

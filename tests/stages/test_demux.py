@@ -232,6 +232,7 @@ def test_what_is_no_recording_is_a_clear_error(run_stage: Run, tmp_path: Path, c
     with pytest.raises(StageError, match=r"notes\.mp4: ") as error:
         run_stage("demux", {"media": tmp_path / "notes.mp4"})
     assert error.value.hint
+    assert error.value.message.endswith("; it is empty") == (not content)
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])

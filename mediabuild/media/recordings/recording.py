@@ -55,7 +55,9 @@ def opened(media: Path, hint: str) -> Iterator[Any]:
 
 
 def _why(media: Path) -> str:
-    """What ails an MP4 that can't be read; nothing where its index is there, and for others."""
+    """What ails a file that can't be read: it is empty, or an MP4 whose index isn't there; of others nothing."""
+    if not media.stat().st_size:
+        return "; it is empty"
     return "; it was cut off, its index is missing" if lacks_index(media) else ""
 
 
