@@ -20,6 +20,16 @@ if TYPE_CHECKING:
     from doit.task import Task as DoitTask
 
 
+CALLED_OTHERWISE = {  # by other programs
+    "version": "--version",
+    **dict.fromkeys(("build", "make", "all", "repro"), "run"),
+    **dict.fromkeys(("why", "reason", "diff"), "explain TASK"),
+    **dict.fromkeys(("rm", "remove", "delete"), "clean"),
+    **dict.fromkeys(("plan", "dry-run", "dryrun"), "--dry-run"),
+    **dict.fromkeys(("force", "rebuild"), "--force"),
+    **dict.fromkeys(("ls", "tasks"), "list --all"),
+    **dict.fromkeys(("dag", "dot"), "graph"),
+}
 BRACKETS = "[ab] in a pattern is one letter, a or b; for a bracket itself: [[]"
 
 
@@ -70,7 +80,7 @@ def expand_names(
     Raises:
         InvalidCommand: with the nearest name for each that is none of these.
     """
-    from mediabuild.pipeline.mistakes import missing_file, nearest
+    from mediabuild.pipeline.mistakes import missing_file
     from mediabuild.pipeline.paths import fitting_names
 
     names = {same_text(name): name for name in tasks}
@@ -101,10 +111,24 @@ def expand_names(
             what, hint = missing_file(arg, _files_read(tasks.values()))
             raise InvalidCommand(f"{what}\n  hint: {hint}")
         else:
-            more = f"; {BRACKETS}" if is_pattern and "[" in arg else ""
-            what = "matches no task" if is_pattern else "is no task, command or target"
-            raise InvalidCommand(f"{arg!r} {what}; {nearest(arg, [*tasks, *commands])}{more}\n  hint: doit list --all")
+            raise InvalidCommand(_unknown(arg, tasks, commands))
     return list(dict.fromkeys(found))
+
+
+def _unknown(word: str, tasks: Mapping[str, DoitTask], commands: Iterable[str]) -> str:
+    """What is said of a word that is nothing here: what it means elsewhere, the job that it names, the nearest name."""
+    from mediabuild.pipeline.mistakes import nearest
+
+    if word in CALLED_OTHERWISE:
+        return f"{word!r} is no task or command; did you mean {CALLED_OTHERWISE[word]!r}?\n  hint: doit --help"
+    if any(made.job == word for made in map(pipeline_task, tasks.values()) if made):
+        return f"{word!r} is a job; --job names one\n  hint: {command('--job', word)}"
+    is_pattern = any(sign in word for sign in "*?[")
+    said = f"{word!r} matches no task" if is_pattern else f"{word!r} is no task, command or target"
+    near = nearest(word, [*tasks, *commands])
+    more = f"; {near}" if near.startswith("did you") else ""
+    more += f"; {BRACKETS}" if is_pattern and "[" in word else ""
+    return f"{said}{more}\n  hint: doit list --all" + ("" if more else "   (commands: doit help)")
 
 
 def _is_file_name(word: str) -> bool:

@@ -19,6 +19,8 @@ TYPED = {
     "A:two": "did you mean 'A:one'?",
     "D": "is no task, command or target",
     "*:nope": "matches no task",
+    "why B:one": "'why' is no task or command; did you mean 'explain TASK'?",
+    "explain one": "'one' is a job; --job names one",
     "media/tow.txt": "media/tow.txt: there is no such file",
     "other.dat": "is no recording of this project",
     "--job nope": "no job matches 'nope'",
