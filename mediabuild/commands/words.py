@@ -128,7 +128,7 @@ def _unknown(word: str, tasks: Mapping[str, DoitTask], commands: Iterable[str]) 
     near = nearest(word, [*tasks, *commands])
     more = f"; {near}" if near.startswith("did you") else ""
     more += f"; {BRACKETS}" if is_pattern and "[" in word else ""
-    return f"{said}{more}\n  hint: doit list --all" + ("" if more else "   (commands: doit help)")
+    return f"{said}{more}\n  hint: doit list --all"
 
 
 def _is_file_name(word: str) -> bool:

@@ -65,7 +65,7 @@ class Explain(PipelineCommand):
     cmd_options = (option("as_json", "json", "as JSON", bool, False),)
 
     def _execute(self, as_json: bool, pos_args: list[str]) -> int:
-        if not pos_args and not self.build.options.sources:
+        if not pos_args and not self.build.options.sources and self.build.options.selection.is_empty:
             raise InvalidCommand("explain: which task?\n  hint: doit list --all")
         verdicts = self.foreseen(self.select())
         named = {task.name for task in self.named_tasks(pos_args)}
