@@ -30,6 +30,9 @@ def belonging(actions: Iterable[Any], processes: Processes) -> Iterator[None]:
         Interrupted: the run is stopping.
     """
     found = list(actions)
+    if not found:  # a task that only names others: nothing is started, so nobody has to watch over it
+        yield
+        return
     with processes.marked() as mark, contextlib.ExitStack() as after:
         for action in found:
             if isinstance(action, CmdAction):

@@ -10,6 +10,7 @@ Not here: what the runs are compared with (`history`, the tests).
 from __future__ import annotations
 
 import contextlib
+import importlib
 import itertools
 import json
 import os
@@ -71,14 +72,29 @@ def run_here(request: dict[str, Any]) -> None:
     raise SystemExit(main())
 
 
+def import_engine() -> None:
+    """What a run imports, once for all; of `media`, which is for stages, a run imports nothing by itself."""
+    import pkgutil
+
+    import mediabuild
+
+    for module in pkgutil.walk_packages(mediabuild.__path__, "mediabuild."):
+        if module.name != "mediabuild.__main__" and ".media." not in module.name:
+            importlib.import_module(module.name)
+
+
 def serve() -> None:
     """Fork for each line of stdin; answer with how the run ended."""
     import functools
+    import gc
     import importlib.metadata
 
-    import doit.plugin
-
-    doit.plugin.entry_points = functools.cache(importlib.metadata.entry_points)  # most of a run's start
+    # looking through all installed packages for doit's plugins would take most of a run's time
+    importlib.metadata.entry_points = functools.cache(importlib.metadata.entry_points)
+    for kind in ("COMMAND", "LOADER", "BACKEND", "REPORTER"):
+        importlib.metadata.entry_points(group=f"doit.{kind}")
+    import_engine()
+    gc.freeze()
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     for line in iter(sys.stdin.readline, ""):
         request = json.loads(line)
