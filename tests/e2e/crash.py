@@ -67,9 +67,7 @@ def run_here(request: dict[str, Any]) -> None:
     sys.argv = ["mediabuild", *request["args"]]
     if request["kill_at"]:
         die_before(request["kill_at"])
-    from mediabuild.commands.main import main
-
-    raise SystemExit(main())
+    raise SystemExit(importlib.import_module(request["module"]).main())
 
 
 def import_engine() -> None:
@@ -124,16 +122,23 @@ class Launcher:
         self._requests, self._answers = self.process.stdin, self.process.stdout
 
     def run(
-        self, cwd: Path, *args: str, env: dict[str, str], kill_at: int = 0, kill_after_s: float | None = None
+        self,
+        cwd: Path,
+        *args: str,
+        env: dict[str, str],
+        kill_at: int = 0,
+        kill_after_s: float | None = None,
+        module: str = "mediabuild.commands.main",
     ) -> int:
         """Run `mediabuild ARGS`; returns its exit status, negative for a signal.
 
         Args:
             kill_at: it dies before this file-system operation; 0 for never.
             kill_after_s: it is killed this long after its start, unless it has ended.
+            module: whose `main` it runs.
         """
         files = {"out": str(self.out), "err": str(self.err)}
-        kill = {"kill_at": kill_at, "kill_after_s": kill_after_s}
+        kill = {"kill_at": kill_at, "kill_after_s": kill_after_s, "module": module}
         self._requests.write(json.dumps({"cwd": str(cwd), "args": args, "env": env, **kill, **files}) + "\n")
         self._requests.flush()
         return int(self._answers.readline())

@@ -10,23 +10,30 @@ import shutil
 import subprocess
 import sys
 import wave
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import CHAIN, PATH, Project
+from tests.e2e.crash import Launcher
+
+Typed = Callable[..., subprocess.CompletedProcess[str]]
 
 SPEECH = Path(__file__).parents[1] / "speech/sense_and_sensibility_01_austen_64kb-0880.wav"
 BESIDE = ["talk.en.srt", "talk.en.txt", "talk.en.vtt", "talk.subtitled.mkv", "talk.wav"]
 
 
-def mediabuild(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
-    """`mediabuild ARGS`, typed in a folder."""
-    command = [sys.executable, "-m", "mediabuild", *args]
-    environment = {**os.environ, "NO_COLOR": "1", "PATH": PATH}
-    return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
-    )
+@pytest.fixture
+def mediabuild(launcher: Launcher) -> Typed:
+    """``mediabuild(folder, "talk.wav")``: what the console script does there, forked from a warm process."""
+
+    def run(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "NO_COLOR": "1", "PATH": PATH}
+        status = launcher.run(folder, *args, env=environment, module="mediabuild.__main__")
+        return subprocess.CompletedProcess(args, status, launcher.out.read_text(), launcher.err.read_text())
+
+    return run
 
 
 def beside(folder: Path) -> list[str]:
@@ -34,7 +41,7 @@ def beside(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
 
 
-def test_a_recording_without_a_project(tmp_path: Path) -> None:
+def test_a_recording_without_a_project(mediabuild: Typed, tmp_path: Path) -> None:
     """Subtitles and a video beside it, nothing else but `.mediabuild`; from anywhere the second call is a no-op."""
     shutil.copy(SPEECH, tmp_path / "talk.wav")
     (tmp_path / "dodo.py").write_text("raise SystemExit('somebody else's')")
@@ -80,7 +87,7 @@ def test_a_recording_without_a_project(tmp_path: Path) -> None:
     assert beside(tmp_path) == ["dodo.py", "elsewhere", "stages", "talk.wav"]
 
 
-def test_several_recordings_in_several_folders(tmp_path: Path) -> None:
+def test_several_recordings_in_several_folders(mediabuild: Typed, tmp_path: Path) -> None:
     """Each folder by itself, suffixes in any case; the exit status is the worst; one of a project is built there."""
     for name in ("a/x.WAV", "a/y.wav", "b/z.wav"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -117,7 +124,7 @@ def test_several_recordings_in_several_folders(tmp_path: Path) -> None:
         ("status", "pipeline.toml: not found in "),
     ],
 )
-def test_slips_without_a_project(tmp_path: Path, typed: str, said: str) -> None:
+def test_slips_without_a_project(mediabuild: Typed, tmp_path: Path, typed: str, said: str) -> None:
     """One line with what to type; nothing is written."""
     for name in ("talk.wav", "notes.txt"):
         (tmp_path / name).write_text("")
@@ -129,7 +136,7 @@ def test_slips_without_a_project(tmp_path: Path, typed: str, said: str) -> None:
     assert beside(tmp_path) == ["folder", "notes.txt", "talk.wav"]
 
 
-def test_params_and_a_clip_stay_until_they_are_ended(tmp_path: Path) -> None:
+def test_params_and_a_clip_stay_until_they_are_ended(mediabuild: Typed, tmp_path: Path) -> None:
     """As languages do: for every command, for that recording alone; `NAME=` ends one, and it stays ended."""
     for name in ("a.wav", "b.wav"):
         with wave.open(str(tmp_path / name), "wb") as file:
@@ -147,7 +154,7 @@ def test_params_and_a_clip_stay_until_they_are_ended(tmp_path: Path) -> None:
     assert "7 up to date" in plain and "clip_end_s" not in plain, plain
 
 
-def test_what_was_made_of_a_recording_that_is_gone(tmp_path: Path) -> None:
+def test_what_was_made_of_a_recording_that_is_gone(mediabuild: Typed, tmp_path: Path) -> None:
     """It is no recording by itself, and is left out beside others."""
     for name in ("a.wav", "b.wav"):
         with wave.open(str(tmp_path / name), "wb") as file:
@@ -171,7 +178,7 @@ def test_what_was_made_of_a_recording_that_is_gone(tmp_path: Path) -> None:
         ("../nothere/other.mp4", "../nothere/other.mp4: there is no such file\n  hint: ls ..\n"),
     ],
 )
-def test_a_recording_of_a_project_that_is_not_there(project: Project, typed: str, said: str) -> None:
+def test_a_recording_of_a_project_that_is_not_there(mediabuild: Typed, project: Project, typed: str, said: str) -> None:
     """The nearest one, as it would be typed here; no list of tasks."""
     project.write("pipeline.toml", CHAIN.replace("*.txt", "*.mp4"))
     project.write("media/talk.mp4", "")
@@ -197,7 +204,7 @@ def test_files_of_a_project(chain: Project) -> None:
     assert chain.run("--source", "other.txt").ran == ["A:other", "B:other", "C:other"]
 
 
-def test_in_a_folder_of_a_project(chain: Project) -> None:
+def test_in_a_folder_of_a_project(mediabuild: Typed, chain: Project) -> None:
     """The project is found from below; paths that are typed mean what is there."""
     chain.write("media/two.txt", "two\n")
     media, deep = chain.root / "media", chain.root / "media/deep/er"
@@ -218,7 +225,7 @@ def test_in_a_folder_of_a_project(chain: Project) -> None:
     assert (deep / "pipeline.toml").exists()
 
 
-def test_doit_after_init(tmp_path: Path) -> None:
+def test_doit_after_init(mediabuild: Typed, tmp_path: Path) -> None:
     """`init` writes doit's wiring: `doit` is the same program there, and nothing is left of doit's own help."""
     assert mediabuild(tmp_path, "init").returncode == 0
     (tmp_path / "pipeline.toml").write_text(CHAIN)

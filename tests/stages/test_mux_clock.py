@@ -5,6 +5,7 @@ The stage that hears the recording and the one that puts it together go by one c
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tests.stages.looking import beeps_of, new_file, pictures_of, tracks_of, war
 
 Run = Callable[..., Context]
 
+Sound = tuple[str, int, int]  # codec, sample rate, channels
 PART_S, PARTS, RATE = 5, 3, 25
 AC3 = [("ac3", 48000, 2), ("ac3", 48000, 6), ("ac3", 48000, 2)]
 AAC = [("aac", 48000, 2), ("aac", 44100, 2), ("aac", 48000, 1)]
@@ -31,18 +33,22 @@ def joined(rec: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., 
     folder = tmp_path_factory.mktemp("joined")
     frames = PART_S * RATE
 
-    def make(sounds: Sequence[tuple[str, int, int]], starts_s: Sequence[float]) -> Path:
-        parts = []
-        for number, ((codec, rate_hz, channels), start_s) in enumerate(zip(sounds, starts_s, strict=True)):
-            pictures, part = folder / f"{number}.mp4", folder / f"{number}.ts"
+    @functools.cache
+    def part(number: int, sound: Sound, start_s: float) -> Path:
+        codec, rate_hz, channels = sound
+        pictures, made = folder / f"{number}.mp4", folder / f"{number}.{codec}.{rate_hz}.{channels}.{start_s}.ts"
+        if not pictures.exists():
             rec.write_pictures(pictures, [n / RATE for n in range(frames)], gop=frames, first=number * frames)
-            sound = rec.write_beeps(folder / f"{number}.wav", PART_S, rate_hz=rate_hz, channels=channels)
-            rec.ffmpeg(
-                *("-i", pictures, "-i", sound, "-c:v", "copy", "-c:a", codec, "-b:a", "320k", "-t", str(PART_S)),
-                *("-af", "adelay=500:all=1", "-output_ts_offset", str(start_s), part),
-            )
-            parts.append(part)
-        media: Path = rec.write_joined(folder / "joined.ts", parts)
+        beeps = rec.write_beeps(folder / f"{rate_hz}.{channels}.wav", PART_S, rate_hz=rate_hz, channels=channels)
+        rec.ffmpeg(
+            *("-i", pictures, "-i", beeps, "-c:v", "copy", "-c:a", codec, "-b:a", "320k", "-t", str(PART_S)),
+            *("-af", "adelay=500:all=1", "-output_ts_offset", str(start_s), made),
+        )
+        return made
+
+    def make(sounds: Sequence[Sound], starts_s: Sequence[float]) -> Path:
+        both = zip(sounds, starts_s, strict=True)
+        media: Path = rec.write_joined(folder / "joined.ts", [part(n, *one) for n, one in enumerate(both)])
         return media
 
     return make
