@@ -22,6 +22,8 @@ from tests.e2e.crash import LONGEST_S, Launcher
 # without the programs of the tests' own venv, demucs among them: what runs must not depend on how pytest was called
 PATH = os.pathsep.join(part for part in os.environ["PATH"].split(os.pathsep) if part != f"{sys.prefix}/bin")
 PROGRAM = [sys.executable, "-m", "mediabuild.commands.main"]
+DOIT = [str(Path(sys.executable).with_name("doit"))]
+FORKED = ((PROGRAM, "mediabuild.commands.main"), (DOIT, "doit.__main__"))
 CHAIN = """
 [pipeline]
 sources = ["media/*.txt"]
@@ -119,9 +121,10 @@ class Project:
         return replace(ran, events=read_events(events))
 
     def _ended(self, *args: str) -> Ran:
-        if self.launcher is not None and self.program == PROGRAM:
-            status = self.launcher.run(self.root, *args, env=self.env)
-            return Ran(status, self.launcher.out.read_text(), self.launcher.err.read_text())
+        for program, module in FORKED:
+            if self.launcher is not None and self.program == program:
+                status = self.launcher.run(self.root, *args, env=self.env, module=module)
+                return Ran(status, self.launcher.out.read_text(), self.launcher.err.read_text())
         process = self.start(*args)
         out, err = process.communicate(timeout=LONGEST_S)
         return Ran(process.returncode, out, err)

@@ -64,7 +64,7 @@ def run_here(request: dict[str, Any]) -> None:
         os.dup2(target, descriptor)
         os.close(target)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    sys.argv = ["mediabuild", *request["args"]]
+    sys.argv = [request["module"].partition(".")[0], *request["args"]]
     if request["kill_at"]:
         die_before(request["kill_at"])
     raise SystemExit(importlib.import_module(request["module"]).main())
