@@ -148,3 +148,8 @@ def test_without_its_extras(python: Path, tmp_path: Path) -> None:
     assert "\n# [stages.separate]" in written and "\n# inputs = " in written
     assert "language = [] }" in written
     assert mediabuild(bare / "bin/python", folder, "list").stdout == ""
+    for home in (folder, tmp_path):  # in a project and without one
+        looked = mediabuild(bare / "bin/python", home, "doctor")
+        missing = looked.stdout.partition("MISSING")[2].splitlines()
+        assert looked.returncode == 1 and len(missing) == 2, looked.stdout + looked.stderr
+        assert missing[1].endswith("-m pip install 'mediabuild[media]'")

@@ -25,11 +25,12 @@ from mediabuild.errors import MediabuildError
 from mediabuild.machine.hardware.device import Devices
 from mediabuild.machine.here import quoted
 from mediabuild.machine.imports import imported_modules
-from mediabuild.machine.install import requirements
+from mediabuild.machine.install import EXTRA, extra_hint, has_extra, requirements
 from mediabuild.machine.interpreter import has_module, python_version, site_packages, versions
 from mediabuild.media.ffmpeg import ffmpeg_path
 from mediabuild.media.languages import to_container
 from mediabuild.pipeline.code_of_stages.files import stage_code
+from mediabuild.pipeline.code_of_stages.loading import builtin_stages_dir
 from mediabuild.pipeline.code_of_stages.separator import install_hint, lacking_demucs, separator_venv, with_separator
 from mediabuild.pipeline.config import load_pipeline
 from mediabuild.pipeline.model import Pipeline, StageSpec
@@ -64,8 +65,9 @@ def examine(file: Path, device: str | None = None) -> Findings:
     pipeline = with_separator(pipeline, separator_venv(pipeline.root, None))
     _find_devices(found, pipeline, device or pipeline.device)
     _find_interpreters(found, pipeline)
-    _find_models(found, pipeline)
-    _check_translation(found, pipeline)
+    if has_extra() or not _uses_builtin(_python_stages(pipeline)):
+        _find_models(found, pipeline)
+        _check_translation(found, pipeline)
     _check_font(found, pipeline)
     return found
 
@@ -129,6 +131,9 @@ def _find_interpreters(found: Findings, pipeline: Pipeline) -> None:
         folders = site_packages(specs[0].python)
         tools = dict.fromkeys(tool for spec in specs if spec.declaration for tool in spec.declaration.tools)
         interpreter.packages = versions(tools, folders)
+        if specs[0].python is None and _uses_builtin(specs) and not has_extra():
+            found.missing.append(Missing(f"what the media stages need ({EXTRA})", extra_hint()))
+            continue
         for spec in specs:
             if spec.name in lacking:
                 what = f"{spec.name}: {interpreter.python} lacks {', '.join(lacking[spec.name])}"
@@ -138,6 +143,11 @@ def _find_interpreters(found: Findings, pipeline: Pipeline) -> None:
                 if not has_module(module, folders):
                     hint = quoted(interpreter.python, "-m", "pip", "install", _requirement(module))
                     found.missing.append(Missing(f"{spec.name}: {interpreter.python} lacks {module}", hint))
+
+
+def _uses_builtin(specs: list[StageSpec]) -> bool:
+    """Whether one of the stages comes with mediabuild."""
+    return any(spec.file is not None and spec.file.parent == builtin_stages_dir() for spec in specs)
 
 
 def _files(spec: StageSpec, root: Path) -> list[Path]:
