@@ -9,6 +9,7 @@ import codecs
 import contextlib
 import io
 import os
+import re
 import shlex
 import sys
 from typing import IO, Any
@@ -32,7 +33,12 @@ COLOURS = {
 }
 
 
-KEEP = "   (to keep it: "  # begins what a hint says of pipeline.toml
+IN_NO_FILE = {  # what hints say of pipeline.toml → without one: what is typed stays by itself
+    r"   \(to keep it: .*\)$": "",
+    r'^(\w+) = "?([^" ]+)"? under \[stages\.(\w+)\](, or .*)?$': r"doit \3.\1=\2",
+    r"\[jobs\.\S.*\] params\.(\w+) = \{ (\w+) = (\S+) \} in pipeline\.toml": r"doit \1.\2=\3",
+    r"^jobs_dir = .* under \[pipeline\], a folder": "copy the recording into a folder",
+}
 
 _recordings: list[str] = []  # that were named without a project: no command works without them
 
@@ -56,8 +62,8 @@ def program(recording: str = "") -> str:
 
 def typed(hint: str, recording: str = "") -> str:
     """A hint with the program that was typed, and the recording it is about: hints are written for `doit`."""
-    if _recordings:  # what was asked stays by itself, and there is no pipeline.toml to write it into
-        hint = hint.partition(KEEP)[0]
+    for written, said in IN_NO_FILE.items() if _recordings else ():
+        hint = re.sub(written, said, hint)
     named = program(recording)
     if named == "doit" or "doit" not in hint:
         return hint
