@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 
 from mediabuild.media import formats
-from mediabuild.media.languages import tag_for
+from mediabuild.media.languages import ANY_TAG, tag_for
 from mediabuild.media.recordings.sound import Sound
 from mediabuild.media.speech.hearing import REPETITIVE, Heard, hear
 from mediabuild.media.speech.passages import Passage, Stretch, passages
@@ -59,7 +59,7 @@ class TranscribeParams(msgspec.Struct, forbid_unknown_fields=True):
         ),
     ] = PACKAGED
     language: Annotated[
-        Annotated[str, msgspec.Meta(pattern="^[A-Za-z]{2,3}(-[A-Za-z0-9]+)*$")] | None,
+        Annotated[str, msgspec.Meta(pattern=ANY_TAG)] | None,
         msgspec.Meta(
             description="BCP 47 tag of what is spoken; otherwise the track's, otherwise detected",
             extra={"hint": tag_for},

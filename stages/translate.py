@@ -20,7 +20,7 @@ import msgspec
 from mediabuild.errors import StageError
 from mediabuild.media import formats
 from mediabuild.media.formats import Sentence, Transcript, Translation
-from mediabuild.media.languages import same_language, tag_for
+from mediabuild.media.languages import TAG, same_language, tag_for
 from mediabuild.media.text.sentences import sentence_spans, spoken_words
 from mediabuild.media.text.terms import read_terms
 from mediabuild.media.text.words import text_of
@@ -39,7 +39,7 @@ class TranslateParams(msgspec.Struct, forbid_unknown_fields=True):
     language: Annotated[
         str,
         msgspec.Meta(
-            pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$",
+            pattern=TAG,
             description="the target, a BCP 47 tag",
             extra={"hint": tag_for},
         ),

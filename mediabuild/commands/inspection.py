@@ -13,12 +13,12 @@ from typing import Any
 
 from mediabuild.commands.base import PipelineCommand
 from mediabuild.errors import PipelineError
+from mediabuild.freshness.idle import find_idle
 from mediabuild.pipeline.model import Given, StageSpec, Task
 from mediabuild.pipeline.paths import in_source, label_of, may_be_there, meets
 from mediabuild.pipeline.placeholders import text_of
 from mediabuild.pipeline.references import needed_stages
 from mediabuild.pipeline.reserved import MANIFEST_NAME
-from mediabuild.pipeline.sources import idle_exclusions
 from mediabuild.reporting.console import program
 from mediabuild.schedule.loader import option
 from mediabuild.store import generations, owners, places
@@ -59,7 +59,8 @@ class Validate(PipelineCommand):
                 found.append(f"{shown}: is the manifest of {manifest.task}")
             if not manifests_only:
                 found += [f"{shown}: {reason}" for reason in self.build.freshness.output_reasons(task, manifest)]
-        for line in () if manifests_only else idle_exclusions(self.build.pipeline):
+        build = self.build
+        for line in () if manifests_only else find_idle(build.pipeline, build.jobs, build.tasks):
             self.outstream.write(f"{line}\n")
         self.warn_of_unread()
         for gone in self.build.withdrawn():

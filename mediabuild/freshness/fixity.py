@@ -65,9 +65,13 @@ class Fixity:
             return False
         if self.pipeline.frozen is True:
             return bool(reference.label)  # a source
-        globs = (choice for glob in self.pipeline.frozen or () for choice in expand_braces(os.path.normpath(glob)))
-        path = reference.pattern
-        return any(fnmatch.fnmatchcase(path, g) or fnmatch.fnmatchcase(path, g.replace("**/", "")) for g in globs)
+        return any(is_frozen_by(pattern, reference.pattern) for pattern in self.pipeline.frozen or ())
+
+
+def is_frozen_by(pattern: str, path: str) -> bool:
+    """Whether a glob of `frozen` means a path."""
+    globs = expand_braces(os.path.normpath(pattern))
+    return any(fnmatch.fnmatchcase(path, g) or fnmatch.fnmatchcase(path, g.replace("**/", "")) for g in globs)
 
 
 def _recorded(manifest: Manifest | None, path: str) -> set[str]:

@@ -105,7 +105,7 @@ def folders_of_inputs(pipeline: Pipeline) -> list[str]:
 
 
 def _no_job(job: str, names: Collection[str]) -> str:
-    close = nearest(job, names)
+    close = nearest(os.path.splitext(os.path.basename(job))[0] if "/" in job else job, names)
     return f"there is no job {job!r}" + (f"; {close}" if close.startswith("did") else "")
 
 

@@ -9,10 +9,22 @@ Not here: which language a recording is in (`transcribe`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 # What containers write where they know no language; qaa to qtz are for private use.
 LONGEST_TAG = 12  # of what somebody means as a tag, though it isn't written as one: `ESP`, `pt_BR`
+# ISO 639-1, and what it withdrew (iw, in, ji, jw, mo, sh): other pairs of letters name no language, mostly a country.
+TWO_LETTERS = (
+    "aa|ab|ae|af|ak|am|an|ar|as|av|ay|az|ba|be|bg|bh|bi|bm|bn|bo|br|bs|ca|ce|ch|co|cr|cs|cu|cv|cy|da|de|dv|dz|ee|"
+    "el|en|eo|es|et|eu|fa|ff|fi|fj|fo|fr|fy|ga|gd|gl|gn|gu|gv|ha|he|hi|ho|hr|ht|hu|hy|hz|ia|id|ie|ig|ii|ik|in|io|"
+    "is|it|iu|iw|ja|ji|jv|jw|ka|kg|ki|kj|kk|kl|km|kn|ko|kr|ks|ku|kv|kw|ky|la|lb|lg|li|ln|lo|lt|lu|lv|mg|mh|mi|mk|"
+    "ml|mn|mo|mr|ms|mt|my|na|nb|nd|ne|ng|nl|nn|no|nr|nv|ny|oc|oj|om|or|os|pa|pi|pl|ps|pt|qu|rm|rn|ro|ru|rw|sa|sc|"
+    "sd|se|sg|sh|si|sk|sl|sm|sn|so|sq|sr|ss|st|su|sv|sw|ta|te|tg|th|ti|tk|tl|tn|to|tr|ts|tt|tw|ty|ug|uk|ur|uz|ve|"
+    "vi|vo|wa|wo|xh|yi|yo|za|zh|zu"
+)
+TAG = rf"^({TWO_LETTERS}|[a-z]{{3}})(-[A-Za-z0-9]{{2,8}})*$"  # in lower case, as a folder is called
+ANY_TAG = rf"^({TWO_LETTERS}|{TWO_LETTERS.upper()}|[A-Za-z]{{3}})(-[A-Za-z0-9]+)*$"
 _NO_LANGUAGE = {"und", "mis", "mul", "zxx"}
 
 
@@ -92,8 +104,21 @@ def tag_for(name: object) -> str:
         if own and own.casefold() == wanted:
             found = tag
             break
-    found = found or (standard(wanted) if len(wanted) <= LONGEST_TAG else None)
+    found = found or (standard(wanted) if len(wanted) <= LONGEST_TAG else None) or _guessed(wanted, tags)
     return f'type "{found}"' if found else ""
+
+
+def _guessed(text: str, tags: Mapping[str, str]) -> str:
+    """The language of a country (`jp` → `ja`), or the one whose English name begins so (`sp` → `es`); else nothing.
+
+    Args:
+        tags: English name in lower case → tag.
+    """
+    from babel.core import get_global
+
+    likely = get_global("likely_subtags").get(f"und_{text.upper()}", "")
+    names = sorted(name for name in tags if name.startswith(text)) if len(text) > 1 else []
+    return str(likely).partition("_")[0] or (tags[names[0]] if names else "")
 
 
 def _parsed(tag: str) -> Any:

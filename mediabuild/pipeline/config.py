@@ -20,7 +20,7 @@ from mediabuild.pipeline.code_of_stages.loading import load_stage, misnamed_modu
 from mediabuild.pipeline.command_stages.checks import check_command, running_of
 from mediabuild.pipeline.deliveries import check_deliver
 from mediabuild.pipeline.document import check_values, document_alone, read_document
-from mediabuild.pipeline.mistakes import Mistakes, nearest
+from mediabuild.pipeline.mistakes import Mistakes, closest, nearest
 from mediabuild.pipeline.model import Pipeline, Resources, StageSpec
 from mediabuild.pipeline.params import fill_shared, shared_uses, stage_params
 from mediabuild.pipeline.paths import at_home, jobs_dir_of
@@ -32,7 +32,8 @@ from mediabuild.pipeline.per_job.values import params_set
 from mediabuild.pipeline.placeholders import check_names, names_in
 from mediabuild.pipeline.references import canonical_order, check_references
 from mediabuild.pipeline.reserved import LONGEST_NAME
-from mediabuild.pipeline.tables import TABLES, CacheTable, PipelineTable, ResourcesTable, StageTable
+from mediabuild.pipeline.tables import TABLES, CacheTable, PipelineTable, ResourcesTable, StageTable, elsewhere
+from mediabuild.pipeline.typed import toml_text
 from mediabuild.stage import Stage
 
 STAGE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
@@ -53,13 +54,12 @@ def load_pipeline(file: Path, *, commands: tuple[str, ...] = (), alone: bool = F
     mistakes = Mistakes(file.name)
     check_values(document, mistakes)
     mistakes.raise_if_any()  # nothing else is looked at: such values would come up anywhere
+    _take_tables(document, mistakes)
     shared = shared_uses(document)
     fill_shared(document, mistakes)
-    for key in document.keys() - set(TABLES):
-        mistakes.add(key, "unknown table", nearest(key, TABLES))
     table = document.get("pipeline", {})
-    values = mistakes.fields("pipeline", table, PipelineTable)
-    if isinstance(table, dict) and "sources" not in table:
+    values = mistakes.fields("pipeline", table, PipelineTable, elsewhere(PipelineTable))
+    if isinstance(table, dict) and "sources" not in values and not mistakes.says_of("pipeline.sources"):
         mistakes.add("pipeline.sources", "missing", 'sources = ["media/*.mp4"]')
     if any(len(os.fsencode(part)) > LONGEST_NAME for part in str(values.get("jobs_dir", "")).split("/")):
         mistakes.add("pipeline.jobs_dir", f"too long a name: at most {LONGEST_NAME} bytes")
@@ -74,7 +74,7 @@ def load_pipeline(file: Path, *, commands: tuple[str, ...] = (), alone: bool = F
     table_file = root / at_home(values["jobs"]) if "jobs" in values else None
     said = jobs_of(document.get("jobs", {}), table_file, stages, mistakes)
     order = canonical_order(stages, mistakes)
-    cache = mistakes.fields("cache", document.get("cache", {}), CacheTable)
+    cache = mistakes.fields("cache", document.get("cache", {}), CacheTable, elsewhere(CacheTable))
     mistakes.raise_if_any()
     frozen = values.get("frozen", False)
     return Pipeline(
@@ -98,6 +98,17 @@ def load_pipeline(file: Path, *, commands: tuple[str, ...] = (), alone: bool = F
         alone=alone,
         shared=shared,
     )
+
+
+def _take_tables(document: dict[str, Any], mistakes: Mistakes) -> None:
+    """Note unknown tables; what one most likely is, it is taken for."""
+    for key in document.keys() - set(TABLES):
+        is_table = isinstance(document[key], dict)
+        meant = closest(key, TABLES) if is_table else ""
+        hint = nearest(key, TABLES) if meant else elsewhere().get(key) or nearest(key, TABLES)
+        mistakes.add(key, "unknown table" if is_table else "it stands in no table", hint)
+        if meant and meant not in document:
+            document[meant] = document.pop(key)
 
 
 def _amounts(table: ResourcesTable | None) -> dict[str, float]:
@@ -129,8 +140,15 @@ def _stages(
                 where, f"{name!r} is a command; name the stage otherwise", f'[stages.my_{name}] uses = "{name}"'
             )
             continue
-        known = mistakes.fields(where, table, StageTable, _params_in(name, table, files, root), "params")
-        spec = _stage(root, name, known, files, mistakes, isolate=isolate)
+        good = mistakes.fields(
+            where, table, StageTable, {**elsewhere(StageTable), **_params_in(name, table, files, root)}
+        )
+        uses = good.get("uses") or name
+        if "command" not in good and uses not in files:
+            if not mistakes.says_of(f"{where}.command"):
+                mistakes.add(where, f"there is no stage {uses!r}", nearest(uses, {*files, *tables} - {name}))
+            continue
+        spec = _stage(root, name, good, files, mistakes, isolate=isolate)
         if spec is not None:
             specs[name] = spec
     return specs
@@ -143,9 +161,6 @@ def _stage(
     command, uses = table.get("command"), table.get("uses") or name
     declaration, file = None, None
     if command is None:
-        if uses not in files:
-            mistakes.add(where, f"there is no stage {uses!r}", nearest(uses, files))
-            return None
         file = files[uses]
         try:
             declaration = load_stage(file, root)
@@ -153,7 +168,7 @@ def _stage(
             mistakes.add(where, str(error))
             return None
         if table.get("outputs"):
-            mistakes.add(f"{where}.outputs", f"the stage {uses!r} declares its own outputs")
+            mistakes.add(f"{where}.outputs", f"the stage {uses!r} declares its own outputs", "remove them")
         _check_inputs(where, table.get("inputs", {}), declaration, mistakes)
     elif table.get("uses"):
         mistakes.add(f"{where}.uses", "a stage has either a command or a file")
@@ -194,16 +209,17 @@ def _stage(
     return spec
 
 
-def _params_in(name: str, table: Any, files: Mapping[str, Path], root: Path) -> set[str]:
-    """The params of a stage's file that its table has as keys of its own, which is a slip."""
+def _params_in(name: str, table: Any, files: Mapping[str, Path], root: Path) -> dict[str, str]:
+    """The params of a stage's file that its table has as keys of its own, which is a slip → what to write."""
     unknown = set(table) - set(StageTable.__struct_fields__) if isinstance(table, dict) else set()
     file = files.get(str(table.get("uses") or name)) if unknown and "command" not in table else None
     if file is None:
-        return set()
+        return {}
     try:
-        return unknown & set(load_stage(file, root).params.__struct_fields__)
+        slips = unknown & set(load_stage(file, root).params.__struct_fields__)
     except PipelineError:  # it is said where the stage is made
-        return set()
+        return {}
+    return {key: f"params = {{ {key} = {toml_text(table[key])} }}" for key in slips}
 
 
 def _check_inputs(where: str, given: Mapping[str, str], declaration: Stage, mistakes: Mistakes) -> None:
@@ -211,7 +227,9 @@ def _check_inputs(where: str, given: Mapping[str, str], declaration: Stage, mist
     for name in given.keys() - known.keys():
         mistakes.add(f"{where}.inputs.{name}", "the stage has no such input", nearest(name, known))
     for name in declaration.inputs.keys() - given.keys():
-        mistakes.add(f"{where}.inputs.{name}", f"missing: {declaration.inputs[name]}")
+        mistakes.add(
+            f"{where}.inputs.{name}", f"missing: {declaration.inputs[name]}", f'inputs = {{ {name} = "STAGE.OUTPUT" }}'
+        )
 
 
 def _interpreter(

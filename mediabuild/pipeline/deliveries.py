@@ -38,8 +38,13 @@ def check_deliver(
                 mistakes.add(f"{where}.{name}", "there is no such output", nearest(name, outputs))
             elif "*" in outputs[name] and not (text.endswith("/") or text.count("*") == outputs[name].count("*") == 1):
                 mistakes.add(f"{where}.{name}", "any number of files need a folder, or a *", f'"{text}/"')
+            elif "*" in text and "*" not in outputs[name]:
+                mistakes.add(f"{where}.{name}", f"{outputs[name]!r} has no *", f'"{text.replace("*", name)}"')
             _check_place(f"{where}.{name}", text, known, mistakes)
     elif deliver is not None:
+        if "*" in deliver:
+            folder = deliver.partition("*")[0].rpartition("/")[0] or "out"
+            mistakes.add(where, "a folder or prefix has no *", f'"{folder}/", or {{ OUTPUT = "{deliver}" }}')
         _check_place(where, deliver, known, mistakes)
     return deliver
 

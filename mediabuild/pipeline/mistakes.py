@@ -1,40 +1,53 @@
 """Mistakes of a user: collected, so that all are said at once, each with the nearest name that exists.
 
-Not here: what is right (`config`, `references`, `params` …).
+Not here: what is right (`config`, `references`, `params` …), a wrong value in words (`typed`).
 """
 
 from __future__ import annotations
 
 import difflib
-import json
 import os
-import re
 import typing
-from collections.abc import Container, Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from mediabuild.errors import PipelineError
 from mediabuild.machine.here import command, meant, quoted
+from mediabuild.pipeline import typed
 
 NAMES_SHOWN = 20
 ALIKE = 0.6  # of two files' names, 0 to 1: less is another file
-FOUND = {
-    "int": "an integer", "float": "a float", "str": "a string", "bool": "a boolean", "array": "a list",
-    "object": "a table", "null": "nothing",
-}  # fmt: skip
-WANTED = {**FOUND, "float": "a number", "bool": "true or false"}
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """`did you mean 'demux'?`, or the list of what there is (the first of them), or nothing."""
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    close = closest(name, names)
     if close:
-        return f"did you mean {close[0]!r}?"
+        return f"did you mean {close!r}?"
     shown = ", ".join(names[:NAMES_SHOWN]) + (" …" if len(names) > NAMES_SHOWN else "")
     return f"there is: {shown}" if names else ""
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """The name that is most like another, however either is capitalized; empty where none is."""
+    names = {other.casefold(): other for other in known}
+    close = difflib.get_close_matches(name.casefold(), names, n=1, cutoff=0.5)
+    return names[close[0]] if close else ""
+
+
+def named(text: str, known: Mapping[str, str]) -> str:
+    """As `nearest`, where a name may be meant by what stands behind it: `{inputs.slides}`, `source/slides.*`.
+
+    Args:
+        known: name → what it stands for.
+    """
+    bare = text.strip("{}").lstrip("?!")
+    last = bare.rpartition(".")[2]
+    same = next((name for name, meaning in known.items() if bare == meaning.lstrip("?")), "")
+    return nearest(same or (last if last in known else bare), known)
 
 
 def missing_file(path: str, known: Iterable[str]) -> tuple[str, str]:
@@ -58,13 +71,6 @@ def missing_file(path: str, known: Iterable[str]) -> tuple[str, str]:
     return what, quoted("ls", folder) if folder else "ls"
 
 
-PATTERNS = {  # how a pattern begins → what it stands for
-    "^[A-Za-z]{2,3}(": "a language's tag such as en or pt-BR",
-    "^[a-z]{2,3}(": "a language's tag such as en or pt-BR",
-    "^(auto|cpu|": "auto, cpu, cuda, cuda:N or mps",
-}
-
-
 class Mistakes:
     """Collects what is wrong, so that all of it can be said at once."""
 
@@ -85,78 +91,63 @@ class Mistakes:
         lines = "\n".join(f"  {line}" for line in self.found)
         raise PipelineError(f"{self.file}: {len(self.found)} mistakes\n{lines}")
 
+    def says_of(self, *places: str) -> bool:
+        """Whether something is noted of one of these places, or below it; what follows from that isn't said as well."""
+        return any(found.startswith((f"{place}:", f"{place}.")) for found in self.found for place in places)
+
     def fields(
-        self, where: str, table: Any, kind: type[msgspec.Struct], elsewhere: Container[str] = (), into: str = ""
+        self, where: str, table: Any, kind: type[msgspec.Struct], elsewhere: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
         """The table's good values, after noting its unknown keys and wrong values one by one.
 
+        What an unknown key most likely is, it is taken for, so that nothing is said to be missing.
+
         Args:
-            elsewhere: keys that belong into the table `into` of this one.
+            elsewhere: keys that belong somewhere else → what to write there.
         """
         if not isinstance(table, dict):
-            self.add(where, f"expected a table, got {toml_type(table)}")
+            self.add(where, f"expected a table, got {typed.toml_type(table)}")
             return {}
         known = {f.encode_name: f for f in msgspec.structs.fields(kind)}
-        good = {}
+        good: dict[str, Any] = {}
         for key, value in table.items():
-            if key not in known and key in elsewhere:
-                self.add(f"{where}.{key}", f"belongs into {into}", f"{into} = {{ {key} = {_in_toml(value)} }}")
-                continue
+            name = key
             if key not in known:
-                self.add(f"{where}.{key}", "unknown key", nearest(key, known))
-                continue
-            try:
-                good[key] = msgspec.convert(value, known[key].type)
-            except msgspec.ValidationError as error:
-                self.add(f"{where}.{key}", sentence(error), hint_for(known[key].type, value, key))
+                hint = (elsewhere or {}).get(key)
+                what = "belongs into params" if hint and hint.startswith("params = ") else "unknown key"
+                self.add(f"{where}.{key}", what, hint or nearest(key, known))
+                name = "" if hint else closest(key, known)
+                if not name or name in table or any(typed.located(value, known[name].type)):
+                    continue
+            wanted = known[name].type
+            wrong = list(typed.located(value, wanted))
+            for keys, said in wrong:
+                self._add_value(".".join((where, key, *keys)), said, value, keys, wanted)
+            if not wrong:
+                good[name] = msgspec.convert(value, wanted)
         return good
 
+    def _add_value(self, where: str, said: str, value: Any, keys: tuple[str, ...], kind: Any) -> None:
+        """Note a wrong value, with how it is to be written, or what its type says.
 
-def hint_for(kind: Any, value: object, where: str) -> str:
-    """What a param's type says to a wrong value: the function `hint` among the extras of its `msgspec.Meta`.
-
-    Else what its name says: seconds.
-    """
-    for part in (kind, *typing.get_args(kind)):
-        for meta in getattr(part, "__metadata__", ()):
-            hint = (getattr(meta, "extra", None) or {}).get("hint")
-            if hint is not None:
-                return str(hint(value))
-    name = where.rpartition(".")[2]
-    if not isinstance(value, str):
-        return ""
-    if name in ("clip_start_s", "clip_end_s"):
-        return f"seconds; --{name.removesuffix('_s').replace('_', '-')} 1:30 takes minutes"
-    return "seconds" if name.endswith("_s") else ""
+        Args:
+            value: as the table has it. keys: those that lead to what is wrong in it.
+        """
+        for key in keys:
+            value = value[key]
+        hint = typed.hint_for(kind, value, where) or choices(kind, value)
+        hint = hint or typed.meant(value, kind, keys) or typed.example(kind, keys) or typed.description(kind)
+        self.add(where, said, hint)
 
 
-def _in_toml(value: Any) -> str:
-    """A value as it stands in a table on one line."""
-    plain = isinstance(value, (str, bool, int, float))
-    return json.dumps(value, ensure_ascii=False) if plain else "…"
+def choices(kind: Any, value: Any) -> str:
+    """The words that a value may be one of, where it is one of some words."""
+    words = [word for part in (kind, *typing.get_args(kind)) for word in _words(part)]
+    return nearest(str(value), words) if words else ""
 
 
-def sentence(error: msgspec.ValidationError) -> str:
-    """msgspec's message in the words of a TOML file."""
-    text = re.sub(r" - at `\$\.?(.*)`", lambda match: f" at {match[1]}" if match[1] else "", str(error))
-    for beginning, words in PATTERNS.items():
-        text = re.sub(rf"`str` matching regex '{re.escape(beginning)}[^']*'", words, text)
-    text = re.sub(r"`str` matching regex '", "`str` matching '", text)
-    text = re.sub(r" contains unknown field `(.*)`", r" has an unknown key \1", text).replace("Object has", "It has")
-    text = re.sub(r"(Expected|got) `([a-z]+(?: \| [a-z]+)*)`", _in_words, text)
-    return text[:1].lower() + text[1:]
-
-
-def _in_words(match: re.Match[str]) -> str:
-    """`Expected `int | float | null`` as `Expected a number`; a value that may be left out is no type of its own."""
-    names = match[2].split(" | ")
-    numbers = {"int"} if "float" in names else set()
-    words = WANTED if match[1] == "Expected" else FOUND
-    shown = [words.get(name, name) for name in names if name not in numbers and (name != "null" or len(names) == 1)]
-    return f"{match[1]} {' or '.join(shown)}"
-
-
-def toml_type(value: Any) -> str:
-    """The TOML word for a value's type."""
-    names = {dict: "a table", list: "a list", str: "a string", bool: "a boolean", int: "an integer", float: "a float"}
-    return names.get(type(value), type(value).__name__)
+def _words(kind: Any) -> Iterable[str]:
+    inner = getattr(kind, "__origin__", kind)
+    for part in (inner, *typing.get_args(inner)):
+        if typing.get_origin(part) is typing.Literal:
+            yield from map(str, typing.get_args(part))

@@ -15,12 +15,13 @@ from typing import Any
 import msgspec
 
 from mediabuild.machine.here import quoted
-from mediabuild.pipeline.mistakes import Mistakes, hint_for, nearest, sentence
+from mediabuild.pipeline.mistakes import Mistakes, nearest
 from mediabuild.pipeline.model import Pipeline, StageSpec
 from mediabuild.pipeline.params import plain
 from mediabuild.pipeline.per_job.axis import Axis, Scalar
 from mediabuild.pipeline.per_job.matrix import matrix_values
 from mediabuild.pipeline.per_job.values import example, params_set
+from mediabuild.pipeline.typed import hint_for, sentence
 
 CLOCK = re.compile(r"(\d+:)?\d+:\d\d(\.\d+)?", re.ASCII)
 

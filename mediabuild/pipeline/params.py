@@ -14,13 +14,15 @@ from typing import Any
 import msgspec
 
 from mediabuild.pipeline.document import check_values
-from mediabuild.pipeline.mistakes import Mistakes, nearest, sentence, toml_type
+from mediabuild.pipeline.mistakes import Mistakes, nearest
 from mediabuild.pipeline.model import StageSpec
 from mediabuild.pipeline.per_job.axis import Axis
 from mediabuild.pipeline.per_job.values import example, params_set
 from mediabuild.pipeline.placeholders import text_of
+from mediabuild.pipeline.typed import meant, sentence, toml_text, toml_type
 from mediabuild.stage import Stage
 
+OF_COMMAND = re.compile(r"\{((inputs|outputs|row)\.[^{}]+|out|job|device|ffmpeg|piece)\}")
 SHARED = re.compile(r"(?<!\{)\{params\.([A-Za-z_][A-Za-z0-9_-]*)\}(?!\})")
 
 
@@ -43,8 +45,11 @@ def fill_shared(document: Mapping[str, Any], mistakes: Mistakes) -> None:
     """
     shared = document.get("params", {})
     if not isinstance(shared, dict):
-        mistakes.add("params", f"expected a table, got {toml_type(shared)}")
+        mistakes.add("params", f"expected a table, got {toml_type(shared)}", "[params] NAME = VALUE")
         return
+    for key, value in shared.items():
+        if isinstance(value, str) and SHARED.search(value):
+            mistakes.add(f"params.{key}", "a value of [params] can't be made of others", "write it out")
     for where, table in _param_tables(document):
         for key, value in table.items():
             table[key] = _filled(f"{where}.{key}", value, shared, mistakes)
@@ -70,6 +75,12 @@ def _filled(where: str, value: Any, shared: Mapping[str, Any], mistakes: Mistake
         return {key: _filled(f"{where}.{key}", item, shared, mistakes) for key, item in value.items()}
     if not isinstance(value, str):
         return value
+    written = value.removeprefix("$").removeprefix("params.").strip("{}").removeprefix("params.")
+    looks_so = value in (f"${{params.{written}}}", f"{{{written}}}", f"params.{written}", f"${written}")
+    if written in shared and looks_so and not SHARED.fullmatch(value):
+        mistakes.add(where, f"{value!r} stays as it is", f'"{{params.{written}}}" is the value in [params]')
+    elif OF_COMMAND.fullmatch(value):
+        mistakes.add(where, f"{value} is filled in in a command, not in a param", f'command = ["…", "{value}"]')
     for name in SHARED.findall(value):
         if name not in shared:
             hint = nearest(name, shared) or f"[params] {name} = …"
@@ -98,7 +109,7 @@ def stage_params(
 ) -> dict[str, Any]:
     """A stage's params for every job; of those that its matrix sets, any value."""
     for key in table.keys() & matrix.keys():
-        mistakes.add(f"{where}.params.{key}", "it is a key of the matrix already")
+        mistakes.add(f"{where}.params.{key}", "it is a key of the matrix already", "remove one")
     table = plain_table(f"{where}.params", table, mistakes)
     if declaration is None:
         return table
@@ -133,11 +144,17 @@ def check_params(where: str, params: Mapping[str, Any], spec: StageSpec, mistake
         good = mistakes.fields(where, dict(params), spec.declaration.params)
         effective_params(where, spec.params, good, spec.declaration, mistakes)
         return good
-    for key, value in params.items():
+    first = f"[stages.{spec.name}] params = {{ … }} is where a command's params are declared"
+    unsure = mistakes.says_of(f"stages.{spec.name}.params", f"stages.{spec.name}.param")
+    for key, value in params.items() if not unsure else ():
         if key not in spec.params:
-            mistakes.add(f"{where}.{key}", "unknown param", nearest(key, spec.params))
+            mistakes.add(f"{where}.{key}", "unknown param", nearest(key, spec.params) or first)
         elif not same_type(value, spec.params[key]):
-            mistakes.add(f"{where}.{key}", f"expected {toml_type(spec.params[key])}, got {toml_type(value)}")
+            mistakes.add(
+                f"{where}.{key}",
+                f"expected {toml_type(spec.params[key])}, got {toml_type(value)}",
+                meant(value, type(spec.params[key]), ()) or f"as in {toml_text(spec.params[key])}",
+            )
     return {key: value for key, value in params.items() if key in spec.params}
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from mediabuild.machine.listing import as_stored, matches
 from mediabuild.machine.natural import in_order
-from mediabuild.pipeline.mistakes import Mistakes
+from mediabuild.pipeline.mistakes import Mistakes, closest
 from mediabuild.pipeline.model import Given, Pipeline
 from mediabuild.pipeline.placeholders import fill
 from mediabuild.pipeline.reserved import own_name
@@ -87,6 +87,22 @@ def given_for(text: str, names: Mapping[str, str], optional: bool, root: Path, f
 def label_of(given: Given, path: str) -> str:
     """What a path is called in manifests: in a job's folder, by the way from there."""
     return SOURCE + path.removeprefix(given.folder) if given.folder else given.label or path
+
+
+def closest_path(path: str, root: Path) -> str:
+    """A path or glob like another that begins as something that is there; empty where that begins so itself."""
+    parts = path.split("/")
+    for place, part in enumerate(parts):
+        above = root / "/".join(parts[:place])
+        if WILDCARDS.search(part) or not part or os.path.lexists(above / part):
+            continue
+        with contextlib.suppress(OSError):
+            is_last = place == len(parts) - 1
+            names = [e.name for e in os.scandir(above) if e.name[0] != "." and (is_last or e.is_dir())]
+            close = closest(part, names)
+            return "/".join([*parts[:place], close, *parts[place + 1 :]]) if close else ""
+        return ""
+    return ""
 
 
 def in_brackets(pattern: str, root: Path) -> str:

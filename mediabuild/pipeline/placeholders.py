@@ -27,7 +27,7 @@ TOKEN = re.compile(rf"\{{\{{|\}}\}}|\{{(?P<name>inputs(\.{NAME})(\.{NAME}|\.[0-9
 GROUPS = ("inputs", "outputs", "params")
 PLAIN = ("device", "job", "ffmpeg", "out")
 SHELLS = ("out", "piece")  # with a $ before it, it is the shell's, always
-ESCAPED = "a brace of its own is written twice: {{{{{}}}}}"
+SPACED = re.compile(rf"(?<!\{{)\{{ +({NAME}(?:\.{NAME})*) +\}}(?!\}})")
 
 
 def pieces(text: str) -> Iterator[tuple[str, bool]]:
@@ -81,6 +81,9 @@ def check_names(
         values: what begins with one of these is known, too: a value of an input.
         in_shell: the text may hold a shell's `${name}`; one that is called as a placeholder is a mistake.
     """
+    spaced = SPACED.search(text)
+    if spaced and spaced[1] in known:
+        mistakes.add(where, f"{spaced[0]} is no placeholder", f"{{{spaced[1]}}}")
     before = ""
     for part, is_name in pieces(text):
         dollar, before = in_shell and before.endswith("$"), part
@@ -89,9 +92,21 @@ def check_names(
         if dollar and part in known:
             hint = f"{{{part}}} is the placeholder, ${{{{{part}}}}} the shell's variable"
             mistakes.add(where, f"${{{part}}} can be read in two ways", hint)
-        elif part not in known and not dollar and not part.startswith(values):
+        elif part not in known and not dollar and not part.startswith(values) and not _follows(where, part, mistakes):
             what = "is not declared" if part.partition(".")[0] in GROUPS else "is no placeholder"
-            mistakes.add(where, f"{{{part}}} {what}", f"{nearest(part, known)}; {ESCAPED.format(part)}")
+            close = nearest(f"{{{part}}}", [f"{{{name}}}" for name in known])
+            mistakes.add(where, f"{{{part}}} {what}", close if close.startswith("did") else _escaped(close, part))
+
+
+def _escaped(known: str, part: str) -> str:
+    return "; ".join(filter(None, (known, f"a brace of its own is written twice: {{{{{part}}}}}")))
+
+
+def _follows(where: str, part: str, mistakes: Mistakes) -> bool:
+    """Whether it is unknown only since what declares it is wrong."""
+    table, group = ".".join(where.split(".")[:2]), part.partition(".")[0]
+    declaring = {"inputs": ("inputs",), "outputs": ("outputs",)}.get(group, ("matrix", "params"))
+    return mistakes.says_of(*(f"{table}.{key}" for key in declaring))
 
 
 @dataclass(frozen=True)

@@ -72,13 +72,18 @@ def check_references(stages: Mapping[str, StageSpec], mistakes: Mistakes, *, fol
             if text == "source" or is_path(text):
                 continue
             producer, output, value = split_reference(text)
-            if producer not in stages:
+            if producer == "source":
+                mistakes.add(where, f"{text!r}: a source has no outputs", '"source", or "source/…" in a folder')
+            elif producer not in stages:
                 hint = nearest(producer, [*stages, "source"])
                 hint += "; a path needs a /, such as ./" + text
                 wrong.setdefault((f"no stage makes {text!r}", hint), []).append(where)
             elif output is not None and output not in stages[producer].outputs:
                 hint = nearest(output, stages[producer].outputs)
                 wrong.setdefault((f"{producer!r} has no output {output!r}", hint), []).append(where)
+            elif text.endswith(":") or names_in(value):
+                hint = "all values; a stage with the same key in its matrix gets its own"
+                mistakes.add(where, f"{text!r} names no value", f'"{text.partition(":")[0]}" is {hint}')
             elif value and not stages[producer].matrix:
                 mistakes.add(where, f"{producer!r} has no matrix, so no value {value!r}", text.partition(":")[0])
     for (what, hint), places in wrong.items():
@@ -114,11 +119,13 @@ def _check_collect(spec: StageSpec, mistakes: Mistakes) -> None:
     for key, axis in spec.matrix.items():
         if in_source(axis.files) or "job" in names_in(axis.files):
             mistakes.add(
-                f"{where}.matrix.{key}", "a collect stage is of no single job: its values can't be a job's files"
+                f"{where}.matrix.{key}",
+                "a collect stage is of no single job: its values can't be a job's files",
+                "a list",
             )
     for key, text in texts.items():
         if "job" in names_in(text):
-            mistakes.add(f"{where}.{key}", "a collect stage is of no single job: {job} can't stand here")
+            mistakes.add(f"{where}.{key}", "a collect stage is of no single job", "without {job}")
 
 
 def canonical_order(stages: Mapping[str, StageSpec], mistakes: Mistakes) -> list[str]:

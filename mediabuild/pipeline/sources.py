@@ -16,9 +16,9 @@ from mediabuild.machine.listing import as_stored, counts, matches
 from mediabuild.machine.natural import in_order
 from mediabuild.machine.visible import same_text
 from mediabuild.pipeline.deliveries import deliver_texts
-from mediabuild.pipeline.mistakes import Mistakes, nearest
+from mediabuild.pipeline.mistakes import Mistakes
 from mediabuild.pipeline.model import Given, Pipeline
-from mediabuild.pipeline.paths import WILDCARDS, any_case, check_brackets, expand_braces, fixed_part
+from mediabuild.pipeline.paths import WILDCARDS, any_case, check_brackets, closest_path, expand_braces, fixed_part
 from mediabuild.pipeline.placeholders import fill
 from mediabuild.pipeline.reserved import ALL_JOBS, STATE_DIR, encode_name
 
@@ -102,7 +102,8 @@ def _hint(pipeline: Pipeline) -> str:
     for pattern in pipeline.sources:
         if pattern[0] != "!" and any((pipeline.root / path).is_dir() for path in matching(pipeline, pattern)):
             return f'"{pattern}/" makes each folder a source'
-    return "put one there"
+    close = next(filter(None, (closest_path(p, pipeline.root) for p in pipeline.sources if p[0] != "!")), "")
+    return f'did you mean "{close}"?' if close else "put one there"
 
 
 def _named(pipeline: Pipeline, given: tuple[str, ...], mistakes: Mistakes) -> dict[str, Match]:
@@ -146,9 +147,10 @@ def _matches(pipeline: Pipeline, given: tuple[str, ...], mistakes: Mistakes) -> 
         if not WILDCARDS.search(pattern) or is_there(pipeline.root / pattern):
             path = os.path.normpath(pattern)
             if not is_there(pipeline.root / path):
-                mistakes.add("pipeline.sources", f"no such {'folder' if is_folder else 'file'}: {pattern}")
+                what = f"no such {'folder' if is_folder else 'file'}: {pattern}"
+                mistakes.add("pipeline.sources", what, _hint(pipeline))
             elif is_folder and _holds_jobs(pipeline, path):
-                mistakes.add("pipeline.sources", f"the folder {pattern} holds the jobs directory")
+                mistakes.add("pipeline.sources", f"the folder {pattern} holds the jobs directory", '"albums/*/"')
             elif not is_excluded(path):
                 found[path] = os.path.dirname(path), is_folder
             continue
@@ -171,20 +173,6 @@ def _holds_jobs(pipeline: Pipeline, folder: str) -> bool:
 def matching(pipeline: Pipeline, pattern: str) -> list[str]:
     """All that a glob of `sources` matches now, as it stands there; suffixes in any case: `*.mp4` is also `A.MP4`."""
     return [path for choice in expand_braces(pattern) for path in matches(any_case(choice), pipeline.root)]
-
-
-def idle_exclusions(pipeline: Pipeline) -> list[str]:
-    """What is said of each exclusion that fits nothing at all, with the nearest recording or folder."""
-    excluded = [pattern[1:] for pattern in pipeline.sources if pattern[0] == "!"]
-    places = {pattern: pipeline.root / as_stored(pattern, pipeline.root) for pattern in excluded}
-    idle = [p for p, place in places.items() if not (os.path.lexists(place) or matching(pipeline, p))]
-    if not idle:  # as nearly always: then the sources aren't looked for once more
-        return []
-    wanted = [path for pattern in pipeline.sources if pattern[0] != "!" for path in matching(pipeline, pattern)]
-    known = {os.path.normpath(path) for path in wanted}
-    known |= {folder for path in known for folder in map(str, Path(path).parents) if folder not in (".", "/")}
-    close = {pattern: nearest(os.path.normpath(pattern), known) for pattern in idle}
-    return [f"sources: !{p} fits nothing{'; ' + near if near.startswith('did') else ''}" for p, near in close.items()]
 
 
 def _job_name(path: str, base: str, template: str, *, is_folder: bool) -> str:

@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from mediabuild.pipeline.command_stages.running import KEYS, OUT, Running
-from mediabuild.pipeline.mistakes import Mistakes, nearest
+from mediabuild.pipeline.mistakes import Mistakes, named
 from mediabuild.pipeline.placeholders import GROUPS, NAME, PLAIN, check_names, names_in
 
 NAME_ONLY = re.compile(rf"{NAME}\Z")
+SHELLS = ("sh", "bash", "dash", "zsh", "ksh", "fish", "busybox", "env")
+OF_SHELL = re.compile(r"\$\{(out|piece)\}")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -28,7 +30,7 @@ def running_of(where: str, table: Mapping[str, Any], mistakes: Mistakes, *, isol
     if command is None:
         for key in KEYS:
             if key in table:
-                mistakes.add(f"{where}.{key}", "only a command has it", f"[stages.NAME] command = [...], {key} = …")
+                mistakes.add(f"{where}.{key}", "only a command has it", f"remove {key}, or: command = […]")
         return Running()
     for key in ("stdout", "stderr"):
         if table.get(key):
@@ -37,10 +39,10 @@ def running_of(where: str, table: Mapping[str, Any], mistakes: Mistakes, *, isol
         mistakes.add(f"{where}.stderr", f"stdout goes to {table['stdout']!r}", "an output of its own")
     for name in table.get("env") or {}:
         if not VARIABLE.match(name):
-            mistakes.add(f"{where}.env.{name}", "no name of a variable", "letters, digits and _")
+            mistakes.add(f"{where}.env.{name}", "no name of a variable", _variable(name))
     if table.get("each"):
         _check_each(where, table, outputs, mistakes)
-    if table.get("progress") and not is_ffmpeg(command):
+    if table.get("progress") and not is_ffmpeg(command) and not table.get("each"):
         mistakes.add(f"{where}.progress", "the command isn't ffmpeg", 'command = ["{ffmpeg}", …]')
     return Running(
         stdout=table.get("stdout") or "",
@@ -53,12 +55,26 @@ def running_of(where: str, table: Mapping[str, Any], mistakes: Mistakes, *, isol
     )
 
 
+def _file_name(name: str) -> str:
+    """An input's name that can be a file's in a folder of a command's own."""
+    near = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_") if name != OUT else "media"
+    return f'{near} = "…"; letters, digits, _ and -'
+
+
+def _variable(name: str) -> str:
+    """A name that is most like one."""
+    near = re.sub(r"[^A-Za-z0-9_]+", "_", name.partition("=")[0])
+    return near if VARIABLE.match(near) else 'letters, digits and _: { TZ = "UTC" }'
+
+
 def _check_each(where: str, table: Mapping[str, Any], outputs: Mapping[str, str], mistakes: Mistakes) -> None:
     """Note what can't be in the table of a command that has pieces."""
     inputs, name = table.get("inputs", {}), table["each"]
     if name not in inputs:
-        mistakes.add(f"{where}.each", f"there is no input {name!r}", nearest(name, inputs))
+        mistakes.add(f"{where}.each", f"there is no input {name!r}", named(name, inputs))
     for output, path in outputs.items():
+        if "{piece}" in path:
+            continue  # said already
         if path.count("*") != 1 or path.endswith("/"):
             what = "each piece has its own: one * stands for the piece's name"
             mistakes.add(f"{where}.outputs.{output}", what, f'{output} = "*{os.path.splitext(path)[1]}"')
@@ -75,7 +91,7 @@ def is_ffmpeg(command: list[str]) -> bool:
 
 def _check_stream(where: str, name: str, outputs: Mapping[str, str], each: bool, mistakes: Mistakes) -> None:
     if name not in outputs:
-        mistakes.add(where, f"there is no output {name!r}", nearest(name, outputs))
+        mistakes.add(where, f"there is no output {name!r}", named(name, outputs))
     elif outputs[name].endswith("/") or ("*" in outputs[name] and not each):
         mistakes.add(where, f"{outputs[name]!r} is no single file", 'outputs = { json = "NAME.json" }')
 
@@ -97,18 +113,24 @@ def check_command(
     for name in inputs if running.isolate else ():
         if not NAME_ONLY.match(name) or name == OUT:
             mistakes.add(
-                f"{where}.inputs.{name}", "no name for a file in a folder of its own", "letters, digits, _ and -"
+                f"{where}.inputs.{name}",
+                "no name for a file in a folder of its own",
+                _file_name(name),
             )
     declared = zip(GROUPS, (inputs, outputs, params), strict=True)
     known = {*PLAIN, *(f"{group}.{name}" for group, names in declared for name in names)}
-    values = tuple(f"inputs.{name}." for name in inputs)
+    values = (*(f"inputs.{name}." for name in inputs), "row.")
     words = [(f"{where}.command", item) for item in command]
     words += [(f"{where}.env.{name}", text) for name, text in running.env.items()]
     of_rows = any(part.startswith("row.") for _, text in words for part in names_in(text))
-    if running.each:
-        known, values = {*known, "piece"}, (*values, "row.")
+    known |= {"piece", "row.COLUMN"} if running.each else set()
+    has_shell = any(os.path.basename(word) in SHELLS for word in command)
+    takes_rows = running.each or not mistakes.says_of(f"{where}.each", f"{where}.for_each")
     for place, text in words:
         check_names(place, text, known, mistakes, in_shell=True, values=values)
+        of_shell = None if has_shell else OF_SHELL.search(text)
+        if of_shell:
+            mistakes.add(place, f"{of_shell[0]}: without a shell, it stays as it is", of_shell[0].removeprefix("$"))
         for part in names_in(text):
             if part == "job" and running.isolate:
                 mistakes.add(place, "{job} in a command that is to know no job's name", "isolate = false")
@@ -116,10 +138,11 @@ def check_command(
                 mistakes.add(
                     place, f"{{{part}}} is all the rows, and any of them would change each piece", "{row.NAME}"
                 )
-            if part.startswith("row.") and not running.each:
+            if part.startswith("row.") and not running.each and takes_rows:
                 mistakes.add(place, f"{{{part}}} needs rows", 'each = "INPUT"')
             if (
                 not running.each
+                and takes_rows
                 and "*" in outputs.get(part.removeprefix("outputs."), "")
                 and part.startswith("outputs.")
             ):

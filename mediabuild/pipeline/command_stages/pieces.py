@@ -85,7 +85,9 @@ def _files(task: Task, handed: Mapping[str, Path]) -> Iterator[Piece]:
 
 def _rows(where: str, files: Sequence[Path], columns: Collection[str]) -> Iterator[Piece]:
     if len(files) != 1:
-        raise StageError(f"{where}: {len(files)} files, and rows of one table are asked for")
+        raise StageError(
+            f"{where}: {len(files)} files, and rows of one table are asked for", 'each = "INPUT" of one .csv'
+        )
     try:
         with open(files[0], encoding="utf-8-sig", newline="") as stream:
             table = csv.DictReader(stream, delimiter="\t" if files[0].suffix.lower() == ".tsv" else ",", strict=True)

@@ -16,10 +16,10 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mediabuild.pipeline.mistakes import Mistakes, nearest
+from mediabuild.pipeline.mistakes import Mistakes, named
 from mediabuild.pipeline.model import Given, Reference, StageSpec
 from mediabuild.pipeline.paths import expand_braces, may_be_there
-from mediabuild.pipeline.placeholders import NAME, check_names
+from mediabuild.pipeline.placeholders import NAME, check_names, names_in
 
 WORD = re.compile(NAME)
 
@@ -34,11 +34,27 @@ def check_when(where: str, spec: StageSpec, mistakes: Mistakes) -> None:
     elif spec.when in spec.inputs:
         if spec.inputs[spec.when] == "source":
             mistakes.add(where, f"the input {spec.when!r} is always there", 'when = "*.mp4" is for the source\'s name')
+    elif spec.when.startswith("!"):
+        mistakes.add(where, f"{spec.when!r}: there is no negation", f'"{spec.when.lstrip("!")}" says where it is')
+    elif _is_meant(spec):
+        mistakes.add(where, f"{spec.when!r} is no name of an input", named(spec.when, spec.inputs))
+    elif spec.when.startswith("?"):
+        mistakes.add(where, f"{spec.when!r}: a condition has no ?", f'"{spec.when.lstrip("?")}"')
     elif "/" in spec.when:
         check_names(where, spec.when, {"job", *spec.matrix}, mistakes)
-    elif spec.when.startswith(("?", "!")) or WORD.fullmatch(spec.when):
-        hint = nearest(spec.when.lstrip("?!"), spec.inputs) + '; "*.mp4" is for the source\'s name'
-        mistakes.add(where, f"the stage has no input {spec.when!r}", hint.removeprefix("; "))
+    elif names_in(spec.when):
+        mistakes.add(where, f"{spec.when!r}: a source's name has no placeholder", named(spec.when, spec.inputs))
+    elif WORD.fullmatch(spec.when):
+        close = named(spec.when, spec.inputs)
+        hint = close if close.startswith("did") else "; ".join(filter(None, (close, f'"*.{spec.when}" fits names')))
+        mistakes.add(where, f"the stage has no input {spec.when!r}", hint)
+
+
+def _is_meant(spec: StageSpec) -> bool:
+    """Whether an input is meant that has another name: `inputs.slides`, `?./slides/{job}.pdf`, `cut.mp4`."""
+    bare = spec.when.strip("{}?")
+    known = {text.removeprefix("?") for text in spec.inputs.values()}
+    return bare in known or (spec.when != bare and bare in spec.inputs) or bare.removeprefix("inputs.") in spec.inputs
 
 
 def is_path_condition(spec: StageSpec) -> bool:

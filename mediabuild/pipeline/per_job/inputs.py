@@ -5,11 +5,20 @@ Not here: what is there of it now (`pipeline.paths`, `freshness.inputs`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from mediabuild.pipeline.mistakes import Mistakes, nearest
 from mediabuild.pipeline.model import Given, Pipeline, Produced, Reference, StageSpec
-from mediabuild.pipeline.paths import check_apart, check_brackets, given_for, in_source, may_be_there, meets
+from mediabuild.pipeline.paths import (
+    check_apart,
+    check_brackets,
+    closest_path,
+    given_for,
+    in_source,
+    may_be_there,
+    meets,
+)
 from mediabuild.pipeline.per_job.values import At, combinations, place, value_of
 from mediabuild.pipeline.placeholders import names_in, text_of
 from mediabuild.pipeline.references import is_path, split_reference
@@ -67,13 +76,21 @@ class Resolver:
                 of_all = not names_in(text)  # what one job lacks is that job's trouble
                 comes = any(meets(given, self.pipeline.root, f"{target}/") for target in self.targets)
                 if of_all and not (optional or comes or may_be_there(given, self.pipeline.root)):
-                    hint = ', or sources = ["media/*/"] to make folders jobs' if in_source(text) else ""
-                    self.mistakes.add(where, f"nothing is at {given.pattern}", f'"?{text}" if it may be absent{hint}')
+                    self.mistakes.add(where, f"nothing is at {given.pattern}", self._not_there(text))
                 check_brackets(where, given.globs, self.pipeline.root, self.mistakes)
                 check_apart(where, given, self.pipeline, self.mistakes)
             yield given
         else:
             yield from self._produced(spec, where, text, job, at, spec.may_be_absent(name))
+
+    def _not_there(self, text: str) -> str:
+        """What to do about a path or glob that nothing is at."""
+        inside = re.sub(r"\A(\./)?source?s?/", "source/", text, flags=re.IGNORECASE)
+        if self.pipeline.has_folders and in_source(inside):
+            return f'"{inside}" is in the job\'s folder'
+        hint = ', or sources = ["media/*/"] to make folders jobs' if in_source(text) else ""
+        close = closest_path(text, self.pipeline.root)
+        return f'did you mean "{close}"?' if close else f'"?{text}" if it may be absent{hint}'
 
     def _produced(
         self, spec: StageSpec, where: str, text: str, job: str, at: At, optional: bool

@@ -13,18 +13,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from mediabuild.errors import PipelineError, StageError
 from mediabuild.machine.visible import same_text
 from mediabuild.media.tables import table_rows
 from mediabuild.media.textfiles import read_text
 from mediabuild.pipeline.document import check_values, read_document
-from mediabuild.pipeline.mistakes import Mistakes, nearest, toml_type
+from mediabuild.pipeline.mistakes import Mistakes, nearest
 from mediabuild.pipeline.model import StageSpec
 from mediabuild.pipeline.overrides import params_of, value_of_text
 from mediabuild.pipeline.params import check_params
-from mediabuild.pipeline.tables import JobTable
+from mediabuild.pipeline.paths import closest_path
+from mediabuild.pipeline.per_job.values import params_set
+from mediabuild.pipeline.tables import JobTable, elsewhere
+from mediabuild.pipeline.typed import toml_text, toml_type
 
 JOB = "job"  # the column of names
+JOB_KEYS = {field.name for field in msgspec.structs.fields(JobTable)}
 
 
 @dataclass
@@ -63,7 +69,11 @@ def _of_tables(
 ) -> Iterator[tuple[str, OneJob]]:
     for job, table in tables.items():
         one = OneJob(f'{place}"{job}"')
-        given = mistakes.fields(one.where, table, JobTable)
+        if job in JOB_KEYS and not isinstance(table, dict):
+            mistakes.add(f"{place}{job}", "a job's name is missing", f'[jobs."JOB"] {job} = {toml_text(table)}')
+            continue
+        written = {s: f"params.{s} = {{ PARAM = VALUE }}" for s in stages}
+        given = mistakes.fields(one.where, table, JobTable, {**elsewhere(JobTable), **written})
         for stage, params in given.get("params", {}).items():
             where = f"{one.where}.params.{stage}"
             if _is_of_a_job(where, stage, stages, mistakes):
@@ -89,13 +99,15 @@ def _of_file(file: Path, stages: Mapping[str, StageSpec], mistakes: Mistakes) ->
             return dict(_of_tables(document, f"{file.name}: ", stages, mistakes))
         if file.suffix.lower() == ".csv":
             return _of_rows(file, stages, mistakes)
-        mistakes.add(where, f"{file.name} is neither .csv nor .toml")
+        mistakes.add(where, f"{file.name} is neither .csv nor .toml", 'jobs = "jobs.csv"')
     except FileNotFoundError:
-        mistakes.add(where, f"no such file: {file.name}", "a column job, and columns STAGE.PARAM")
+        close = closest_path(file.name, file.parent)
+        hint = f'did you mean "{close}"?' if close else "a column job, and columns STAGE.PARAM"
+        mistakes.add(where, f"no such file: {file.name}", hint)
     except OSError as error:
         mistakes.add(where, f"{file.name} can't be read: {error.strerror or error}")
     except (PipelineError, StageError) as error:
-        mistakes.add(where, error.message, error.hint)
+        mistakes.add(where, error.message, error.hint or 'a cell that holds a comma or a quote: "a, ""b"""')
     return {}
 
 
@@ -109,8 +121,10 @@ def _of_rows(file: Path, stages: Mapping[str, StageSpec], mistakes: Mistakes) ->
     if JOB not in columns:
         mistakes.add(where, f"no column {JOB!r}", nearest(JOB, columns) or "job,STAGE.PARAM")
         return {}
-    if len(set(columns)) < len(columns):
-        mistakes.add(where, "a column is there twice")
+    twice = [column for place, column in enumerate(columns) if column in columns[:place]]
+    if twice:
+        mistakes.add(where, f"the column {twice[0]!r} is there twice", "remove one")
+        return {}
     known = _columns(where, (column for column in columns if column != JOB), stages, mistakes)
     found: dict[str, OneJob] = {}
     for line, row in rows:
@@ -119,10 +133,11 @@ def _of_rows(file: Path, stages: Mapping[str, StageSpec], mistakes: Mistakes) ->
         if not any(cell.strip() for cell in row):
             continue
         if any(cell.strip() for cell in row[len(columns) :]):
-            mistakes.add(where, f"{len(row)} cells under {len(columns)} columns")
+            mistakes.add(where, f"{len(row)} cells under {len(columns)} columns", 'a cell with a comma: "a, b"')
         job = same_text(cells[JOB])
         if not job or job in found:
-            mistakes.add(where, f"the job {job!r} is there already: {found[job].where}" if job else "no job is named")
+            said = f"the job {job!r} is there already: {found[job].where}" if job else "no job is named"
+            mistakes.add(where, said, "remove one" if job else f"fill in the column {JOB!r}")
             continue
         found[job] = OneJob(where, _params(where, cells, known, stages, mistakes))
     return found
@@ -135,8 +150,20 @@ def _columns(
     known = {f"{s.name}.{param}": (s.name, param) for s in stages.values() if not s.collect for param in params_of(s)}
     for column in columns:
         if column not in known:
-            mistakes.add(where, f"the column {column!r} is no STAGE.PARAM", nearest(column, known))
+            mistakes.add(where, f"the column {column!r} is no STAGE.PARAM", _no_column(column, known, stages))
     return known
+
+
+def _no_column(column: str, known: Iterable[str], stages: Mapping[str, StageSpec]) -> str:
+    """What to do about a column that sets no param of single jobs."""
+    stage, _, param = column.partition(".")
+    if column == "skip":
+        return '[jobs."JOB"] skip = ["STAGE"], or a table in .toml'
+    if stage in stages and stages[stage].collect:
+        return f"{stage!r} is a collect stage, of no single job"
+    if stage in stages and param in params_set(stages[stage].matrix):
+        return f"the matrix of {stage!r} sets it"
+    return nearest(column, known)
 
 
 def _params(
@@ -152,7 +179,8 @@ def _params(
         if text and column in known:
             stage, param = known[column]
             value = value_of_text(f"{where}: {column}", text, stages[stage], param, mistakes)
-            found.setdefault(stage, {})[param] = value
+            if not mistakes.says_of(f"{where}: {column}"):
+                found.setdefault(stage, {})[param] = value
     return {
         stage: check_params(f"{where}: {stage}", params, stages[stage], mistakes) for stage, params in found.items()
     }

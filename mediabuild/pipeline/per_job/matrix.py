@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mediabuild.pipeline.mistakes import Mistakes, nearest, toml_type
+from mediabuild.pipeline.mistakes import Mistakes, nearest
 from mediabuild.pipeline.params import plain_table, same_type
 from mediabuild.pipeline.per_job.axis import Axis, Scalar
 from mediabuild.pipeline.per_job.values import fields_of, table_params
 from mediabuild.pipeline.placeholders import text_of
+from mediabuild.pipeline.typed import meant, toml_type
 from mediabuild.stage import Stage
 
 Written = list[Scalar] | str | dict[str, dict[str, Any]]
@@ -31,7 +32,7 @@ def axes_of(
     for key, written in table.items():
         place = f"{where}.matrix.{key}"
         if key == "job":
-            mistakes.add(place, "{job} is the job's name; name the key otherwise")
+            mistakes.add(place, "{job} is the job's name", "name the key otherwise: file")
         if isinstance(written, str):
             found[key] = _of_files(place, written, mistakes)
         elif isinstance(written, dict):
@@ -47,9 +48,9 @@ def axes_of(
     for key, axis in found.items():
         for name in table_params(axis):
             if name in found:
-                mistakes.add(f"{where}.matrix.{key}", f"{name} is a key of the matrix itself")
+                mistakes.add(f"{where}.matrix.{key}", f"{name} is a key of the matrix itself", "remove one")
             elif taken.setdefault(name, key) != key:
-                mistakes.add(f"{where}.matrix.{key}", f"{name} is set by the key {taken[name]!r} already")
+                mistakes.add(f"{where}.matrix.{key}", f"{name} is set by the key {taken[name]!r} already", "remove one")
     return found
 
 
@@ -60,7 +61,9 @@ def matrix_values(where: str, values: Iterable[Scalar], mistakes: Mistakes) -> t
         mistakes.add(where, "a value stands there twice")
     for text in texts:
         if text in ("", ".", "..") or "/" in text:
-            mistakes.add(where, f"{text!r} can't be the name of a directory")
+            is_glob = text.startswith(("source/", "./")) or "*" in text
+            hint = f'"{text}" without [ ] is a glob of files' if is_glob else "a name without /"
+            mistakes.add(where, f"{text!r} can't be the name of a directory", hint)
     return tuple(values)
 
 
@@ -91,5 +94,5 @@ def _of_table(
             other = example[name][1]
             if not same_type(sets[name], other):
                 what = f"expected {toml_type(other)} as {example[name][0]!r} has it, got {toml_type(sets[name])}"
-                mistakes.add(f"{where}.{value}.{name}", what)
+                mistakes.add(f"{where}.{value}.{name}", what, meant(sets[name], type(other), ()))
     return Axis(matrix_values(where, list(table), mistakes), params=found)

@@ -32,17 +32,17 @@ def told(item: str) -> list[str]:
         ("{param.gain}", "params.gain"),
         ("{inputs.b}", "inputs.a"),
         ("x{outputs.a}y", "outputs.o"),
-        ("{stem}", "there is: device"),
+        ("{basename}", "there is: {device}"),
         ("{Job}", "job"),
         ("{inputs.b.c}", "inputs.a"),
         ("{inputs}", "inputs.a"),
     ],
 )
 def test_an_unknown_placeholder_is_a_mistake_with_the_nearest_name(item: str, nearest: str) -> None:
-    """And the way to write a brace of one's own."""
+    """Where there is none, the way to write a brace of one's own is told."""
     (line,) = told(item)
     assert nearest in line
-    assert "{{" in line
+    assert ("{{" in line) != ("did you mean" in line)
 
 
 def test_a_pattern_stands_for_no_single_file() -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 import pytest
 
-from mediabuild.pipeline.mistakes import hint_for, sentence
+from mediabuild.pipeline.typed import hint_for, sentence
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 
