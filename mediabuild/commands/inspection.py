@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mediabuild.commands.asking.idle import find_idle
 from mediabuild.commands.base import PipelineCommand
 from mediabuild.errors import PipelineError
-from mediabuild.freshness.idle import find_idle
 from mediabuild.pipeline.model import Given, StageSpec, Task
 from mediabuild.pipeline.paths import in_source, label_of, may_be_there, meets
 from mediabuild.pipeline.placeholders import text_of

@@ -197,7 +197,7 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
 
     def _checked(self, names: list[str] | None, *, whatever: bool) -> None:
         """Refuse a range that begins with outputs that are missing; warn of stale ones, and of idle exclusions."""
-        from mediabuild.freshness.idle import idle_exclusions
+        from mediabuild.commands.asking.idle import idle_exclusions
         from mediabuild.freshness.ranges import check_missing
         from mediabuild.reporting.report import warn
 

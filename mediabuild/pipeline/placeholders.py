@@ -105,7 +105,7 @@ def _escaped(known: str, part: str) -> str:
 def _follows(where: str, part: str, mistakes: Mistakes) -> bool:
     """Whether it is unknown only since what declares it is wrong."""
     table, group = ".".join(where.split(".")[:2]), part.partition(".")[0]
-    declaring = {"inputs": ("inputs",), "outputs": ("outputs",)}.get(group, ("matrix", "params"))
+    declaring = {"inputs": ("inputs",), "outputs": ("outputs",), "params": ("matrix", "params")}.get(group, ("matrix",))
     return mistakes.says_of(*(f"{table}.{key}" for key in declaring))
 
 

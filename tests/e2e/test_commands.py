@@ -151,7 +151,7 @@ MISTAKES = [
     ("stdout", 'stdot = "text"', "stages.x.stdot: unknown key (did you mean 'stdout'?)"),
     ("env", 'env = { "A B" = "1" }', "stages.x.env.A B: no name of a variable"),
     ("env", 'env = { "A=B" = "1" }', "stages.x.env.A=B: no name of a variable"),
-    ("env", 'env = { A = "{jib}" }', "stages.x.env.A: {jib} is no placeholder (did you mean 'job'?"),
+    ("env", 'env = { A = "{jib}" }', "stages.x.env.A: {jib} is no placeholder (did you mean '{job}'?"),
     ("env", 'env = { A = "{params.x}" }', "stages.x.env.A: {params.x} is not declared"),
     ("env", "env = { A = 1 }", "stages.x.env"),
     ("env", 'env = "A=1"', "stages.x.env"),
@@ -205,7 +205,7 @@ params.x = { a = "{params.gaol}" }
     said = project.command("validate").err
     assert "stages.demux.stdout: only a command has it" in said
     assert "stages.demux.env: only a command has it" in said
-    assert "{outs} is no placeholder (did you mean 'out'?" in said
+    assert "{outs} is no placeholder (did you mean '{out}'?" in said
     assert "no output 'txt'" in said
     assert "the command isn't ffmpeg" in said
     assert "stages.x.params.a: {params.gol} is not in [params] (did you mean 'goal'?)" in said

@@ -216,7 +216,7 @@ MISTAKES = [
     ),
     ('when    = "slides"', 'when    = ""', "stages.thumbs.when"),
     ('when    = "slides"', "when    = 3", "stages.thumbs.when: expected a string"),
-    ('when    = "slides"', 'when    = "!slides"', "the stage has no input '!slides'"),
+    ('when    = "slides"', 'when    = "!slides"', "there is no negation"),
     ('when    = "slides"', 'when    = "source/{tack}.txt"', "{tack} is no placeholder"),
     ('when    = "slides"', 'when    = "source/../x"', "leads outside the job's folder"),
     ('when    = "slides"', 'wen     = "slides"', "did you mean 'when'?"),

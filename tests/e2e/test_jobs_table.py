@@ -107,7 +107,7 @@ MISTAKES = [
         "the column 'composite.titel' is no STAGE.PARAM (did you mean 'composite.title'?)",
     ),
     ("composite.title", "title", "the column 'title' is no STAGE.PARAM"),
-    ("composite.title", "composite.offset_s", "a column is there twice"),
+    ("composite.title", "composite.offset_s", "the column 'composite.offset_s' is there twice"),
     ("l1,1.5", "l1,x", "lectures.csv:2: composite.offset_s: expected a number, got a string"),
     ("l2,", "l1,", "lectures.csv:3: the job 'l1' is there already: lectures.csv:2"),
     ("l2,", ",", "lectures.csv:3: no job is named"),

@@ -159,13 +159,13 @@ MISTAKES = [
     ("rendition.list:240p", "master.list:240p", "'master' has no matrix, so no value '240p'"),
     ("list:240p", "lst:240p", "'rendition' has no output 'lst' (did you mean 'list'?)"),
     ('rung = ["240p", "480p"]', 'rung = ["240p", "48p"]', "rendition has no '48p', which dash would read"),
-    ("{rung}.m3u8", "{run}.m3u8", "stages.rendition.outputs.list: {run} is no placeholder (did you mean 'rung'?"),
+    ("{rung}.m3u8", "{run}.m3u8", "stages.rendition.outputs.list: {run} is no placeholder (did you mean '{rung}'?"),
     (
         "./marks/{rung}.txt",
         "./marks/{rng}.txt",
-        "stages.dash.inputs.mark: {rng} is no placeholder (did you mean 'rung'?",
+        "stages.dash.inputs.mark: {rng} is no placeholder (did you mean '{rung}'?",
     ),
-    ('"{params.height}"', '"{params.heigth}"', "{params.heigth} is not declared (did you mean 'params.height'?"),
+    ('"{params.height}"', '"{params.heigth}"', "{params.heigth} is not declared (did you mean '{params.height}'?"),
 ]
 
 

@@ -165,7 +165,7 @@ def test_a_placeholder_that_does_not_exist_is_a_mistake(project: Project) -> Non
     table["command"].append("{inputs.medai}")
     said = declare(project, A=table).run()
     assert said.status == 3
-    assert "{inputs.medai} is not declared (did you mean 'inputs.media'?" in said.err
+    assert "{inputs.medai} is not declared (did you mean '{inputs.media}'?" in said.err
 
 
 def test_a_folder_as_an_input(project: Project) -> None:

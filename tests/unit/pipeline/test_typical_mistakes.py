@@ -18,8 +18,8 @@ import jsonschema
 import pytest
 
 from mediabuild.build import Build
+from mediabuild.commands.asking.idle import find_idle
 from mediabuild.errors import PipelineError
-from mediabuild.freshness.idle import find_idle
 from mediabuild.pipeline.options import Options
 
 ROOT = Path(__file__).parents[3]

@@ -2,7 +2,7 @@
 
 `validate` names them. They are no mistakes: what they are for may be there tomorrow.
 
-Not here: files that no pattern fits (`unread`).
+Not here: files that no pattern fits (`freshness.unread`).
 """
 
 from __future__ import annotations
