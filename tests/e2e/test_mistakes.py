@@ -275,8 +275,8 @@ MISTAKES = {
         + '[stages.demux]\ninputs = { media = "source" }\nclip_start_s = 9\n'
         + '[stages.transcribe]\nmodel = "small"\nparams = { language = "English" }\n',
         [
-            "pipeline.device: expected auto, cpu, cuda, cuda:N or mps\n",
-            "pipeline.resources: it has an unknown key cpus\n",
+            "pipeline.device: expected auto, cpu, cuda, cuda:N or mps (",
+            "pipeline.resources: it has an unknown key cpus ({ cpu = 8 })\n",
             "stages.demux.clip_start_s: belongs into params (params = { clip_start_s = 9 })\n",
             'stages.transcribe.model: belongs into params (params = { model = "small" })\n',
             'stages.transcribe.params.language: expected a language\'s tag such as en or pt-BR (type "en")\n',
