@@ -31,6 +31,17 @@ def descriptor_of(path: str | os.PathLike[str], flags: int, mode: int = 0o666) -
     return descriptor
 
 
+def check_no_pipe(path: str | os.PathLike[str]) -> None:
+    """See that what a person named, maybe by a link, can be read to an end.
+
+    Raises:
+        OSError: it isn't there, or it is a pipe, a socket or a device.
+    """
+    mode = os.stat(path).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # a directory says so itself when it is opened
+        raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
+
+
 def open_file(path: str | os.PathLike[str], mode: str, *, buffering: int = -1) -> IO[bytes]:
     """Open a regular file: `rb`, `wb` or `ab`; raises as `descriptor_of`."""
     descriptor = descriptor_of(path, FLAGS[mode])

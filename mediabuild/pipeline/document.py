@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mediabuild.errors import PipelineError
+from mediabuild.machine.regular import check_no_pipe
 from mediabuild.machine.visible import visible
 from mediabuild.pipeline.mistakes import Mistakes
 
@@ -30,6 +31,7 @@ def read_document(file: Path) -> dict[str, Any]:
     """
     text = ""
     try:
+        check_no_pipe(file)
         text = file.read_text(encoding="utf-8-sig")
         document = tomllib.loads(text)
     except FileNotFoundError:
@@ -37,7 +39,9 @@ def read_document(file: Path) -> dict[str, Any]:
         raise PipelineError(where, "mediabuild init   (or, without a project: mediabuild talk.mp4)") from None
     except UnicodeDecodeError as error:
         raise PipelineError(f"{file.name}: is no UTF-8 text (byte {error.start})", "save it as UTF-8") from None
-    except (tomllib.TOMLDecodeError, OSError) as error:
+    except OSError as error:
+        raise PipelineError(f"{file.name}: {error.strerror or error}") from None
+    except tomllib.TOMLDecodeError as error:
         raise PipelineError(f"{file.name}: {error}{_line_shown(text, str(error))}") from None
     except ValueError:  # of thousands of digits
         raise PipelineError(f"{file.name}: a number in it is too long") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -132,6 +133,9 @@ def test_mistakes_of_the_key(lectures: Project) -> None:
     for name, says in (("lecture.csv", "no such file: lecture.csv"), ("a.xlsx", "is neither .csv nor .toml")):
         lectures.write("pipeline.toml", PIPELINE.replace("lectures.csv", name))
         assert says in lectures.command("validate").err
+    os.mkfifo(lectures.root / "pipe.csv")  # which would never end
+    lectures.write("pipeline.toml", PIPELINE.replace("lectures.csv", "pipe.csv"))
+    assert "pipe.csv can't be read: not a regular file" in lectures.command("validate").err
     lectures.write("pipeline.toml", PIPELINE.replace(".csv", ".toml"))
     lectures.write("lectures.toml", "[l1.params.composit]\ntitle = 1\n[l2.params.composite]\ntitle = 1\n")
     said = lectures.command("validate").err

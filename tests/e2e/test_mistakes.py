@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from tests.e2e.conftest import CHAIN, Project
@@ -389,6 +391,8 @@ def test_there_is_no_pipeline(project: Project) -> None:
     said = refused(project)
     assert "pipeline.toml: not found" in said
     assert "mediabuild init" in said
+    os.mkfifo(project.root / "pipeline.toml")
+    assert "pipeline.toml: not a regular file" in refused(project)
 
 
 OVERRIDES = {
