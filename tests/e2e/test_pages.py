@@ -239,6 +239,10 @@ def test_french_in_three_commands(built: Path, tmp_path: Path) -> None:
     report = json.loads((folder / "jobs/sample/translate/fr/report.json").read_text())
     assert report["engine"] == "ctranslate2 ./models/opus-mt-en-fr"
     assert (folder / "out/sample.fr.srt").stat().st_size > 0
+    (folder / "models/opus-mt-en-fr/shared_vocabulary.json").unlink()  # as in a copy that was made by hand
+    failed = run(folder, "mediabuild translate --language fr translate.model=./models/opus-mt-en-fr")
+    assert failed.returncode == 1 and "Traceback" not in failed.stdout
+    assert "'./models/opus-mt-en-fr' can't be loaded" in failed.stdout and "hint: ct2-" in failed.stdout, failed.stdout
 
 
 def test_the_table_of_commands(tmp_path: Path) -> None:

@@ -43,12 +43,13 @@ def marian(
         name: what the user calls the model. kept: keeps what it loads for the worker's next job. threads: for one.
 
     Raises:
-        StageError: the folder lacks a file, or a library isn't installed.
+        StageError: the folder lacks a file, or a library isn't installed; later, if the model can't be loaded.
     """
+    copy = "ct2-transformers-converter --model Helsinki-NLP/opus-mt-en-es --copy_files source.spm target.spm"
+    hint = f"{copy} --force --output_dir {folder}"
     for file in NEEDED:
         if not (folder / file).is_file():
-            copy = "ct2-transformers-converter --model Helsinki-NLP/opus-mt-en-es --copy_files source.spm target.spm"
-            raise StageError(f"translate: {folder} has no {file}", f"{copy} --output_dir {folder}")
+            raise StageError(f"translate: {folder} has no {file}", hint)
     try:
         import ctranslate2
         import sentencepiece
@@ -62,8 +63,11 @@ def marian(
         return ctranslate2.Translator(str(folder), device="cpu", inter_threads=1, intra_threads=threads)
 
     def make(numbers: list[int]) -> Iterator[bytes]:
-        translator = kept(f"translate {folder}", load_translator)
-        encoder, decoder = load("source.spm"), load("target.spm")
+        try:
+            translator = kept(f"translate {folder}", load_translator)
+            encoder, decoder = load("source.spm"), load("target.spm")
+        except RuntimeError as error:  # a file that is missing, cut off, or of another model
+            raise StageError(f"translate: params.model {name!r} can't be loaded: {error}", hint) from error
         # Some converters note that the model adds the end of a sentence by itself; the others leave it to us.
         config = msgspec.json.decode((folder / "config.json").read_bytes(), type=dict[str, object])
         end = [] if config.get("add_source_eos") else ["</s>"]
