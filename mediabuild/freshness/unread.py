@@ -105,8 +105,9 @@ def folders_of_inputs(pipeline: Pipeline) -> list[str]:
 
 
 def _no_job(job: str, names: Collection[str]) -> str:
-    close = nearest(os.path.splitext(os.path.basename(job))[0] if "/" in job else job, names)
-    return f"there is no job {job!r}" + (f"; {close}" if close.startswith("did") else "")
+    stem = os.path.splitext(os.path.basename(job))[0]  # a whole path may have been written
+    close = (nearest(text, names) for text in dict.fromkeys((job, stem)))
+    return f"there is no job {job!r}" + next((f"; {text}" for text in close if text.startswith("did")), "")
 
 
 def _inputs_by_job(pipeline: Pipeline) -> Iterator[tuple[str, re.Pattern[str]]]:
