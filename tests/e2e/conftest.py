@@ -86,7 +86,7 @@ class Project:
     def __init__(self, root: Path, launcher: Launcher | None = None) -> None:
         self.root = root
         self.launcher = launcher
-        self.env = {**os.environ, "NO_COLOR": "1", "PATH": PATH}
+        self.env = {**os.environ, "NO_COLOR": "1", "PATH": PATH, "MARK": str(root)}  # its processes, found by it
         self.program = PROGRAM
         self._runs = 0
 

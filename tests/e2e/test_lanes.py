@@ -133,7 +133,6 @@ def test_lanes_change_no_byte_and_no_fact(shouting: Project) -> None:
 
 def test_a_killed_run_loses_what_was_in_the_making(shouting: Project) -> None:
     """Killed with two lines in the making: the next run makes these and what was never begun."""
-    shouting.env["MARK"] = str(shouting.root)  # of the worker, too: it may live a moment longer than the run
     hold(shouting, "c", "d")
     run = shouting.start("shout")
     until(lambda: {"c", "d"} <= lines_of(shouting, "begun"))
