@@ -39,6 +39,8 @@ ORDER = [
 ]
 AFTER_GLOSSARY = ORDER[6:]
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
