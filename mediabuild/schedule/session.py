@@ -204,13 +204,13 @@ class Session:
         )
 
     def _source_of(self, name: str) -> str:
-        """The file name of a task's recording; nothing where it reads none, in a project."""
-        task = self.build.tasks[name]
-        for references in task.inputs.values():
+        """The file name of a task's recording; nothing where it reads none, in a project, or was withdrawn."""
+        task = self.build.tasks.get(name)
+        for references in task.inputs.values() if task else ():
             for reference in references:
                 if isinstance(reference, Given) and reference.label:
                     return reference.pattern.rpartition("/")[2]
-        given = self.build.jobs.get(task.job) if self.build.pipeline.alone else None
+        given = self.build.jobs.get(task.job) if task and self.build.pipeline.alone else None
         return given.pattern.rpartition("/")[2] if given else ""
 
     def _runner(
