@@ -42,6 +42,10 @@ class DemuxParams(msgspec.Struct, forbid_unknown_fields=True):
     clip_end_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
     audio_track: Annotated[int, msgspec.Meta(ge=0)] | str | None = None
 
+    def __post_init__(self) -> None:
+        if self.clip_end_s is not None and self.clip_start_s >= self.clip_end_s:
+            raise ValueError(f"clip_start_s = {self.clip_start_s:g} is not before clip_end_s = {self.clip_end_s:g}")
+
 
 @stage(
     version=4,
@@ -177,11 +181,6 @@ def _quoted(word: str) -> str:
 def _clip(ctx: Context, params: DemuxParams, duration_s: float, name: str) -> tuple[float, float]:
     """The clip's start and end in seconds, inside the recording."""
     start_s, end_s = params.clip_start_s, params.clip_end_s
-    if end_s is not None and start_s >= end_s:
-        raise StageError(
-            f"{name}: clip_start_s = {start_s:g} is not before clip_end_s = {end_s:g}",
-            f"doit demux.clip_start_s={start_s:g} demux.clip_end_s={start_s + 30:g}",
-        )
     if start_s >= duration_s:
         raise StageError(
             f"{name}: clip_start_s = {start_s:g} is beyond the recording's end at {duration_s:.3f} s",

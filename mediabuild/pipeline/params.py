@@ -115,6 +115,8 @@ def stage_params(
         return table
     any_value = example(matrix, declaration)
     good = mistakes.fields(f"{where}.params", table, declaration.params)
+    if mistakes.says_of(f"{where}.matrix"):  # a value that is wrong would be said to be a wrong param, too
+        any_value = {}
     effective = effective_params(f"{where}.params", any_value, good, declaration, mistakes)
     defaults = {key: value for key, value in effective.items() if key not in table}
     return effective | plain_table(f"{where}.params", defaults, mistakes)

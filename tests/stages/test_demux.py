@@ -181,17 +181,10 @@ def test_a_clip_without_sound_is_silence(rec: Any, run_stage: Run, made: Path, t
         assert not sound.any()
 
 
-@pytest.mark.parametrize(
-    ("params", "message"),
-    [
-        ({"clip_start_s": 5.0, "clip_end_s": 5.0}, "clip_start_s = 5 is not before clip_end_s = 5"),
-        ({"clip_start_s": 11.0}, r"clip_start_s = 11 is beyond the recording's end at 10\.0"),
-    ],
-)
-def test_an_impossible_clip_is_an_error(run_stage: Run, made: Path, params: dict[str, float], message: str) -> None:
+def test_a_clip_behind_the_end_is_an_error(run_stage: Run, made: Path) -> None:
     """With what was asked for, what there is, and a command."""
-    with pytest.raises(StageError, match=message) as error:
-        run_stage("demux", {"media": made / "av.mp4"}, **params)
+    with pytest.raises(StageError, match=r"clip_start_s = 11 is beyond the recording's end at 10\.0") as error:
+        run_stage("demux", {"media": made / "av.mp4"}, clip_start_s=11.0)
     assert error.value.hint.startswith("doit demux.clip_start_s=")
 
 
