@@ -77,6 +77,7 @@ def load_pipeline(file: Path, *, commands: tuple[str, ...] = (), alone: bool = F
     cache = mistakes.fields("cache", document.get("cache", {}), CacheTable, elsewhere(CacheTable))
     mistakes.raise_if_any()
     frozen = values.get("frozen", False)
+    frozen = [frozen] if isinstance(frozen, str) else frozen
     return Pipeline(
         root=root,
         file=file,
@@ -92,9 +93,7 @@ def load_pipeline(file: Path, *, commands: tuple[str, ...] = (), alone: bool = F
         resources=_amounts(values.get("resources")),
         cache_bytes=CacheTable(**cache).max_gb * 1e9,
         job=values.get("job", "{path}"),
-        frozen=frozen
-        if isinstance(frozen, bool)
-        else tuple(map(at_home, [frozen] if isinstance(frozen, str) else frozen)),
+        frozen=frozen if isinstance(frozen, bool) else tuple(map(at_home, frozen)),
         alone=alone,
         shared=shared,
     )
@@ -111,6 +110,10 @@ def _take_tables(document: dict[str, Any], mistakes: Mistakes) -> None:
             document[meant] = document.pop(key)
 
 
+def _table(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
 def _amounts(table: ResourcesTable | None) -> dict[str, float]:
     if table is None:
         return {}
@@ -123,6 +126,11 @@ def _stages(
     if not isinstance(tables, dict) or not tables:
         mistakes.add("stages", "no stage is declared", "[stages.demux]")
         return {}
+    keys = StageTable.__struct_fields__
+    astray = [key for key in tables if key in keys and tables[key] and not {*_table(tables[key])} & {*keys}]
+    if astray:  # the line above them is [stages]
+        mistakes.add("stages", f"{', '.join(astray)}: keys of a stage, which has no name", "[stages.NAME]")
+        tables = {name: table for name, table in tables.items() if name not in astray}
     files, specs = stage_files(root), {}
     for file in misnamed_modules(root):
         taken, free = file.relative_to(root), file.with_stem(f"_own{file.stem}").relative_to(root)
