@@ -109,7 +109,9 @@ def tag_for(name: object) -> str:
 
 
 def _guessed(text: str, tags: Mapping[str, str]) -> str:
-    """The language of a country (`jp` → `ja`), or the one whose English name begins so (`sp` → `es`); else nothing.
+    """The language of a country (`jp` → `ja`), or the only one whose English name begins so (`sp` → `es`).
+
+    Nothing where neither is sure: who writes `esp` doesn't mean Esperanto.
 
     Args:
         tags: English name in lower case → tag.
@@ -117,8 +119,8 @@ def _guessed(text: str, tags: Mapping[str, str]) -> str:
     from babel.core import get_global
 
     likely = get_global("likely_subtags").get(f"und_{text.upper()}", "")
-    names = sorted(name for name in tags if name.startswith(text)) if len(text) > 1 else []
-    return str(likely).partition("_")[0] or (tags[names[0]] if names else "")
+    names = {tag for name, tag in tags.items() if name.startswith(text)} if len(text) == 2 else set()
+    return str(likely).partition("_")[0] or (names.pop() if len(names) == 1 else "")
 
 
 def _parsed(tag: str) -> Any:

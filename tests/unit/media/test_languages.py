@@ -120,7 +120,8 @@ def test_a_language_has_a_name_that_tells_it_from_its_relatives(tag: str, name: 
     [
         ("Spanish", 'type "es"'), ("español", 'type "es"'), ("Deutsch", 'type "de"'), ("FRENCH", 'type "fr"'),
         ("ESP", ""), ("ES", 'type "es"'), ("pt_BR", 'type "pt-BR"'), ("中文", 'type "zh"'), ("Klingonish", ""),
-        (3, ""), ("", ""),
+        (3, ""), ("", ""), ("xx", ""),
+        ("sp", 'type "es"'), ("jp", 'type "ja"'), ("gr", 'type "el"'), ("fr", 'type "fr"'),
     ],
 )  # fmt: skip
 def test_what_to_type_for_a_language(name: object, said: str) -> None:
