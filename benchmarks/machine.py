@@ -13,7 +13,7 @@ Six ways in turn, in an order that rotates each round, on all cores; `--busy` pr
     WhisperX-like   benchmarks/whisperx_like.py: batches, word times, no separation
 
 It prints the medians of wall and CPU seconds and of the peak memory of the processes together, and the ratios that
-count; and it compares the outputs of mediabuild's ways, byte for byte. Writes docs/BENCHMARKS_MACHINE.md.
+count; and it compares the outputs of mediabuild's ways, byte for byte. Writes a section of docs/BENCHMARKS_MACHINE.md.
 
 Not here: what workers save (`workers.py`), from which the recordings come.
 """
@@ -179,6 +179,15 @@ def table(results: dict[str, Measured], *, same: bool) -> list[str]:
     return [*rows, f"- Every way of mediabuild wrote the same outputs, byte for byte: {'yes' if same else 'NO'}"]
 
 
+def with_section(title: str, text: str) -> str:
+    """The page, with this section in the place of the earlier one of its title, else at the end."""
+    intro = (__doc__ or "").partition("\n")[0]
+    head = f"# The whole machine\n\n{intro}\n\nWritten by `benchmarks/machine.py`, which explains the ways.\n"
+    _, *found = DOCS.read_text(encoding="utf-8").split("\n## ") if DOCS.exists() else [""]
+    sections = dict(section.split("\n", 1) for section in found) | {title: f"\n{text}\n"}
+    return head + "".join(f"\n## {name}\n{body.rstrip()}\n" for name, body in sections.items())
+
+
 def main() -> int:
     """Measure, print, write; exit status 1 if an output differs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -197,13 +206,10 @@ def main() -> int:
     lines = table(results, same=same)
     print("\n".join(lines))
     if not options.no_docs:
-        intro = (__doc__ or "").partition("\n")[0]
-        what = (
-            f"{options.count} recordings of {options.length} s, {os.cpu_count()} cores, load {os.getloadavg()[2]:.1f}"
-        )
-        head = f"# The whole machine\n\n{intro}\n\nWritten by `benchmarks/machine.py`, which explains the ways.\n"
-        text = f"{head}{what}; the medians of {options.rounds} rounds, taken in turns.\n\n" + "\n".join(lines) + "\n"
-        write_page(DOCS, text)
+        busy_too = f", {options.busy} other processes busy" if options.busy else ""
+        title = f"{options.count} x {options.length} s{busy_too}"
+        where = f"{os.cpu_count()} cores, load {os.getloadavg()[2]:.1f} at the end, rounds: {options.rounds}."
+        write_page(DOCS, with_section(title, "\n".join([where, "", *lines])))
     return 0 if same else 1
 
 
