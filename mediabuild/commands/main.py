@@ -176,7 +176,20 @@ def main() -> int:
     """The console script. Exit status: 0 done, 1 failed, 2 an error while running, 3 a mistake, 130 interrupted."""
     open_missing()
     leave_at_interrupt()
-    arguments = sys.argv[1:]
+    try:
+        return _answer(sys.argv[1:])
+    except BrokenPipeError as error:  # `mediabuild list | head`
+        give_up(sys.stdout, error)
+        return 1
+    finally:
+        for stream in (sys.stdout, sys.stderr):  # else Python does it, and ends with 120 where it can't
+            try:
+                stream.flush()
+            except (OSError, ValueError) as error:
+                give_up(stream, error)
+
+
+def _answer(arguments: list[str]) -> int:
     if arguments[:1] == ["init"]:
         return _init(arguments[1:])
     if arguments[:1] in (["--help"], ["-h"]):
@@ -185,15 +198,11 @@ def main() -> int:
         show(general())
         return 0
     if arguments[:1] == ["--version"]:
-        print(f"mediabuild {__version__}")
+        show(f"mediabuild {__version__}")
         return 0
-    try:
-        if not enter_project(arguments):
-            return without_project(arguments, program, PLUGINS["COMMAND"])
-        return program(arguments)
-    except BrokenPipeError as error:  # `mediabuild list | head`
-        give_up(sys.stdout, error)
-        return 1
+    if not enter_project(arguments):
+        return without_project(arguments, program, PLUGINS["COMMAND"])
+    return program(arguments)
 
 
 def program(arguments: list[str]) -> int:

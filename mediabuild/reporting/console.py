@@ -126,7 +126,7 @@ def show(text: str) -> None:
     try:
         print(text)
         sys.stdout.flush()
-    except BrokenPipeError as error:
+    except OSError as error:
         give_up(sys.stdout, error)
 
 
