@@ -5,6 +5,8 @@ Not here: checks that need more than one value (`config`, `references`, `params`
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -152,7 +154,8 @@ PLACES: dict[str, type[msgspec.Struct]] = {
 }
 
 
-def elsewhere(but: type[msgspec.Struct] | None = None) -> dict[str, str]:
+@functools.cache  # asked for each stage and each job
+def elsewhere(but: type[msgspec.Struct] | None = None) -> Mapping[str, str]:
     """The keys of all tables but one → where they belong, as it is written there."""
     found: dict[str, str] = {}
     for place, kind in PLACES.items():
