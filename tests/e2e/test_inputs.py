@@ -464,12 +464,12 @@ def test_a_file_added_to_a_directory_output(project: Project) -> None:
 
 def test_an_absolute_path_and_one_that_leads_up(reading: Project, tmp_path: Path) -> None:
     """Inputs may lie anywhere; they are judged by content, and moving the project doesn't matter to a relative one."""
-    (tmp_path / "shared.txt").write_text("1\n")
-    for reference in (str(tmp_path / "shared.txt"), "../shared.txt"):
+    (tmp_path / "common.txt").write_text("1\n")
+    for reference in (str(tmp_path / "common.txt"), "../common.txt"):
         reads(reading, reference)
         assert reading.run().status == 0
         assert settled(reading)
-        (tmp_path / "shared.txt").write_text((tmp_path / "shared.txt").read_text() + "more\n")
+        (tmp_path / "common.txt").write_text((tmp_path / "common.txt").read_text() + "more\n")
         assert reading.run().ran == ["A:one"]
 
 
