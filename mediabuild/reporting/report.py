@@ -77,6 +77,7 @@ class Report:
         self._made: set[str] = set()  # tasks that ran or came back
         self._shown: dict[tuple[str, str], str] = {}  # stage and message without names → the task that said it first
         self._failures: list[tuple[str, str]] = []  # task, cause
+        self._blocked: dict[tuple[str, ...], list[str]] = {}  # tasks that failed → those that need them
         self._warned: dict[tuple[str, str], list[str]] = {}  # stage and message → tasks
         self._lock = threading.Lock()
 
@@ -150,8 +151,8 @@ class Report:
         self._made.add(event.task)
 
     def _failed(self, event: StageFailed) -> None:
-        if event.blocked_by:
-            self._line("BLOCKED", f"{event.task}  {event.message}", "warning")
+        if event.blocked_by:  # said at the end: one line for all that one failure stops
+            self._blocked.setdefault(tuple(event.blocked_by), []).append(event.task)
             return
         self._failures.append((event.task, self._cause(event)))
         like = (event.task.partition(":")[0], self._nameless(event))
@@ -189,6 +190,8 @@ class Report:
             more = list(dict.fromkeys(task for task in tasks if task != tasks[0]))
             if more:
                 self._line("WARNING", f"{listed(more)}: {message}", "warning")
+        for failed, blocked in self._blocked.items():
+            self._line("BLOCKED", f"{listed(blocked)}: {listed([*failed])} failed", "warning")
         if len(self._failures) > 1:
             self._group_failures()
         nothing = "nothing done" if event.status else "nothing to do"
