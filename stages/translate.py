@@ -26,7 +26,7 @@ from mediabuild.media.text.terms import read_terms
 from mediabuild.media.text.words import text_of
 from mediabuild.media.translation.adherence import verified
 from mediabuild.media.translation.apertium import Engine, apertium
-from mediabuild.media.translation.marian import marian
+from mediabuild.media.translation.marian import converting, marian, model_called
 from mediabuild.media.translation.pieces import Piece, Wordings
 from mediabuild.stage import Context, Lookup, ModelRef, stage
 
@@ -56,9 +56,14 @@ def find_models(params: TranslateParams, lookup: Lookup) -> dict[str, ModelRef]:
     """The model's folder, unless apertium translates."""
     if params.model == APERTIUM:
         return {}
-    folder = lookup.local(params.model)
+    called = model_called(params.model)
+    try:
+        folder = lookup.local(params.model)
+    except StageError as error:
+        raise StageError(error.message, converting(called, params.model) if called else error.hint) from error
     if folder is None:
-        raise StageError(f"translate: model {params.model!r} is no local folder", 'model = "./models/opus-mt-en-es"')
+        hint = f'model = "./models/{called or "NAME"}", or model = "{APERTIUM}"'
+        raise StageError(f"translate: model {params.model!r} is no local folder", hint)
     return {"translate": ModelRef(params.model, folder)}
 
 
@@ -101,7 +106,16 @@ def _engine(
         return apertium(source, params.language, sources, parsed)
     folder = ctx.models["translate"].path
     assert folder is not None
-    return marian(folder, params.language, sources, parsed, name=params.model, kept=ctx.model, threads=ctx.threads)
+    return marian(
+        folder,
+        source,
+        params.language,
+        sources,
+        parsed,
+        name=params.model,
+        kept=ctx.model,
+        threads=ctx.threads,
+    )
 
 
 def _kept(ctx: Context, engine: Engine, sources: list[str], parsed: list[list[Piece]]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -222,7 +223,44 @@ def test_a_model_folder_is_declared_and_checked(translated: Any, tmp_path: Path)
     assert made.find_models(params, Lookup(tmp_path, tmp_path))["translate"].path == tmp_path
     with pytest.raises(StageError, match=r"no model\.bin"):
         translated(said("Good morning."), model=str(tmp_path))
-    with pytest.raises(StageError, match="no file or folder"):
+    with pytest.raises(StageError, match="no file or folder") as caught:
         translated(said("Good morning."), model="./nowhere")
-    with pytest.raises(StageError, match="no local folder"):
-        translated(said("Good morning."), model="Helsinki-NLP/opus-mt-en-es")
+    assert caught.value.hint == "ls ./nowhere"
+
+
+@pytest.mark.parametrize(
+    ("folder", "wanted"),
+    [
+        ("of mine", "opus-mt-de-fr"),
+        ("opus-mt-en-jap", "opus-mt-en-jap"),
+        ("opus-mt-tc-big-de-zle.ct2", "opus-mt-tc-big-de-zle"),
+    ],
+)
+def test_the_hint_converts_the_model_that_is_wanted(translated: Any, tmp_path: Path, folder: str, wanted: str) -> None:
+    """The one that the folder is called after, else the one of the languages; a shell takes it as it is printed."""
+    (tmp_path / folder).mkdir()
+    with pytest.raises(StageError, match=r"no model\.bin") as caught:
+        translated(said("Guten Morgen.", language="de"), model=str(tmp_path / folder), language="fr-CA")
+    words = shlex.split(caught.value.hint)
+    assert words[:3] == ["ct2-transformers-converter", "--model", f"Helsinki-NLP/{wanted}"]
+    assert words[words.index("--output_dir") + 1] == str(tmp_path / folder)
+
+
+@pytest.mark.parametrize(
+    ("model", "hint"),
+    [
+        ("Helsinki-NLP/opus-mt-de-fr", 'model = "./models/opus-mt-de-fr", or model = "apertium"'),
+        ("opus-mt-de-fr", 'model = "./models/opus-mt-de-fr", or model = "apertium"'),
+        ("Apertium", 'model = "./models/NAME", or model = "apertium"'),
+        (
+            "./models/opus-mt-de-fr",
+            "ct2-transformers-converter --model Helsinki-NLP/opus-mt-de-fr --output_dir ./models/opus-mt-de-fr "
+            "--copy_files source.spm target.spm --force",
+        ),
+    ],
+)
+def test_the_hint_keeps_the_models_name(tmp_path: Path, model: str, hint: str) -> None:
+    """Where there is no such folder."""
+    with pytest.raises(StageError) as caught:
+        made.find_models(made.TranslateParams(model=model, language="fr"), Lookup(tmp_path, tmp_path))
+    assert caught.value.hint == hint and model in caught.value.message

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import html
 import re
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,30 @@ from typing import Any
 import msgspec
 
 from mediabuild.errors import StageError
+from mediabuild.media.languages import standard
 from mediabuild.media.translation.apertium import Engine
 from mediabuild.media.translation.finishing import finished, marked_up
 from mediabuild.media.translation.pieces import Forced, Kept, Piece, plain
 
+CALLED = re.compile(r"opus-mt-(tc-big-|tc-base-)?[A-Za-z_]+-[A-Za-z_]+")  # as Helsinki-NLP names its models
 NEEDED = ("model.bin", "config.json", "source.spm", "target.spm")
+
+
+def model_called(folder: str) -> str:
+    """The model that a folder is called after: `./models/opus-mt-en-fr` → `opus-mt-en-fr`; empty where it is none."""
+    found = CALLED.match(Path(folder).name)
+    return found[0] if found else ""
+
+
+def converting(model: str, folder: str | Path) -> str:
+    """The command that fetches an OPUS-MT model, such as `opus-mt-en-fr`, and converts it into a folder."""
+    words = ("ct2-transformers-converter", "--model", f"Helsinki-NLP/{model}", "--output_dir", str(folder))
+    return shlex.join([*words, "--copy_files", "source.spm", "target.spm", "--force"])
 
 
 def marian(
     folder: Path,
+    source: str,
     target: str,
     sources: list[str],
     parsed: list[list[Piece]],
@@ -39,14 +55,14 @@ def marian(
     One sentence a batch: in a larger one, padding changes the last bits of what a sentence gets.
 
     Args:
-        target: the language's tag. sources: the sentences. parsed: the same in pieces.
+        source, target: the languages' tags. sources: the sentences. parsed: the same in pieces.
         name: what the user calls the model. kept: keeps what it loads for the worker's next job. threads: for one.
 
     Raises:
         StageError: the folder lacks a file, or a library isn't installed; later, if the model can't be loaded.
     """
-    copy = "ct2-transformers-converter --model Helsinki-NLP/opus-mt-en-es --copy_files source.spm target.spm"
-    hint = f"{copy} --force --output_dir {folder}"
+    pair = "-".join((standard(tag) or tag).partition("-")[0] for tag in (source, target))
+    hint = converting(model_called(name) or f"opus-mt-{pair}", folder)
     for file in NEEDED:
         if not (folder / file).is_file():
             raise StageError(f"translate: {folder} has no {file}", hint)
