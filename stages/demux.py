@@ -48,7 +48,7 @@ class DemuxParams(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @stage(
-    version=4,
+    version=5,
     inputs={"media": "the recording"},
     outputs={"audio": "audio.wav", "probe": "probe.json"},
     tools=("av", "soundfile", "soxr"),

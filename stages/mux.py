@@ -82,7 +82,7 @@ class Order:
 
 
 @stage(
-    version=8,
+    version=9,
     inputs={"media": "the recording", "subtitles": "SubRip files, named *.LANGUAGE.srt"},
     optional={
         "probe": "the clip, from demux; without it the whole recording is kept",

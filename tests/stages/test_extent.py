@@ -111,3 +111,23 @@ def test_a_second_recording_that_is_not_read_is_told(rec: Any, whole: Path, tmp_
     media = rec.write_joined(tmp_path / name, [whole / name, whole / name])
     found = extent(media, "")
     assert "joined with another recording, which begins at 6.0 s and isn't read" in (found.missing or "")
+
+
+@pytest.mark.parametrize("counted", [0, 3])
+def test_sound_behind_what_a_wav_counts_is_told(whole: Path, tmp_path: Path, counted: int) -> None:
+    """A recorder that died after it had last written the header; a length of 0 is none, and all is read."""
+    content = bytearray((whole / "a.wav").read_bytes())
+    at = content.index(b"data") + 4
+    length = int.from_bytes(content[at : at + 4], "little") // 6 * counted
+    content[at : at + 4] = length.to_bytes(4, "little")
+    (tmp_path / "a.wav").write_bytes(content)
+    found = extent(tmp_path / "a.wav", "")
+    assert found.missing == ("longer than its header says: what lies behind 3.0 s isn't read" if counted else None)
+    assert found.duration_s == pytest.approx(counted or 6, abs=0.01)
+
+
+@pytest.mark.parametrize("begins", [b"LIST\x10\x27\0\0", b"ID3\4", b""])
+def test_what_taggers_write_behind_a_wavs_sound_is_no_sound(whole: Path, tmp_path: Path, begins: bytes) -> None:
+    """Chunks, an ID3 tag, padding."""
+    (tmp_path / "a.wav").write_bytes((whole / "a.wav").read_bytes() + begins + bytes(10_000))
+    assert extent(tmp_path / "a.wav", "").missing is None

@@ -244,15 +244,26 @@ def test_a_clip_of_sound_alone_starts_at_the_sample(
     assert payloads(video, "video") == payloads(made / "cover.m4a", "video")
 
 
-def test_a_cover_in_matroska_stays_one(run_stage: Run, made: Path, subtitles: dict[str, Path]) -> None:
+@pytest.mark.parametrize("suffix", ["m4a", "mp4", "mkv"])
+def test_a_cover_in_matroska_stays_one(
+    rec: Any, run_stage: Run, made: Path, subtitles: dict[str, Path], tmp_path: Path, suffix: str
+) -> None:
     """Copied as a track it would become a one-picture video; it is attached instead, byte for byte."""
     import av
     from av.stream import Disposition
 
-    video = new_file(run_stage("mux", {"media": made / "cover.m4a", "subtitles": subtitles}, container="mkv"))
-    assert payloads(video, "video") == payloads(made / "cover.m4a", "video")
+    media = made / "cover.m4a" if suffix == "m4a" else tmp_path / f"moving.{suffix}"  # alone, or behind moving pictures
+    if suffix == "mp4":
+        cover = ("-map", "0", "-map", "1", "-disposition:v:1", "attached_pic")
+        rec.ffmpeg("-i", made / "av.mp4", "-i", made / "cover.png", *cover, "-c", "copy", media)
+    elif suffix == "mkv":
+        cover = ("-attach", made / "cover.png", "-metadata:s:t", "mimetype=image/png")
+        rec.ffmpeg("-i", made / "av.mkv", *cover, "-c", "copy", media)
+    video = new_file(run_stage("mux", {"media": media, "subtitles": subtitles}, container="mkv"))
     with av.open(str(video)) as container:
-        assert [bool(stream.disposition & Disposition.attached_pic) for stream in container.streams.video] == [True]
+        covers = [s.index for s in container.streams.video if s.disposition & Disposition.attached_pic]
+        pictures = [bytes(packet) for packet in container.demux(*covers) if packet.size]
+    assert pictures == [(made / "cover.png").read_bytes()]
 
 
 @pytest.mark.parametrize("container", ["mp4", "mkv"])

@@ -21,6 +21,7 @@ PLACEHOLDER_BYTES = 0x7FFF_0000
 ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 TS_PACKETS = (188, 192, 204)  # bytes: plain, with a time (Blu-ray), with error correction
 LOOK_BYTES = 1 << 16  # an Ogg page is shorter
+TAG_BYTES = 4096  # less behind a WAV's sound may be padding, or a tag
 # ISO 11172-3 and 13818-3: kbit/s by index, of MPEG-1 in layers I, II and III, of MPEG-2 in I and the others.
 KBITS = {
     (1, 1): (0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
@@ -77,6 +78,37 @@ def is_followed(media: Path, read_bytes: int) -> bool:
         begins = file.read(4)
         file.seek(read_bytes)
         return begins in BEGINNINGS and begins in file.read(LOOK_BYTES)
+
+
+def outgrows_header(media: Path) -> bool:
+    """Whether a WAV's sound surely goes on behind the length that its header says.
+
+    As where a recorder died after it had last written the header, or the 32 bits of the length were too few: what lies
+    behind the sound begins with no chunk, or with one that is longer than the file.
+    """
+    size = media.stat().st_size
+    with media.open("rb") as file:
+        head = file.read(LOOK_BYTES)
+        at, length, name = 12, 0, head[8:12]
+        if head[:4] != b"RIFF" or name != b"WAVE":
+            return False
+        while name and name != b"data":
+            at += length + length % 2
+            name, length = head[at : at + 4], int.from_bytes(head[at + 4 : at + 8], "little")
+            at += 8
+        if not 0 < length < PLACEHOLDER_BYTES:  # as above, or there is no sound
+            return False
+        end = at + length
+        file.seek(end)
+        behind = file.read(LOOK_BYTES)
+    starts = [start for start in (0, length % 2) if _is_chunk(behind[start:], size - end - start)]
+    return len(behind) >= TAG_BYTES and any(behind) and not starts
+
+
+def _is_chunk(there: bytes, length: int) -> bool:
+    """Whether bytes that go on to a file's end begin with a RIFF chunk, or with a tag that players write behind it."""
+    fits = int.from_bytes(there[4:8], "little") <= length - 8
+    return there[:3] == b"ID3" or (fits and all(0x20 <= byte < 0x7F for byte in there[:4]))
 
 
 def promised_bytes(head: bytes) -> int:

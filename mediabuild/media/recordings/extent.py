@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mediabuild.media.recordings.clock import jumps_are_closed, packets, ticks_of, zero_s
-from mediabuild.media.recordings.endings import MIDDLE, cut_short, is_followed
+from mediabuild.media.recordings.endings import MIDDLE, cut_short, is_followed, outgrows_header
 from mediabuild.media.recordings.recording import is_cover, opened
 
 # Containers round durations, and tracks that a player ignores end a little later than the rest.
@@ -183,7 +183,9 @@ def _plays(last: list[Any]) -> bool:
 
 
 def _unread(media: Path, found: _Read, said: list[tuple[int, str, str]]) -> str | None:
-    """Whether another recording was joined to this one, byte by byte, and isn't read; in words."""
+    """What ffmpeg leaves unread, in words: another recording, joined byte by byte, or what a header doesn't count."""
     if is_followed(media, found.read_bytes) or any(TWICE in what for _, _, what in said):
         return f"joined with another recording, which begins at {found.end_s or 0:.1f} s and isn't read"
+    if outgrows_header(media):
+        return f"longer than its header says: what lies behind {found.end_s or 0:.1f} s isn't read"
     return None

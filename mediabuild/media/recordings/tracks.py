@@ -79,7 +79,7 @@ def tracks_of(container: Any, media: Path) -> list[Track]:
 def _track(container: Any, stream: Any, media: Path, said: str, seams: Seams) -> Track:
     cover, look = None, None
     if is_cover(stream):
-        cover = next((bytes(packet) for packet in container.demux(stream) if packet.size), b"")
+        cover = _cover(media, stream.index)
     elif stream.type == "video" and stream.codec_context:
         look = look_of(container, stream, said)
     known = stream.codec_context
@@ -98,6 +98,12 @@ def _track(container: Any, stream: Any, media: Path, said: str, seams: Seams) ->
         hidden=stream.type == "data" and (stream.discard == HIDDEN or "timecode" in stream.metadata),
         uncopied=_uncopied(container, stream, media, seams),
     )
+
+
+def _cover(media: Path, index: int) -> bytes:
+    """An attached picture, which ffmpeg gives once, before all else: whoever decoded a frame before it is too late."""
+    with opened(media, "") as fresh:
+        return next((bytes(packet) for packet in fresh.demux(fresh.streams[index]) if packet.size), b"")
 
 
 def _sound_format(known: Any) -> SoundFormat:
