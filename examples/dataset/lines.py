@@ -4,5 +4,5 @@ import csv
 import sys
 
 job, table = sys.argv[1:]
-for row in csv.DictReader(open(table, encoding="utf-8", newline="")):
-    print(f"{job}/{row['id']}|{row['text']}")
+for row in csv.DictReader(open(table, encoding="utf-8-sig", newline="")):
+    print(f"{job}/{row['id']}|{' '.join(row['text'].split())}")

@@ -7,7 +7,7 @@ import sys
 import wave
 
 table, *files = sys.argv[1:]
-texts = {row["id"]: row["text"] for row in csv.DictReader(open(table, encoding="utf-8", newline=""))}
+texts = {row["id"]: row["text"] for row in csv.DictReader(open(table, encoding="utf-8-sig", newline=""))}
 found = {}
 for file in map(pathlib.Path, files):
     with wave.open(str(file)) as sound:

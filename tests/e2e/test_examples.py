@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import html
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import time
 import tomllib
+import urllib.parse
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import av
 import pytest
 
 from mediabuild.media.ffmpeg import ffmpeg_path
@@ -329,6 +334,47 @@ def test_an_example_that_is_killed_goes_on(project: Project, name: str) -> None:
     for file in CASES[name].files:
         assert (project.root / file).stat().st_size > 0, file
     assert project.run().ran == []
+
+
+def test_a_dialogue_with_dashes_in_a_table_of_a_spreadsheet(project: Project) -> None:
+    """A byte order mark, CRLF, and lines that begin as options do."""
+    started(project, "game")
+    table = "\ufeffid,voice,text,comment\r\nask,en,-- What?,\r\nno,en,-v never,\r\n"
+    (project.root / "lines/tavern.csv").write_text(table, newline="")
+    run = project.run("lengths:tavern")
+    assert run.status == 0, run.out
+    lengths = json.loads(project.read("jobs/tavern/lengths/lengths.json"))
+    assert {key: line["text"] for key, line in lengths.items()} == {"ask": "-- What?", "no": "-v never"}
+    assert all(line["ms"] > 300 for line in lengths.values())
+
+
+NAME = "1; 50% = #2 \\ it's new"
+
+
+def script(path: str, *args: str | Path) -> str:
+    """What a script of an example prints."""
+    command = ["python3", EXAMPLES / path, *args]
+    return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
+
+
+def test_names_and_texts_of_people_get_into_pages_and_chapters(tmp_path: Path) -> None:
+    """What means something in a web address, in ffmpeg's metadata or in a table means nothing in a name."""
+    in_path = NAME.replace("%", "%25").replace("=", "%3D")
+    script("photos/page.py", tmp_path / "page.html", f"jobs/{in_path}/web/32/web.jpg")
+    page = html.unescape((tmp_path / "page.html").read_text())
+    (address,) = re.findall(r'srcset="(\S+) 32w"', page)
+    assert (urllib.parse.unquote(address), f'alt="{NAME}"' in page) == (f"{NAME}-32.jpg", True)
+    sound = tmp_path / f"{NAME}.wav"
+    made = ("-f", "lavfi", "-i", "anullsrc=r=8000", "-t", "1", sound)
+    subprocess.run([ffmpeg_path(), "-nostdin", "-v", "error", *made], check=True)
+    (tmp_path / "notes.txt").write_text(f"\ufeff0 {NAME}\n1\n")
+    script("audiobook/marks.py", tmp_path / "book.meta", tmp_path / "list", sound)
+    script("podcast/chapters.py", tmp_path / "notes.txt", sound, tmp_path / "show.meta")
+    for meta, titles in (("book.meta", [NAME]), ("show.meta", [NAME, None])):
+        with av.open(str(tmp_path / meta)) as read:
+            assert [chapter["metadata"].get("title") or None for chapter in read.chapters()] == titles
+    (tmp_path / "table.csv").write_text('\ufeffid,text\na,"two\nlines"\n')
+    assert script("dataset/lines.py", "job", tmp_path / "table.csv") == "job/a|two lines\n"
 
 
 def test_the_examples_are_small_and_need_no_shell() -> None:
