@@ -29,7 +29,7 @@ from mediabuild.pipeline.per_job.jobs import jobs_of
 from mediabuild.pipeline.per_job.matrix import axes_of
 from mediabuild.pipeline.per_job.outputs import check_outputs
 from mediabuild.pipeline.per_job.values import params_set
-from mediabuild.pipeline.placeholders import check_names, names_in
+from mediabuild.pipeline.placeholders import check_names, check_variables, names_in
 from mediabuild.pipeline.references import canonical_order, check_references
 from mediabuild.pipeline.reserved import LONGEST_NAME
 from mediabuild.pipeline.tables import TABLES, CacheTable, PipelineTable, ResourcesTable, StageTable, elsewhere
@@ -69,6 +69,9 @@ def load_pipeline(file: Path, *, commands: tuple[str, ...] = (), alone: bool = F
     sources = values.get("sources", ())
     sources = (sources,) if isinstance(sources, str) else tuple(sources)
     root = file.parent.absolute()
+    for key, texts in (("sources", sources), ("jobs_dir", (values.get("jobs_dir", ""),))):
+        for text in texts:
+            check_variables(f"pipeline.{key}", text, mistakes)
     stages = _stages(root, document.get("stages", {}), mistakes, commands, isolate=values.get("isolate", False))
     check_references(stages, mistakes, folders=any(str(p).endswith("/") for p in sources if p[0] != "!"))
     table_file = root / at_home(values["jobs"]) if "jobs" in values else None

@@ -75,9 +75,8 @@ def _filled(where: str, value: Any, shared: Mapping[str, Any], mistakes: Mistake
         return {key: _filled(f"{where}.{key}", item, shared, mistakes) for key, item in value.items()}
     if not isinstance(value, str):
         return value
-    written = value.removeprefix("$").removeprefix("params.").strip("{}").removeprefix("params.")
-    looks_so = value in (f"${{params.{written}}}", f"{{{written}}}", f"params.{written}", f"${written}")
-    if written in shared and looks_so and not SHARED.fullmatch(value):
+    written = re.sub(r"\A\$?[{<]{0,2} *(params?\.)?| *[}>]{0,2}\Z", "", value)  # as it is written elsewhere
+    if written in shared and value != written and not SHARED.fullmatch(value):
         mistakes.add(where, f"{value!r} stays as it is", f'"{{params.{written}}}" is the value in [params]')
     elif OF_COMMAND.fullmatch(value):
         mistakes.add(where, f"{value} is filled in in a command, not in a param", f'command = ["…", "{value}"]')

@@ -1,25 +1,24 @@
 """Placeholders: in a command `{inputs.NAME}`, `{outputs.NAME}`, `{params.NAME}`, `{device}`, `{job}`, `{ffmpeg}`.
 
 There, too, `{out}` is the directory of the outputs, `{inputs.NAME.KEY}` a value of an input that is JSON.
-In a path of an input `{job}`; in `deliver` `{job}` and the keys of the matrix. What looks like a placeholder and is
-none is a mistake. `{{` and `}}` stand for the braces themselves: `{{job}}` is `{job}`. A shell's own `${name}` stays.
+In a path of an input `{job}`; in `deliver` `{job}` and the keys of the matrix. `{{` and `}}` stand for the braces
+themselves: `{{job}}` is `{job}`. A shell's own `${name}` stays.
 
-Not here: checks of a command as a whole (`command_stages.checks`), running it (`execution.command_stages`).
+What looks like a placeholder and is none is a mistake. Of a command's text, which may be a program with braces of its
+own, only what can't be anything else: `{out` that nothing closes, `{inputs.media[0]}`, `{{ inputs.media }}`. Of a path
+also what other programs call so: `{{job}}`, `$job`, `%(job)s`, `<job>`.
+
+Not here: filling a command in (`command_stages.filling`), checks of it as a whole (`command_stages.checks`).
 """
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import msgspec
 
-from mediabuild.media.ffmpeg import ffmpeg_path
-from mediabuild.pipeline.command_stages.json_text import value_in
 from mediabuild.pipeline.mistakes import Mistakes, nearest
 
 NAME = r"[A-Za-z_][A-Za-z0-9_-]*"
@@ -27,7 +26,14 @@ TOKEN = re.compile(rf"\{{\{{|\}}\}}|\{{(?P<name>inputs(\.{NAME})(\.{NAME}|\.[0-9
 GROUPS = ("inputs", "outputs", "params")
 PLAIN = ("device", "job", "ffmpeg", "out")
 SHELLS = ("out", "piece")  # with a $ before it, it is the shell's, always
-SPACED = re.compile(rf"(?<!\{{)\{{ +({NAME}(?:\.{NAME})*) +\}}(?!\}})")
+BEGINNINGS = ("input", "inputs", "output", "outputs", "param", "params", "row")  # also as somebody mistypes them
+DOTTED = rf"{NAME}(?:\.{NAME})*"
+OPENED = re.compile(rf"(?<!\{{)\{{(?P<before> *)(?P<name>{DOTTED})")
+DOUBLED = re.compile(rf"(?<!\{{)\{{{{1,2}} *({DOTTED}) *\}}{{1,2}}(?!\}})")
+ELSEWHERE = re.compile(  # how other programs write theirs
+    rf"%\(({DOTTED})\)[a-z]?|<({DOTTED})>|\$\(({DOTTED})\)|%({DOTTED})%|\$\{{({DOTTED})\}}|\$([A-Za-z_][A-Za-z0-9_]*)"
+)
+VARIABLE = re.compile(r"(?:^|/)(\$[A-Z_][A-Z0-9_]*)(?=/|$)")  # of the environment, as a part of a path
 
 
 def pieces(text: str) -> Iterator[tuple[str, bool]]:
@@ -72,34 +78,105 @@ def check_names(
     known: Collection[str],
     mistakes: Mistakes,
     *,
-    in_shell: bool = False,
+    in_command: bool = False,
     values: tuple[str, ...] = (),
 ) -> None:
     """Note what looks like a placeholder and is none.
 
     Args:
         values: what begins with one of these is known, too: a value of an input.
-        in_shell: the text may hold a shell's `${name}`; one that is called as a placeholder is a mistake.
+        in_command: the text may hold a shell's `${name}`, where one that is called as a placeholder is a mistake, and
+            code with braces of its own; otherwise it is a path.
     """
-    spaced = SPACED.search(text)
-    if spaced and spaced[1] in known:
-        mistakes.add(where, f"{spaced[0]} is no placeholder", f"{{{spaced[1]}}}")
+    slips = {**dict(_unclosed(text, known)), **dict(_misspelt(text, known, in_command))}
+    for slip, name in slips.items():
+        hint = f"{{{name}}}" if name in known else _close(name, known)
+        if slip == f"{{{name}":
+            mistakes.add(where, f"{slip} is not closed", _escaped(hint, slip))
+        else:
+            mistakes.add(where, f"{slip} is no placeholder", hint)
+    if not in_command:
+        check_variables(where, text, mistakes)
     before = ""
     for part, is_name in pieces(text):
-        dollar, before = in_shell and before.endswith("$"), part
-        if not is_name:
+        dollar, before = before.endswith("$"), part
+        if not is_name or part in slips.values():
             continue
-        if dollar and part in known:
+        if dollar and not in_command:
+            mistakes.add(where, f"${{{part}}}: variables of the environment aren't filled in", "the path in full")
+        elif dollar and part in known:
             hint = f"{{{part}}} is the placeholder, ${{{{{part}}}}} the shell's variable"
             mistakes.add(where, f"${{{part}}} can be read in two ways", hint)
         elif part not in known and not dollar and not part.startswith(values) and not _follows(where, part, mistakes):
             what = "is not declared" if part.partition(".")[0] in GROUPS else "is no placeholder"
-            close = nearest(f"{{{part}}}", [f"{{{name}}}" for name in known])
-            mistakes.add(where, f"{{{part}}} {what}", close if close.startswith("did") else _escaped(close, part))
+            mistakes.add(where, f"{{{part}}} {what}", _escaped(_close(part, known), f"{{{part}}}"))
 
 
-def _escaped(known: str, part: str) -> str:
-    return "; ".join(filter(None, (known, f"a brace of its own is written twice: {{{{{part}}}}}")))
+def check_variables(where: str, path: str, mistakes: Mistakes) -> None:
+    """Note variables of the environment in a path: `$HOME/talks`."""
+    for match in VARIABLE.finditer(path):
+        mistakes.add(where, f"{match[1]}: variables of the environment aren't filled in", "the path in full")
+
+
+def _unclosed(text: str, known: Collection[str]) -> Iterator[tuple[str, str]]:
+    """`{out` without its other brace: as it stands there, and the placeholder that is meant."""
+    for match in OPENED.finditer(text):
+        name = _meant(match["name"], known)
+        in_shell = name in SHELLS and text[: match.start()].endswith("$")
+        if name and not in_shell and _closing(text, match.start()) is None:
+            yield f"{{{name}", name
+
+
+def _misspelt(text: str, known: Collection[str], in_command: bool) -> Iterator[tuple[str, str]]:
+    """What else stands for a placeholder in a way that isn't ours: as it stands there, and the one that is meant."""
+    for match in OPENED.finditer(text):
+        name, end = _meant(match["name"], known), _closing(text, match.start())
+        if not name or end is None or TOKEN.match(text, match.start()):
+            continue
+        around = match["before"] + text[match.end() : end]
+        of_code = name in known and ("." in name or not around.strip())
+        if of_code if in_command else "," not in around:  # with a comma it is a set: {a,b}
+            yield text[match.start() : end + 1], name
+    for match in (*DOUBLED.finditer(text), *ELSEWHERE.finditer(text)):
+        found = match[0]
+        name = _meant(next(filter(None, match.groups())), known)
+        if not name or (found[0] == "{" and "{{" not in found and "}}" not in found):
+            continue
+        is_shells = found.startswith("${") or text[: match.start()].endswith("$")
+        if not in_command or (name in known and "." in name and not is_shells):
+            yield found, name
+
+
+def _meant(name: str, known: Collection[str]) -> str:
+    """The placeholder that a name begins with, of those here or elsewhere (`job.srt` → `job`); empty where it is none.
+
+    What would be one if it were declared counts, too: `output.x`.
+    """
+    parts = name.split(".")
+    begins = [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
+    declared = ".".join(parts[:2]) if len(parts) > 1 and parts[0] in BEGINNINGS else ""
+    return next((begin for begin in begins if begin in (*known, *PLAIN, *SHELLS)), declared)
+
+
+def _closing(text: str, opening: int) -> int | None:
+    """Where the brace is closed that is opened there."""
+    depth = 0
+    for match in re.compile(r"[{}]").finditer(text, opening):
+        depth += 1 if match[0] == "{" else -1
+        if depth == 0:
+            return match.start()
+    return None
+
+
+def _close(name: str, known: Collection[str]) -> str:
+    return nearest(f"{{{name}}}", [f"{{{other}}}" for other in known])
+
+
+def _escaped(hint: str, text: str) -> str:
+    """A hint, and how a text with braces is written that is to stay; not where it is clear what is meant."""
+    doubled = text.replace("{", "{{").replace("}", "}}")
+    is_clear = hint.startswith("did")
+    return hint if is_clear else "; ".join(filter(None, (hint, f"a brace of its own is written twice: {doubled}")))
 
 
 def _follows(where: str, part: str, mistakes: Mistakes) -> bool:
@@ -107,90 +184,6 @@ def _follows(where: str, part: str, mistakes: Mistakes) -> bool:
     table, group = ".".join(where.split(".")[:2]), part.partition(".")[0]
     declaring = {"inputs": ("inputs",), "outputs": ("outputs",), "params": ("matrix", "params")}.get(group, ("matrix",))
     return mistakes.says_of(*(f"{table}.{key}" for key in declaring))
-
-
-@dataclass(frozen=True)
-class Values:
-    """What the placeholders of a task's command stand for.
-
-    Args:
-        inputs: input name → its files. outputs: output name → where it is to be written.
-        singles: the inputs that are one file, or none where it is absent.
-        out: the directory of the outputs.
-        piece: the piece's name, and cells: column → text of its row, where the command has pieces.
-    """
-
-    inputs: Mapping[str, Sequence[Path]]
-    outputs: Mapping[str, Path]
-    params: Mapping[str, Any]
-    device: str
-    job: str
-    out: Path
-    singles: Collection[str] = ()
-    piece: str = ""
-    cells: Mapping[str, str] = field(default_factory=dict)
-
-
-def filled_in(command: Sequence[str], values: Values, folder: Path) -> list[str]:
-    """The command with its placeholders filled in; a shell's own `${name}` stays as it is.
-
-    An item that is nothing but the placeholder of an input becomes as many items as the input has files, and an empty
-    one where the one file that it may be isn't there.
-
-    Args:
-        folder: where the command starts: paths below it are written relative to it.
-
-    Raises:
-        StageError: an input has no such value. MediabuildError: there is no ffmpeg.
-    """
-    argv: list[str] = []
-    for item in command:
-        whole = TOKEN.fullmatch(item)
-        if whole is not None and whole["name"]:
-            found = _found(whole["name"], values, folder)
-            absent = found == [] and whole["name"].removeprefix("inputs.") in values.singles
-            argv += [item] if found is None else [""] if absent else found
-        else:
-            argv.append(filled_text(item, values, folder))
-    return argv
-
-
-def filled_text(text: str, values: Values, folder: Path) -> str:
-    """A text with its placeholders filled in, several files with spaces between; as `filled_in`."""
-
-    def joined(name: str) -> str | None:
-        found = _found(name, values, folder)
-        return None if found is None else " ".join(found)
-
-    return fill(text, joined)
-
-
-def _found(placeholder: str, values: Values, folder: Path) -> list[str] | None:
-    """What one placeholder stands for; None where it is none."""
-    group, _, name = placeholder.partition(".")
-    if group == "inputs" and name in values.inputs:
-        return [_shown(path, folder) for path in values.inputs[name]]
-    owner, _, keys = name.partition(".")
-    if group == "inputs" and owner in values.inputs:
-        absent = owner in values.singles and not values.inputs[owner]
-        return [""] if absent else [text_of(value_in(owner, values.inputs[owner], keys))]
-    if group == "params" and name in values.params:
-        return [text_of(values.params[name])]
-    plain = {"device": values.device, "job": values.job, "out": _shown(values.out, folder)}
-    plain |= {f"outputs.{output}": _shown(path, folder) for output, path in values.outputs.items()}
-    plain |= {f"row.{column}": text for column, text in values.cells.items()}
-    plain |= {"piece": values.piece} if values.piece else {}
-    if placeholder in plain:
-        return [plain[placeholder]]
-    return [ffmpeg_path()] if placeholder == "ffmpeg" else None
-
-
-def _shown(path: Path, folder: Path) -> str:
-    """A path as a program is given it: relative to its folder where it lies below, never like an option or a URL."""
-    relative = os.path.relpath(path, folder)
-    if relative.startswith("../"):
-        return str(path)
-    return f"./{relative}" if relative.startswith("-") or ":" in relative.partition("/")[0] else relative
 
 
 def text_of(value: Any) -> str:

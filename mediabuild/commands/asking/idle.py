@@ -1,6 +1,7 @@
-"""Finds what the pipeline says of files and what none of them is: patterns that fit nothing now, columns of no table.
+"""Finds what the pipeline says of files and what none of them is: patterns that fit nothing now, columns of no table,
+variables that nothing fills in.
 
-`validate` names them. They are no mistakes: what they are for may be there tomorrow.
+`validate` names them. They are no mistakes: what they are for may be there tomorrow, or the program fills it in.
 
 Not here: files that no pattern fits (`freshness.unread`).
 """
@@ -8,6 +9,7 @@ Not here: files that no pattern fits (`freshness.unread`).
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from mediabuild.pipeline.model import Given, Pipeline, Task
 from mediabuild.pipeline.paths import closest_path, fixed_part, paths_of
 from mediabuild.pipeline.sources import matching
 
+VARIABLE = re.compile(r"\$[A-Z_][A-Z0-9_]*\b|\$\{[A-Z_][A-Z0-9_]*\}")  # of the environment, as a shell knows it
 SHOWN = 3  # sources, of those that a condition doesn't fit
 
 
@@ -28,7 +31,7 @@ def find_idle(pipeline: Pipeline, jobs: Mapping[str, Given], tasks: Mapping[str,
     """What is said of each: where it stands, what is wrong, and what may be meant."""
     made = list(tasks.values())
     found = [*idle_exclusions(pipeline), *_frozen(pipeline, jobs, made), *_stages(pipeline, jobs, made)]
-    return [*found, *_columns(pipeline.root, made)]
+    return [*found, *_variables(pipeline), *_columns(pipeline.root, made)]
 
 
 def idle_exclusions(pipeline: Pipeline) -> list[str]:
@@ -72,6 +75,14 @@ def _stages(pipeline: Pipeline, jobs: Mapping[str, Given], tasks: Sequence[Task]
             called = f"; sources are called {', '.join(names[:SHOWN])}{' …' * (len(names) > SHOWN)}" * bool(names)
             close = _meant(spec.when, pipeline, folder) if "/" in spec.when else called
             yield f"stages.{spec.name}.when: {spec.when!r} fits in no job{close}"
+
+
+def _variables(pipeline: Pipeline) -> Iterator[str]:
+    """Values of `env` that a shell would have filled in; a few programs do so themselves."""
+    for spec in pipeline.stages.values():
+        for name, text in spec.running.env.items():
+            for variable in VARIABLE.findall(text):
+                yield f'stages.{spec.name}.env.{name}: {variable} stays as it is (its value, or command = ["sh", …])'
 
 
 def _meant(text: str, pipeline: Pipeline, folder: str) -> str:

@@ -22,10 +22,10 @@ from mediabuild.machine import regular
 from mediabuild.machine.child import Child
 from mediabuild.machine.processes import Processes
 from mediabuild.media.ffmpeg import ffmpeg_path
+from mediabuild.pipeline.command_stages.filling import Values, filled_in, filled_text
 from mediabuild.pipeline.command_stages.json_text import last_json
 from mediabuild.pipeline.command_stages.pieces import Piece
 from mediabuild.pipeline.model import StageSpec, Task
-from mediabuild.pipeline.placeholders import Values, filled_in, filled_text
 from mediabuild.pipeline.references import single_inputs
 from mediabuild.pipeline.reserved import own_name
 from mediabuild.reporting.events import Event, StageProgress

@@ -16,7 +16,8 @@ from mediabuild.pipeline.placeholders import GROUPS, NAME, PLAIN, check_names, n
 
 NAME_ONLY = re.compile(rf"{NAME}\Z")
 SHELLS = ("sh", "bash", "dash", "zsh", "ksh", "fish", "busybox", "env")
-OF_SHELL = re.compile(r"\$\{(out|piece)\}")
+OF_SHELL = re.compile(r"\$\{(?:out|piece)\}")
+OF_HOME = re.compile(r"\A(?:\$(?:HOME|PWD|TMPDIR)|\$\{(?:HOME|PWD|TMPDIR)\})(?=/|\Z)")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -40,6 +41,9 @@ def running_of(where: str, table: Mapping[str, Any], mistakes: Mistakes, *, isol
     for name in table.get("env") or {}:
         if not VARIABLE.match(name):
             mistakes.add(f"{where}.env.{name}", "no name of a variable", _variable(name))
+        elif re.search(rf"\${name}\b|\${{{name}}}", table["env"][name]):
+            what = f"${name} in its own value stays as it is"
+            mistakes.add(f"{where}.env.{name}", what, 'a shell fills it in: command = ["sh", "-c", "…"]')
     if table.get("each"):
         _check_each(where, table, outputs, mistakes)
     if table.get("progress") and not is_ffmpeg(command) and not table.get("each"):
@@ -108,8 +112,6 @@ def check_command(
     """Note placeholders that stand for nothing, or for any number of files."""
     if not command or not command[0]:
         mistakes.add(f"{where}.command", "empty")
-    elif command[0].startswith("~"):
-        mistakes.add(f"{where}.command", f"{command[0]!r}: without a shell, ~ isn't home", "the path in full")
     for name in inputs if running.isolate else ():
         if not NAME_ONLY.match(name) or name == OUT:
             mistakes.add(
@@ -124,13 +126,9 @@ def check_command(
     words += [(f"{where}.env.{name}", text) for name, text in running.env.items()]
     of_rows = any(part.startswith("row.") for _, text in words for part in names_in(text))
     known |= {"piece", "row.COLUMN"} if running.each else set()
-    has_shell = any(os.path.basename(word) in SHELLS for word in command)
     takes_rows = running.each or not mistakes.says_of(f"{where}.each", f"{where}.for_each")
     for place, text in words:
-        check_names(place, text, known, mistakes, in_shell=True, values=values)
-        of_shell = None if has_shell else OF_SHELL.search(text)
-        if of_shell:
-            mistakes.add(place, f"{of_shell[0]}: without a shell, it stays as it is", of_shell[0].removeprefix("$"))
+        check_names(place, text, known, mistakes, in_command=True, values=values)
         for part in names_in(text):
             if part == "job" and running.isolate:
                 mistakes.add(place, "{job} in a command that is to know no job's name", "isolate = false")
@@ -147,3 +145,18 @@ def check_command(
                 and part.startswith("outputs.")
             ):
                 mistakes.add(place, f"{{{part}}} stands for any number of files", "{out} is their folder")
+    if not any(os.path.basename(word) in SHELLS for word in command):
+        _check_without_shell(where, command, running.env, mistakes)
+
+
+def _check_without_shell(where: str, command: list[str], env: Mapping[str, str], mistakes: Mistakes) -> None:
+    """Note what only a shell would fill in."""
+    for text in command:
+        home = "~" if text == command[0] and text.startswith("~") else ""  # other words a program may know itself
+        home = home or next(iter(OF_HOME.findall(text)), "")
+        if home:
+            what = "~ isn't home" if home == "~" else f"{home} stays as it is"
+            mistakes.add(f"{where}.command", f"{text!r}: without a shell, {what}", "the path in full")
+    for place, text in ((f"{where}.command", " ".join(command)), *((f"{where}.env.{name}", env[name]) for name in env)):
+        for name in OF_SHELL.findall(text):
+            mistakes.add(place, f"{name}: without a shell, it stays as it is", name.removeprefix("$"))

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from mediabuild.pipeline.command_stages.checks import check_command
+from mediabuild.pipeline.command_stages.filling import Values, filled_in
 from mediabuild.pipeline.command_stages.running import Running
 from mediabuild.pipeline.mistakes import Mistakes
-from mediabuild.pipeline.placeholders import Values, check_names, fill, filled_in
+from mediabuild.pipeline.placeholders import check_names, fill
 
 VALUES = Values(
     {"a": [Path("/p/in.wav")]}, {"o": Path("/p/out.wav")}, {"gain": 3, "job": "{job}"}, "cpu", "ep01", Path("/p/o")
@@ -60,10 +61,13 @@ def test_a_shells_variable_that_is_called_like_a_placeholder_is_ambiguous(name: 
 @pytest.mark.parametrize(
     "item",
     ["${HOME}", '"${playlist%.*}"', "${1}", "awk '{if ($1) {print $2}}'", "find . -exec cat {} +", "{a,b}", "{1..3}",
-     '{"a": {"b": 1}}', "sed 's/x{2}/y/'", "{ echo; }", "[0-9]{2,3}"],
+     '{"a": {"b": 1}}', "sed 's/x{2}/y/'", "{ echo; }", "[0-9]{2,3}", "awk '{out = out $0} END {print out}'",
+     "{out[$1]++}", '{job: .id, out: [.x]}', '{"out": {"job": 1}}', "{job, device}", "{ ffmpeg -version; }",
+     "%{pts\\:hms}", "text='{'", "${out%.*}", "$(job)", "<out>", "%(title)s", "{piece.x = 1}", "$job", "print $out}",
+     "{printf(\"{%s\", job)}", "{params = 3}", "~/models", "$NF/2 > 1"],
 )  # fmt: skip
 def test_what_is_no_placeholder_stays(item: str) -> None:
-    """Shell, awk, JSON, patterns: no mistake, no change."""
+    """Shell, awk, jq, JSON, patterns: no mistake, no change."""
     assert told(item) == []
     assert filled_in([item], VALUES, Path("/p")) == [item]
 
