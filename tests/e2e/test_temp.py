@@ -148,7 +148,7 @@ def test_what_cant_be_made_again_blocks_its_reader(temp: Project) -> None:
     run = temp.run("words.unit=w")
     assert run.status == 1
     assert run.tasks("stage_failed") == ["wav:a", "parts:a", "words:a"]
-    assert "needs wav:a, which failed" in run.out
+    assert "BLOCKED parts:a, words:a: wav:a failed\n" in run.out
     assert temp.read("jobs/a/words/words.txt") == "hello\n48\nwords\n"
 
 
