@@ -26,6 +26,7 @@ from mediabuild.commands.help import of_command
 from mediabuild.commands.words import expand_names
 from mediabuild.machine.here import command, quoted
 from mediabuild.machine.natural import in_order
+from mediabuild.machine.regular import check_readable
 from mediabuild.schedule.state import is_group, pipeline_task
 
 # (R)un, (F)ollows: runs if what it reads changes, (B)locked by a failure, (I)gnored, (U)p to date
@@ -133,6 +134,7 @@ class DumpDB(DoitDumpDB):  # type: ignore[misc]
         """Print the state file."""
         file = Path(opt_values["dep_file"])
         try:
+            check_readable(file)
             state = json.loads(file.read_text(encoding="utf-8"))
             if not isinstance(state, dict):
                 raise ValueError("is no record of tasks")

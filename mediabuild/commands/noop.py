@@ -16,6 +16,7 @@ import time
 import tomllib
 
 from mediabuild.machine.hardware.driver import driver_facts
+from mediabuild.machine.regular import check_readable
 from mediabuild.reporting.console import SKIPS_SHOWN, Steady, colour_wanted, ending, shown
 from mediabuild.reporting.eventlog import EventLog
 from mediabuild.store import index, places
@@ -53,6 +54,7 @@ def noop(events_to: str | None = None) -> bool:
 
 def _jobs_dir() -> str:
     try:
+        check_readable(PIPELINE)
         with open(PIPELINE, "rb") as file:
             text = file.read().decode("utf-8-sig")
         jobs_dir = tomllib.loads(text)["pipeline"].get("jobs_dir", "jobs")

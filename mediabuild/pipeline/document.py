@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mediabuild.errors import PipelineError
-from mediabuild.machine.regular import check_no_pipe
+from mediabuild.machine.regular import check_readable
 from mediabuild.machine.visible import visible
 from mediabuild.pipeline.mistakes import Mistakes
 
@@ -31,7 +31,7 @@ def read_document(file: Path) -> dict[str, Any]:
     """
     text = ""
     try:
-        check_no_pipe(file)
+        check_readable(file)
         text = file.read_text(encoding="utf-8-sig")
         document = tomllib.loads(text)
     except FileNotFoundError:

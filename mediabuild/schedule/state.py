@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from doit.dependency import JsonDB
 
+from mediabuild.machine.regular import check_readable
+
 if TYPE_CHECKING:
     from doit.task import Task as DoitTask
 
@@ -38,6 +40,7 @@ class StateFile(JsonDB):  # type: ignore[misc]
 
     def _load(self) -> dict[str, Any]:
         try:
+            check_readable(self.name)
             content = self.codec.decode(Path(self.name).read_text(encoding="utf-8-sig"))
         except (OSError, ValueError, RecursionError):
             return {}

@@ -310,6 +310,18 @@ def test_a_pipeline_in_another_encoding(one: Project, encoding: str) -> None:
     assert "is no UTF-8 text" in refused(one)
 
 
+def test_a_pipeline_that_cannot_be_read_whole(one: Project) -> None:
+    """A pipe, which nobody waits for, and a file of holes."""
+    file = one.root / "pipeline.toml"
+    file.unlink(missing_ok=True)
+    os.mkfifo(file)
+    assert "pipeline.toml: not a regular file" in refused(one)
+    file.unlink()
+    file.touch()
+    os.truncate(file, 1 << 40)
+    assert "pipeline.toml: too large to be read whole" in refused(one)
+
+
 def test_several_mistakes_are_said_at_once(one: Project) -> None:
     """One run tells all: an unknown key, an unknown stage, a wrong type, an unknown input, each on its line."""
     pipeline = (

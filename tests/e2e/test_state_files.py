@@ -6,6 +6,7 @@ What a manifest says is looked at in one process for each of its bytes; a few re
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -355,6 +356,15 @@ def test_doits_own_state_file_is_garbage(chain: Project) -> None:
         assert (again.status, again.ran) == (0, []), name
         assert "Traceback" not in again.err, name
         assert chain.read("mine.txt") == "hello\n", name
+    state = chain.root / ".doit.json"
+    state.unlink()
+    os.mkfifo(state)
+    assert (chain.command("dumpdb").status, chain.run().status) == (3, 0)
+    state.unlink(missing_ok=True)
+    state.touch()
+    os.truncate(state, 1 << 40)
+    assert chain.command("list", "-s").status == 0
+    assert "too large to be read whole" in chain.command("dumpdb").err
 
 
 def test_doits_own_state_file_in_the_queries(chain: Project) -> None:

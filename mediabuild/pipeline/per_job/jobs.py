@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from mediabuild.errors import PipelineError, StageError
-from mediabuild.machine.regular import check_no_pipe
+from mediabuild.machine.regular import check_readable
 from mediabuild.machine.visible import same_text
 from mediabuild.media.tables import table_rows
 from mediabuild.media.textfiles import read_text
@@ -99,7 +99,7 @@ def _of_file(file: Path, stages: Mapping[str, StageSpec], mistakes: Mistakes) ->
             check_values(document, mistakes)
             return dict(_of_tables(document, f"{file.name}: ", stages, mistakes))
         if file.suffix.lower() == ".csv":
-            check_no_pipe(file)
+            check_readable(file)
             return _of_rows(file, stages, mistakes)
         mistakes.add(where, f"{file.name} is neither .csv nor .toml", 'jobs = "jobs.csv"')
     except FileNotFoundError:

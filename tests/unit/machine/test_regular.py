@@ -38,3 +38,12 @@ def test_regular_files_are_written_anew_or_at_their_end(tmp_path: Path) -> None:
         with regular.open_file(path, mode) as file:
             file.write(content)
     assert regular.read_bytes(path) == b"one two"
+
+
+def test_a_file_of_holes_is_not_read_into_memory(tmp_path: Path) -> None:
+    """It is as small as any in an archive."""
+    path = tmp_path / "path"
+    path.touch()
+    os.truncate(path, 1 << 40)
+    with pytest.raises(OSError, match="too large to be read whole"):
+        regular.read_bytes(path)
