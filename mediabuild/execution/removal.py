@@ -130,7 +130,7 @@ class Removal:
                 continue
             ours = copy in known and self.copies.is_ours(file, [(known[copy], 0)])
             if not ours and not self.copies.is_exactly_ours(file, made.get(copy, ())):
-                self.say(f"{what} - keeping '{copy}': it was edited")
+                self.say(f"{what} - keeping '{copy}': {self.copies.why_kept(file, made.get(copy, ()))}")
                 continue
             self.say(f"{what} - removing file '{copy}'")
             if not self.dry:

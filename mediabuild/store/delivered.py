@@ -29,7 +29,8 @@ Made = dict[str, list[Version]]  # copy, relative to the project → its version
 def read_record(record: Path) -> Made:
     """The copies that were made or announced; none where the record is missing or damaged.
 
-    Before mediabuild noted times, a record held the digest alone.
+    Before mediabuild noted times, a record held the digest alone. That is enough to deliver anew, but not to remove:
+    a stranger may know what a file of the user holds.
     """
     try:
         made = msgspec.json.decode(regular.read_bytes(record), type=dict[str, list[Version] | str])
@@ -78,6 +79,11 @@ class Copies:
         except OSError:
             return False
         return any(mtime == now and self.is_ours(file, [(digest, mtime)]) for digest, mtime in versions)
+
+    def why_kept(self, file: Path, versions: Iterable[Version]) -> str:
+        """Why a file that isn't exactly ours is kept."""
+        timeless = [version for version in versions if version[1] == NO_TIME]
+        return "it may be yours: an older mediabuild noted no time" if self.is_ours(file, timeless) else "it was edited"
 
     def remove(self, copy: str) -> None:
         """Remove a copy, and the folders that this leaves empty, but for the topmost.

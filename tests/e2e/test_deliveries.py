@@ -491,15 +491,29 @@ def test_a_place_that_takes_no_copy_is_named(project: Project) -> None:
     assert project.read("out/one.txt")
 
 
+def write_records_of_before(project: Project) -> None:
+    """They held digests alone."""
+    for record in (project.root / "jobs").glob("*/.mediabuild/delivered/*.json"):
+        made = json.loads(record.read_text())
+        record.write_text(json.dumps({copy: versions[-1][0] for copy, versions in made.items()}))
+
+
+def test_a_withdrawn_copy_of_before_stays(withdrawn: Project) -> None:
+    """A digest alone, which a stranger may know, is no reason to remove a file; nor was it edited."""
+    write_records_of_before(withdrawn)
+    said = withdrawn.run().out
+    assert "keeping 'out/one.y.txt': it may be yours: an older mediabuild noted no time" in said
+    assert "keeping 'out/two.y.txt': it was edited" in said
+    assert withdrawn.read("out/one.y.txt") == "hello\n"
+
+
 def test_a_record_of_before_is_read(project: Project) -> None:
-    """It held digests alone; what an older mediabuild delivered is no person's edit, what a person wrote since is."""
+    """What an older mediabuild delivered is no person's edit, what a person wrote since is."""
     project.write("pipeline.toml", STAR)
     for name in ("one", "two"):
         project.write(f"media/{name}.txt", "x")
     assert project.run().status == 0
-    for record in (project.root / "jobs").glob("*/.mediabuild/delivered/*.json"):
-        made = json.loads(record.read_text())
-        record.write_text(json.dumps({copy: versions[-1][0] for copy, versions in made.items()}))
+    write_records_of_before(project)
     project.write("media/one.txt", "y")
     project.write("out/two.txt", "mine\n")
     names = "cut.names=part2.txt"
