@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,15 @@ from mediabuild.errors import DiskFull, StageError
 from mediabuild.execution.command_stages.command import Commands
 from mediabuild.execution.command_stages.pieces import run_pieces
 from mediabuild.execution.outcome import Keeping, Ran
-from mediabuild.execution.protocol import LaneSlots, Request
-from mediabuild.execution.workers import Workers, has_lanes, threads_of, worker_key
+from mediabuild.execution.protocol import Early, LaneSlots, Request
+from mediabuild.execution.workers import Key, Workers
 from mediabuild.freshness.meanwhile import Meanwhile
 from mediabuild.machine import regular
 from mediabuild.machine.hardware.slots import Slots
 from mediabuild.machine.here import quoted
 from mediabuild.machine.processes import Processes
 from mediabuild.machine.visible import last_lines
+from mediabuild.pipeline.code_of_stages.loading import builtin_stages_dir
 from mediabuild.pipeline.model import StageSpec, Task
 from mediabuild.reporting.events import Event, ModelLoading, StageProgress, StageWarning
 from mediabuild.store import places
@@ -64,9 +66,7 @@ class Programs:
             Interrupted: the run is stopping.
         """
         observation = meanwhile.before
-        device = observation.facts.device
-        if device == "cuda" and gpus:
-            device = f"cuda:{gpus[0]}"  # which of several is no reason to run again: `cuda` is what is recorded
+        device = device_with(observation.facts.device, gpus)  # `cuda` is what is recorded
         log = places.log(task)
         log.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -122,6 +122,19 @@ class Programs:
         counts = {name: fields[name] for name in ("units", "units_reused", "units_spared_s")}
         return Ran(fields["returned"], used, fields["tools"], fields["peak_memory_bytes"], fields["loaded"], **counts)
 
+    def start_early(self, task: Task, device: str, memory_gb: float) -> None:
+        """Start the worker of a task that will run on it, which imports the stage's packages on a core that is spare.
+
+        Args:
+            device: as it will run. memory_gb: what the task takes; its worker waits for that, too.
+        """
+        spec = task.stage
+        if self.slots is None or spec.declaration is None:
+            return
+        slots = LaneSlots(1, 1, str(self.slots.folder), self.slots.counts, {"cpu": 1.0, "memory_gb": memory_gb})
+        modules = [tool.replace("-", "_") for tool in spec.declaration.tools]
+        self.workers.start_early(worker_key(spec, device), Early(modules, slots), memory_gb)
+
     def _lanes(self, spec: StageSpec, device: str) -> LaneSlots:
         """What a stage may take to make units at once; a lane takes a core, and the stage's memory again."""
         own = max(1, spec.resources.cpu) if has_lanes(spec, device) else 1
@@ -134,6 +147,29 @@ class Programs:
         """End the workers."""
         if not self.processes.stopping.is_set():
             self.workers.close()
+
+
+def device_with(device: str, gpus: Sequence[int]) -> str:
+    """The device of a task that got these GPU slots: which of several it is, is no reason to run again."""
+    return f"cuda:{gpus[0]}" if device == "cuda" and gpus else device
+
+
+def worker_key(spec: StageSpec, device: str) -> Key:
+    """Which worker a stage shares; of a GPU, each has its own."""
+    kind = device if spec.heavy else "light"
+    if spec.file is not None and spec.file.parent != builtin_stages_dir():
+        kind = f"{kind} {spec.file}"
+    return (str(spec.python or sys.executable), kind, threads_of(spec, device))
+
+
+def threads_of(spec: StageSpec, device: str) -> int:
+    """How many threads a library may use in a stage: the cores that it has, unless its lanes do."""
+    return 1 if has_lanes(spec, device) else spec.resources.cpu
+
+
+def has_lanes(spec: StageSpec, device: str) -> bool:
+    """Whether a stage makes several units at once there: a GPU is used by one at a time."""
+    return spec.declaration is not None and spec.declaration.lanes and device == "cpu"
 
 
 def _is_full(log: Path) -> bool:

@@ -1,5 +1,7 @@
 """What the run and a worker say to each other, as JSON lines: a request, messages, and one answer.
 
+Before that, a worker may be told at its start what to import before its first request comes (`Early`).
+
 Requests have numbers, and each reply has its request's: an answer can't be taken for another's.
 
 Not here: the two ends (`worker`, `workers`). A stage's own interpreter imports this module: it needs nothing but
@@ -8,15 +10,20 @@ msgspec.
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import math
 import os
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from mediabuild.errors import StageError
+from mediabuild.lanes import GiveBack
+from mediabuild.machine.hardware.slots import Slots
 from mediabuild.store.facts import ORDER, Facts
 from mediabuild.store.sight import ON_THE_WAY, Sight, moved, sight
 
@@ -26,7 +33,7 @@ REPLY_BYTES = 1 << 26  # a longer line is no reply; an answer with 100,000 file 
 
 
 class LaneSlots(msgspec.Struct):
-    """The cores on which a stage may make units at once.
+    """The cores on which a stage may make units at once, or a worker imports what it will need.
 
     Args:
         own: how many the task has. most: how many units are made at once at most.
@@ -38,6 +45,50 @@ class LaneSlots(msgspec.Struct):
     folder: str = ""
     counts: dict[str, int] = {}
     needs: dict[str, float] = {}
+
+    def spare(self) -> Callable[[], GiveBack | None]:
+        """What takes a core that nobody needs; it comes back when this process ends, however it does."""
+        slots = Slots(Path(self.folder), self.counts) if self.folder else None
+
+        def take() -> GiveBack | None:
+            held = None
+            with contextlib.suppress(OSError):  # a disk that is full or read-only: as if none were free
+                held = slots.take_spare(self.needs) if slots is not None else None
+            return held.give_back if held is not None else None
+
+        return take
+
+
+class Early(msgspec.Struct):
+    """What a worker imports before its first request comes, where there is a core that nobody needs.
+
+    Args:
+        modules: their names; what can't be imported is left to the stage, which says so.
+        slots: of which the core is.
+    """
+
+    modules: list[str]
+    slots: LaneSlots
+
+    def begin(self, asked: threading.Event) -> None:
+        """Import; from the first request on the core is free, since the request has its own.
+
+        Args:
+            asked: set when that comes, and at the end.
+        """
+        give_back = self.slots.spare()()
+        if give_back is None:
+            return
+
+        def end() -> None:
+            asked.wait()
+            give_back()
+
+        threading.Thread(target=end, daemon=True).start()
+        for module in self.modules:
+            with contextlib.suppress(Exception):
+                importlib.import_module(module)
+        asked.set()
 
 
 class Request(msgspec.Struct):

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import msgspec
 
+from mediabuild.execution.delivery import is_delivery
 from mediabuild.execution.outcome import Restored
 from mediabuild.execution.recorder import Recorder
+from mediabuild.freshness.look import Look
 from mediabuild.machine.files import move_tree, set_executable
 from mediabuild.machine.reflink import copy
 from mediabuild.pipeline.deliveries import deliveries
@@ -46,6 +48,15 @@ class Restorer:
             or self._good_files(task, facts) is not None
             or any(generations.is_whole(found, theirs, self.digests) for found, theirs in self.traces.find(task, facts))
         )
+
+    def reads_nothing(self, task: Task, look: Look | None) -> bool:
+        """Whether a task that is about to run only copies, or brings its own earlier outputs back."""
+        if look is None or not look.reasons or look.is_forced:
+            return False
+        if all(is_delivery(task, reason) for reason in look.reasons):
+            return True
+        now = look.observation
+        return now is not None and not now.troubles and self.comes_back(task, now.facts)
 
     def _come_back(self, task: Task, facts: Facts) -> Restored | None:
         """From the task's own generations, by rename."""

@@ -1,4 +1,4 @@
-"""The process that runs Python stages, job after job: `python -m mediabuild.execution.worker REQUESTS REPLIES`.
+"""The process that runs Python stages, job after job: `python -m mediabuild.execution.worker REQUESTS REPLIES [EARLY]`.
 
 It speaks JSON lines over two pipes of its own, so that nothing a stage prints can confuse it: stdout
 and stderr go to the log file that each request names. When the pipe of requests closes, the run is
@@ -27,10 +27,9 @@ import msgspec
 
 from mediabuild.errors import MediabuildError, StageError
 from mediabuild.execution.loaded import WorkerCode
-from mediabuild.execution.protocol import PROTOCOL, LaneSlots, Reply, Request, names_of, number_of, text_of
+from mediabuild.execution.protocol import PROTOCOL, Early, Reply, Request, names_of, number_of, text_of
 from mediabuild.execution.slate import Slate
-from mediabuild.lanes import GiveBack, Lanes
-from mediabuild.machine.hardware.slots import Slots
+from mediabuild.lanes import Lanes
 from mediabuild.machine.here import command
 from mediabuild.machine.interpreter import site_packages
 from mediabuild.pipeline.code_of_stages.loading import load_declaration, missing_hint
@@ -140,7 +139,7 @@ class Worker:
             stage_dir=Path(request.file).parent,
             models={name: ModelRef(name, Path(path) if path else None) for name, path in request.models.items()},
             threads=request.threads,
-            lanes=_lanes(request.lanes),
+            lanes=Lanes(request.lanes.own, request.lanes.most, request.lanes.spare()),
             cache=self._cache(request),
             may_keep=request.models_are_still,
             kept=kept,
@@ -224,19 +223,6 @@ def _digests_now(request: Request, declared: Stage) -> dict[str, str] | None:
         return None
 
 
-def _lanes(given: LaneSlots) -> Lanes:
-    """The lanes of a request; its slots come back when the worker ends, however it does."""
-    slots = Slots(Path(given.folder), given.counts) if given.most > given.own else None
-
-    def spare() -> GiveBack | None:
-        held = None
-        with contextlib.suppress(OSError):  # a disk that is full or read-only: as if none were free
-            held = slots.take_spare(given.needs) if slots is not None else None
-        return held.give_back if held is not None else None
-
-    return Lanes(given.own, given.most, spare)
-
-
 def _versions(packages: tuple[str, ...]) -> dict[str, str]:
     found = {"python": ".".join(map(str, sys.version_info[:3]))}
     for package in packages:
@@ -253,10 +239,11 @@ def _redirect_output(log: Path) -> None:
     os.close(descriptor)
 
 
-def _read_requests(source: IO[bytes], requests: queue.Queue[Request]) -> None:
+def _read_requests(source: IO[bytes], requests: queue.Queue[Request], asked: threading.Event) -> None:
     """Queue requests; when the run is gone, end this process group, in the middle of whatever it does."""
     for line in source:
         requests.put(msgspec.json.decode(line, type=Request))
+        asked.set()
     os.killpg(os.getpgid(0), signal.SIGKILL)
 
 
@@ -275,7 +262,10 @@ def main() -> None:
         os.set_inheritable(int(sys.argv[number]), False)
         os.register_at_fork(after_in_child=functools.partial(_cut_off, int(sys.argv[number])))
     requests: queue.Queue[Request] = queue.Queue()
-    threading.Thread(target=_read_requests, args=(source, requests), daemon=True).start()
+    asked = threading.Event()
+    threading.Thread(target=_read_requests, args=(source, requests, asked), daemon=True).start()
+    if sys.argv[3:]:
+        msgspec.json.decode(sys.argv[3], type=Early).begin(asked)
     while True:
         worker.serve(requests.get())
 

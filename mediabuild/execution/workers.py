@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -22,15 +21,13 @@ from typing import IO, Any
 import msgspec
 
 from mediabuild.errors import Interrupted, StageError
-from mediabuild.execution.protocol import REPLY_BYTES, Reply, Request
+from mediabuild.execution.protocol import REPLY_BYTES, Early, Reply, Request
 from mediabuild.machine.child import Child
 from mediabuild.machine.hardware.cores import cores
 from mediabuild.machine.here import quoted
 from mediabuild.machine.processes import Processes
-from mediabuild.pipeline.code_of_stages.loading import builtin_stages_dir
-from mediabuild.pipeline.model import StageSpec
 
-Key = tuple[str, str, int]  # interpreter, kind, threads
+Key = tuple[str, str, int]  # interpreter, kind, threads: workers of one key are alike
 Report = Callable[[str, dict[str, Any]], None]
 MOST_IDLE = 4 * cores()  # each may hold a model
 PACKAGE = str(Path(__file__).parents[1])
@@ -52,7 +49,7 @@ runpy.run_module("mediabuild.execution.worker", run_name="__main__", alter_sys=T
 class RunningWorker:
     """A worker process and the two pipes to it."""
 
-    def __init__(self, key: Key, cwd: Path, processes: Processes, log: Path) -> None:
+    def __init__(self, key: Key, cwd: Path, processes: Processes, log: Path, early: Early | None = None) -> None:
         self.key = key
         self.processes = processes
         their_requests, our_requests = os.pipe()
@@ -60,7 +57,7 @@ class RunningWorker:
         try:
             with log.open("ab") as output:
                 self.child: Child = processes.start(
-                    [key[0], "-c", BOOT, PACKAGE, str(their_requests), str(their_replies)],
+                    [key[0], "-c", BOOT, PACKAGE, str(their_requests), str(their_replies), *_argument(early)],
                     cwd=cwd,
                     env=_environment(key[2]),
                     output=output,
@@ -187,6 +184,20 @@ class Workers:
             else:
                 worker.end()
 
+    def start_early(self, key: Key, early: Early, memory_gb: float) -> None:
+        """Start a worker that will be needed, unless there is one of this kind; what it prints goes nowhere.
+
+        Args:
+            memory_gb: what it is taken to need until it has had a request.
+        """
+        with self._lock:
+            known = self._busy[key] > 0 or any(worker.key == key for worker in self._idle)
+        if not known:
+            with contextlib.suppress(StageError, OSError):  # the task itself will say so
+                worker = RunningWorker(key, self.root, self.processes, Path(os.devnull), early)
+                worker.memory_gb = memory_gb
+                self._keep(worker)
+
     def _take(self, key: Key, log: Path) -> RunningWorker:
         while True:
             with self._lock:
@@ -215,27 +226,13 @@ class Workers:
             self._idle.clear()
 
 
-def worker_key(spec: StageSpec, device: str) -> Key:
-    """Which worker a stage shares."""
-    kind = device if spec.heavy else "light"
-    if spec.file is not None and spec.file.parent != builtin_stages_dir():
-        kind = f"{kind} {spec.file}"
-    return (str(spec.python or sys.executable), kind, threads_of(spec, device))
-
-
-def threads_of(spec: StageSpec, device: str) -> int:
-    """How many threads a library may use in a stage: the cores that it has, unless its lanes do."""
-    return 1 if has_lanes(spec, device) else spec.resources.cpu
-
-
-def has_lanes(spec: StageSpec, device: str) -> bool:
-    """Whether a stage makes several units at once there: a GPU is used by one at a time."""
-    return spec.declaration is not None and spec.declaration.lanes and device == "cpu"
-
-
 def _environment(threads: int) -> dict[str, str]:
     budget = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
     return {**os.environ, **budget, "PYTHONUNBUFFERED": "1"}
+
+
+def _argument(early: Early | None) -> list[str]:
+    return [msgspec.json.encode(early).decode()] if early is not None else []
 
 
 def _ending(status: int) -> str:

@@ -28,11 +28,16 @@ class Crew:
 
     def __init__(self, size: int, work: Any) -> None:
         self.size = size
-        self.running = 0
+        self.nodes: list[Any] = []  # whose tasks run
         self.done: queue.Queue[Done] = queue.Queue()
         self._work = work
         self._jobs: queue.Queue[Any] = queue.Queue()
         self._threads: list[threading.Thread] = []
+
+    @property
+    def running(self) -> int:
+        """How many tasks run."""
+        return len(self.nodes)
 
     @property
     def free(self) -> bool:
@@ -41,7 +46,7 @@ class Crew:
 
     def start(self, node: Any) -> None:
         """Run a node's task on a thread."""
-        self.running += 1
+        self.nodes.append(node)
         if len(self._threads) < self.running:
             self._threads.append(threading.Thread(target=self._serve, daemon=True))
             self._threads[-1].start()
@@ -53,7 +58,7 @@ class Crew:
             done = self.done.get(timeout=timeout_s)
         except queue.Empty:
             return None
-        self.running -= 1
+        self.nodes.remove(done[0])
         return done
 
     def close(self) -> None:

@@ -19,7 +19,6 @@ from doit.runner import ERROR, FAILURE, Runner
 from doit.task import Task as DoitTask
 
 from mediabuild.errors import Interrupted, MediabuildError
-from mediabuild.execution.delivery import is_delivery
 from mediabuild.execution.executor import Executor
 from mediabuild.execution.refresh import refresh
 from mediabuild.execution.temporary import Temporary
@@ -35,6 +34,7 @@ from mediabuild.reporting.events import (
     StageIgnored,
     StageSkipped,
 )
+from mediabuild.schedule.ahead import Ahead
 from mediabuild.schedule.crew import Crew
 from mediabuild.schedule.own import belonging
 from mediabuild.schedule.state import is_group, is_remake, pipeline_task
@@ -67,6 +67,7 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         self.temporary = Temporary(executor.freshness)
         self.emit = emit
         self.turns = turns
+        self.ahead = Ahead(executor, turns, self.dep_manager.status_is_ignore)
         self.touched: set[str] = set()
         self.final_result: int
         self.interrupted = False
@@ -111,6 +112,8 @@ class PipelineRunner(Runner):  # type: ignore[misc]
             elif inbox and not self.turns.crowded(ready) and (crew.free or self.turns.threads > 1):
                 self._pull(dispatcher, inbox, ready)
             elif crew.running or ready:
+                if crew.free and not ready:
+                    self.ahead.look(crew.nodes)
                 self._finished(crew, inbox, POLL_S if ready and crew.free else LOOK_S)
             else:
                 return
@@ -159,7 +162,8 @@ class PipelineRunner(Runner):  # type: ignore[misc]
                 self._own(node.task, "skipped")
             return chosen
         if node.run_status == "run" and not chosen:  # its setup tasks come first, unless it can do without
-            if self._reads_nothing(node.task, task):
+            look = action_of(node.task).look
+            if not self.always_execute and self.executor.restorer.reads_nothing(task, look):
                 node.task.setup_tasks = []
                 return True
             for name in node.task.setup_tasks:
@@ -174,16 +178,6 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         """Whether the task is made without what failed."""
         ours = pipeline_task(need)
         return ours is not None and self.freshness.producers.may_lack(task, ours)
-
-    def _reads_nothing(self, doit_task: DoitTask, task: Task) -> bool:
-        """Whether a task that is about to run only copies, or brings its own earlier outputs back."""
-        look = action_of(doit_task).look
-        if self.always_execute or look is None or not look.reasons or look.is_forced:
-            return False
-        if all(is_delivery(task, reason) for reason in look.reasons):
-            return True
-        now = look.observation
-        return now is not None and not now.troubles and self.executor.restorer.comes_back(task, now.facts)
 
     def _skipped(self, task: Task, spared_s: float, *, settled: bool = True) -> None:
         """The task is up to date; of a temp task that is said at the end, since it may be made again."""

@@ -13,7 +13,8 @@ from typing import Any
 
 from doit.task import Task as DoitTask
 
-from mediabuild.execution.workers import Key, Workers, worker_key
+from mediabuild.execution.programs import device_with, worker_key
+from mediabuild.execution.workers import Workers
 from mediabuild.machine.hardware.slots import Held, Slots
 from mediabuild.pipeline.model import Task
 from mediabuild.schedule.needs import Needs
@@ -101,11 +102,13 @@ class Turns:
     def _rank(self, task: Task | None) -> tuple[Any, ...]:
         if task is None:
             return (False,)
-        loads = task.stage.heavy and self.workers.are_busy(self._worker_key(task))
+        loads = task.stage.heavy and self.workers.are_busy(worker_key(task.stage, self.device_of(task)))
         return True, loads, *self.precedence.rank(task)
 
-    def _worker_key(self, task: Task) -> Key:
-        return worker_key(task.stage, self.needs.device_of(task))
+    def device_of(self, task: Task) -> str:
+        """The device that a task will run on, as far as that is known before it has its slots; empty without one."""
+        is_one = self.needs.of(task).gpu and self.slots.counts["gpu"] == 1
+        return device_with(self.needs.device_of(task), (0,) if is_one else ())
 
     def _slots_of(self, doit_task: DoitTask, *, first: bool) -> Held | None:
         """A task's slots, or None where some of them are in use; `first` holds others back until they aren't."""
@@ -132,4 +135,5 @@ class Turns:
             self.precedence.begin(task)
             self._claimed_gb[task.name] = self.needs.of(task).memory_gb or 0.0
             room_gb = self.slots.counts["memory_gb"] - sum(self._claimed_gb.values())
-            self.workers.shrink(room_gb, self._worker_key(task))
+            device = device_with(self.needs.device_of(task), held.gpus)
+            self.workers.shrink(room_gb, worker_key(task.stage, device))
