@@ -76,12 +76,17 @@ def why(error: OSError) -> str:
 
 
 def _added(directory: Path, pattern: str, recorded: Mapping[str, str]) -> Iterator[str]:
-    """Files that somebody put into an output that is a directory, and is handed on with all it holds."""
+    """What somebody put into an output that is a directory, and is handed on with all it holds: files, empty folders.
+
+    A folder that only lacks what was recorded in it was there before: of a temp stage a kill may leave it.
+    """
     if not any(path.startswith(pattern + "/") for path in recorded):
         return
     try:
         for path, _ in files_below(directory / pattern, follow=False):
-            if f"{pattern}/{path}" not in recorded:
+            place = f"{pattern}/{path}"
+            emptied = path.endswith("/") and any(file.startswith(place) for file in recorded)
+            if place not in recorded and not emptied:
                 yield f"{pattern}/{path}"
     except OSError:
         return  # what is missing is reported file by file

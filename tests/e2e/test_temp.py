@@ -72,6 +72,14 @@ def test_they_go_when_all_that_read_them_are_fresh_and_nothing_is_stale_then(tem
     assert "would run" not in temp.command("explain", "wav:a").out
 
 
+def test_a_deletion_that_was_killed_is_no_reason(temp: Project) -> None:
+    """Of a directory the folders are left, empty: they were there before, so nobody has added them."""
+    (temp.root / "jobs/a/parts/parts/deep").mkdir(parents=True)
+    assert (temp.command("check").status, temp.run().ran, outputs(temp)) == (0, [], ["length/n.txt", "words/words.txt"])
+    (temp.root / "jobs/a/parts/parts/added").mkdir(parents=True)
+    assert temp.run().reasons("parts:a") == ["outputs.parts/added/"]
+
+
 def test_one_reader_brings_back_just_what_it_reads(temp: Project) -> None:
     """A param of one reader: what it reads is made again, with the reason; other readers are left alone."""
     run = temp.run("length.unit=b")
