@@ -19,8 +19,10 @@ import pytest
 
 from tests.e2e.crash import LONGEST_S, Launcher
 
-# without the programs of the tests' own venv, demucs among them: what runs must not depend on how pytest was called
-PATH = os.pathsep.join(part for part in os.environ["PATH"].split(os.pathsep) if part != f"{sys.prefix}/bin")
+# without the programs of the tests' own venv, and no demucs that is somewhere else: what runs must not depend on how
+# pytest was called
+PATHS = [part for part in os.environ["PATH"].split(os.pathsep) if part != f"{sys.prefix}/bin"]
+PATH = os.pathsep.join([str(Path(__file__).with_name("programs")), *PATHS])
 PROGRAM = [sys.executable, "-m", "mediabuild.commands.main"]
 DOIT = [str(Path(sys.executable).with_name("doit"))]
 FORKED = ((PROGRAM, "mediabuild.commands.main"), (DOIT, "doit.__main__"))
