@@ -131,8 +131,7 @@ class Stage:
             well; so many run at once as fit into the machine's memory.
         lanes: it makes units with `Context.each_unit`: on the CPU several at once, with one library thread each.
         models: ``(params, lookup) -> {name: ModelRef}``: what it would load; cheap, no imports.
-        tools: names of the Python packages whose versions are recorded in the manifest; a heavy stage's worker may
-            import them before the stage's turn comes.
+        tools: Python packages whose versions are recorded; of a heavy stage, its worker may import them in advance.
         summary: the first line of its docstring, or the module's.
         run: the function itself.
     """

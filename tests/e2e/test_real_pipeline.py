@@ -44,14 +44,16 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project with its sample, built."""
+    """The project with its sample, built; its logs tell what the stages imported."""
     root = tmp_path_factory.mktemp("real") / "project"
     root.mkdir()
     for part in PARTS:
         source = ROOT / part
         ignore = shutil.ignore_patterns("__pycache__")
         shutil.copytree(source, root / part, ignore=ignore) if source.is_dir() else shutil.copy(source, root)
-    run = Project(root).run()
+    project = Project(root)
+    project.env["PYTHONPROFILEIMPORTTIME"] = "1"
+    run = project.run()
     assert run.status == 0, run.out + run.err
     assert sorted(run.ran) == sorted(ORDER)
     return root
@@ -138,6 +140,14 @@ def test_the_parent_imports_no_heavy_library(sample: Project, arguments: list[st
     done = subprocess.run([sys.executable, "-c", code], cwd=sample.root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "HEAVY []" in done.stderr
+
+
+def test_only_the_separator_imports_torch(sample: Project) -> None:
+    """That takes seconds: Whisper and whatever else is loaded by itself never pays it."""
+    logs = {log.stem: log.read_text() for log in (sample.root / "jobs/sample/.mediabuild/logs").glob("*.log")}
+    assert re.search(r"\| +faster_whisper$", logs["transcribe"], re.MULTILINE)
+    importing = {name for name, log in logs.items() if re.search(r"\| +torch$", log, re.MULTILINE)}
+    assert importing <= {"separate"}
 
 
 def test_a_glossary_term_that_occurs(sample: Project) -> None:
