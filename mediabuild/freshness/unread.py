@@ -14,6 +14,7 @@ import os
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from mediabuild.machine.listing import counts
 from mediabuild.machine.natural import in_order
@@ -83,8 +84,13 @@ def _read(pipeline: Pipeline, jobs: Mapping[str, Given]) -> set[str]:
     found: set[str] = set()
     for one in given:
         with contextlib.suppress(OSError):
-            found |= {os.path.relpath(pipeline.root / path, pipeline.root) for path in paths_of(one, pipeline.root)}
+            found |= {_in_project(path, pipeline.root) for path in paths_of(one, pipeline.root)}
     return found
+
+
+def _in_project(path: str, root: Path) -> str:
+    """A path as it is seen from the project's folder."""
+    return os.path.relpath(path, root) if os.path.isabs(path) else os.path.normpath(path)
 
 
 def _with_folders(path: str) -> set[str]:
@@ -132,14 +138,16 @@ def _unmatched(pipeline: Pipeline) -> list[str]:
     patterns = [pattern for pattern in pipeline.sources if WILDCARDS.search(pattern)]
     texts = [text.removeprefix("!") for text in pipeline.sources]
     paths = [*texts, *(path for text in texts for path in matching(pipeline, text))]
-    matched = {os.path.relpath(pipeline.root / path, pipeline.root) for path in paths}
+    matched = {_in_project(path, pipeline.root) for path in paths}
     sources = {os.path.splitext(path)[0] for path in matched}
     found: dict[str, None] = {}
     for pattern in (pattern for pattern in patterns if pattern[0] != "!"):
         fixed = fixed_part(pattern)
         deep = pattern.count("/") > fixed.count("/") + 1
-        folder = os.path.relpath(pipeline.root / fixed, pipeline.root)
+        folder = _in_project(fixed, pipeline.root)
         for path in _files(pipeline, folder) if fixed else ():
+            if path in matched:
+                continue
             beside, name = os.path.split(path)
             stems = {os.path.splitext(path)[0], os.path.join(beside, name.partition(".")[0])}
             if not sources.isdisjoint(stems) or name.upper().startswith("README"):
