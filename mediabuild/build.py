@@ -65,6 +65,7 @@ class Build:
         targets: Collection[str] = (),
     ) -> None:
         self.options = options
+        self.warnings: list[str] = []  # of files and patterns as they are: each run says them, with an index, too
         self.bulk = Bulk(root)
         loaded = load_pipeline(root / PIPELINE_NAME, commands=commands, alone=options.is_alone(root))
         before(loaded)
@@ -216,8 +217,7 @@ class Build:
     def record_fresh(self, *, alone: bool, orphans: list[str]) -> None:
         """Let the index know of the jobs that are fresh now; `alone`: the user has no tasks of their own."""
         if self.options.as_written:
-            looked_at = [job for job in self.shelf if job not in self.freshness.known]
-            self.bulk.record(self.freshness, self.shelf, looked_at, alone=alone, orphans=orphans)
+            self.bulk.record(self.freshness, self.shelf, alone=alone, orphans=orphans, warnings=self.warnings)
 
     @property
     def capacity(self) -> dict[str, float]:

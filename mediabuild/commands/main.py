@@ -16,12 +16,8 @@ from doit.doit_cmd import DoitMain
 
 from mediabuild import __version__
 from mediabuild.commands.plugins import stable
-from mediabuild.commands.recordings import without_project
 from mediabuild.machine.here import enter_project
-from mediabuild.machine.interpreter import has_module, site_packages
 from mediabuild.machine.signals import leave_at_interrupt
-from mediabuild.pipeline.document import shipped
-from mediabuild.pipeline.mistakes import nearest
 from mediabuild.reporting.console import give_up, open_missing, show
 from mediabuild.schedule.loader import PipelineLoader
 
@@ -90,6 +86,9 @@ class MediabuildMain(DoitMain):  # type: ignore[misc]
 
 def init(folder: Path, example: str = "") -> int:
     """Write a first pipeline, its folders and a `.gitignore`, or a copy of an example; what is there stays."""
+    from mediabuild.pipeline.document import shipped  # only where a project is begun: every run imports this module
+    from mediabuild.pipeline.mistakes import nearest
+
     if example and not (examples() / example / "pipeline.toml").is_file():
         known = [path.parent.name for path in sorted(examples().glob("*/pipeline.toml"))]
         print(f"ERROR: init: there is no example {example!r}\n  hint: {nearest(example, known)}", file=sys.stderr)
@@ -159,6 +158,9 @@ def _init(arguments: list[str]) -> int:
 
 def first_pipeline() -> str:
     """The pipeline that `init` writes: what this machine lacks is commented out, with what to type for it."""
+    from mediabuild.machine.interpreter import has_module, site_packages
+    from mediabuild.pipeline.document import shipped
+
     text = shipped("pipeline.toml").replace(SCHEMA_LINE, SCHEMA_HERE.rstrip())
     if not has_module("demucs", site_packages(None)):
         start = text.index("[stages.separate]")
@@ -201,6 +203,8 @@ def _answer(arguments: list[str]) -> int:
         show(f"mediabuild {__version__}")
         return 0
     if not enter_project(arguments):
+        from mediabuild.commands.recordings import without_project
+
         return without_project(arguments, program, PLUGINS["COMMAND"])
     return program(arguments)
 

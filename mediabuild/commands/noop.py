@@ -48,6 +48,7 @@ def noop(events_to: str | None = None) -> bool:
         return False
     with contextlib.suppress(OSError):
         os.utime(file)  # when the jobs were looked at last
+    Steady(sys.stderr).write("".join(f"WARNING: {line}\n" for line in found.warnings))
     _report(found, EventLog(places.event_log(jobs_dir), events_to), started)
     return True
 

@@ -28,6 +28,7 @@ INDIFFERENT = {
 }  # fmt: skip
 
 
+REPORTERS = ("mediabuild", "console")  # the one that `[tool.doit]` names, and doit's default: both mean ours
 NO_REPORTER = "a run has its own console lines, and events for programs\n  hint: doit --log-level error --events FILE"
 
 
@@ -84,7 +85,7 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
             raise InvalidCommand(f"--log-level: {log_level!r} is none of {', '.join(LEVELS)}")
         if par_type != "thread":
             raise InvalidCommand(f"-P {par_type}: {ONLY_THREADS}")
-        if reporter not in ("mediabuild", "console"):
+        if reporter not in REPORTERS:
             raise InvalidCommand(f"-r {getattr(reporter, '__name__', reporter)}: {NO_REPORTER}")
         if not dry_run:
             self._refuse_lacking(whatever=force or always)
@@ -157,8 +158,9 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
 
     def answered(self, params: Any, args: list[str]) -> bool:
         """Whether nothing special is asked for and nothing changed, which was said."""
-        options = [option for option in self.get_options() if option.name not in INDIFFERENT]
-        special = args or doit_cmd._CMDLINE_VARS or any(params[option.name] != option.default for option in options)
+        options = [option for option in self.get_options() if option.name not in {*INDIFFERENT, "reporter"}]
+        special = any(params[option.name] != option.default for option in options)
+        special = special or bool(args or doit_cmd._CMDLINE_VARS) or params["reporter"] not in REPORTERS
         return not special and noop(_target(params["events_to"]))
 
     def _refuse_lacking(self, *, whatever: bool) -> None:
@@ -201,7 +203,8 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
         from mediabuild.freshness.ranges import check_missing
         from mediabuild.reporting.report import warn
 
-        for line in () if self.build.options.one_job else idle_exclusions(self.build.pipeline):
+        self.build.warnings = [] if self.build.options.one_job else idle_exclusions(self.build.pipeline)
+        for line in self.build.warnings:
             warn(line)
         if self.build.options.selection.is_range:
             for message in check_missing(self.build.freshness, self.build.tasks, names or [], whatever=whatever):

@@ -98,21 +98,22 @@ class Bulk:
         self,
         freshness: Freshness,
         jobs: Mapping[str, Given],
-        looked_at: Iterable[str],
         *,
         alone: bool,
         orphans: list[str],
+        warnings: list[str],
     ) -> None:
         """Record the jobs that turned out to be fresh, and keep what is known of the others; trouble is no failure.
 
         Args:
-            freshness: with the tasks of these jobs.
-            jobs: all jobs there are. looked_at: those that are not among the fresh ones that the index knew.
+            freshness: with the tasks of the jobs that are not among the fresh ones which the index knew.
+            jobs: all jobs there are.
             alone: the user has no tasks of their own. orphans: the jobs whose recording is gone.
+            warnings: what the run said of the pipeline.
         """
         if not all(is_still(stats, self.since) for stats in self.definition.values() if stats != ABSENT):
             return
-        by_job: dict[str, list[Task]] = {job: [] for job in looked_at}
+        by_job: dict[str, list[Task]] = {job: [] for job in jobs if job not in freshness.known}
         for task in freshness.tasks.values():
             if task.job in by_job:
                 by_job[task.job].append(task)
@@ -122,7 +123,7 @@ class Bulk:
         for job, tasks in by_job.items():
             with contextlib.suppress(Unsettled, OSError):
                 found[job] = Watch(freshness, job, tasks), jobs[job]
-        self._save(freshness, jobs, found, alone=alone, orphans=orphans)
+        self._save(freshness, jobs, found, alone=alone, orphans=orphans, warnings=warnings)
 
     def _save(
         self,
@@ -132,6 +133,7 @@ class Bulk:
         *,
         alone: bool,
         orphans: list[str],
+        warnings: list[str],
     ) -> None:
         old, pipeline = self.known if freshness.known else Index(), freshness.pipeline
         common = old.shared.by_path() | self.definition
@@ -164,6 +166,7 @@ class Bulk:
                 listing=self._listing(pipeline, models),
                 others=[job for job in jobs if job not in entries],
                 orphans=orphans,
+                warnings=warnings,
                 jobs={job: entries[job] for job in jobs if job in entries},
             )
             write_atomically(self.file, new.encode())

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
-VERSION = f"4 {sys.byteorder}"
+VERSION = f"5 {sys.byteorder}"
 SEAL_BYTES, LENGTH_BYTES = 32, 8
 FIELDS = 4
 RECENT_S = 1.0
@@ -117,6 +117,7 @@ class Index:
         shared: what more than one job depends on, and what the tasks themselves were made of.
         listing: the folders in which sources, packages and models were looked for.
         others: the jobs that were not fresh. orphans: those whose recording was gone.
+        warnings: what a run says of the pipeline each time while these files are as they are.
     """
 
     def __init__(
@@ -133,6 +134,7 @@ class Index:
         listing: Watched | None = None,
         others: Sequence[str] = (),
         orphans: Sequence[str] = (),
+        warnings: Sequence[str] = (),
         jobs: Mapping[str, Entry] = {},
     ) -> None:
         self.code = code
@@ -146,6 +148,7 @@ class Index:
         self.listing = listing or Watched()
         self.others = list(others)
         self.orphans = list(orphans)
+        self.warnings = list(warnings)
         self.jobs = dict(jobs)
 
     def unchanged(self, now: float) -> Iterable[str]:
@@ -173,6 +176,7 @@ class Index:
             "listing": len(self.listing.paths),
             "others": self.others,
             "orphans": self.orphans,
+            "warnings": self.warnings,
             "jobs": entries,
             "paths": [path for w in watched for path in w.paths],
         }

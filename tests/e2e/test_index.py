@@ -9,10 +9,13 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +24,7 @@ from mediabuild.store import index
 from tests.e2e.conftest import PROGRAM, Project, Ran
 from tests.e2e.crash import Launcher
 
+ROOT = Path(__file__).parents[2]
 INDEX = "jobs/.mediabuild/fresh.index"
 UPPER = """
 import msgspec
@@ -135,20 +139,21 @@ def test_status_shows_when_a_noop_looked_last(shelf: Project) -> None:
 
 def test_a_noop_loads_nothing_that_it_does_not_need(shelf: Project) -> None:
     """Neither doit nor msgspec nor the engine is imported where the index answers; it is where it can't."""
-    shelf.program = [sys.executable, "-X", "importtime", "-m", "mediabuild"]
     heavy = ("doit", "msgspec", "mediabuild.build", "mediabuild.pipeline.config")
-    loaded = [line.rpartition("|")[2].strip() for line in shelf.command().err.splitlines()]
-    assert "mediabuild.commands.noop" in loaded
-    assert not set(heavy) & set(loaded)
+    assert "mediabuild.commands.noop" in loaded(shelf)
+    assert not set(heavy) & loaded(shelf)
+    assert not set(heavy[1:]) & loaded(shelf, "--events=-", "-n2"), "options that make no difference"
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["doit"]
+    shelf.write("pyproject.toml", tomli_w.dumps({"tool": {"doit": config}}))
+    assert not set(heavy[1:]) & loaded(shelf, module="doit")
     shelf.write("media/a.txt", "changed")
-    loaded = [line.rpartition("|")[2].strip() for line in shelf.command().err.splitlines()]
-    assert set(heavy) <= set(loaded)
+    assert set(heavy) <= loaded(shelf)
 
 
-def loaded(project: Project) -> set[str]:
-    """The modules that a run without arguments imports."""
-    project.program = [sys.executable, "-X", "importtime", "-m", "mediabuild"]
-    return {line.rpartition("|")[2].strip() for line in project.command().err.splitlines()}
+def loaded(project: Project, *args: str, module: str = "mediabuild") -> set[str]:
+    """The modules that a run imports."""
+    project.program = [sys.executable, "-X", "importtime", "-m", module]
+    return {line.rpartition("|")[2].strip() for line in project.command(*args).err.splitlines()}
 
 
 def test_stages_with_models_and_devices_are_vouched_for(project: Project) -> None:
