@@ -5,6 +5,7 @@ Not here: the program (`main`).
 
 from __future__ import annotations
 
+import os
 import sys
 
 from mediabuild.machine.signals import leave_at_interrupt
@@ -21,7 +22,7 @@ def main() -> int:
     if sys.argv[1:2] != ["init"]:
         enter_project(sys.argv[1:])
     if sys.argv[1:] in ([], ["run"]) and noop():
-        return 0
+        os._exit(0)  # all is written, nothing runs: taking apart what was read would be a tenth of the time
     from mediabuild.commands.main import main as program
 
     return program()

@@ -211,7 +211,7 @@ class Build:
         found: dict[str, float] = {}
         for job, entry in self.bulk.known.jobs.items():
             if job in self.left_out:
-                found |= zip(entry.tasks, entry.spared_s, strict=True)
+                found |= entry.tasks
         return found
 
     def record_fresh(self, *, alone: bool, orphans: list[str]) -> None:

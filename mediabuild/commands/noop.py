@@ -9,13 +9,14 @@ Not here: the index (`index`), the long way (`main`).
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import sys
 import time
-import tomllib
 
-from mediabuild.machine.hardware.driver import driver_facts
+from mediabuild import code_stamp
+from mediabuild.machine.hardware.driver import surroundings
 from mediabuild.machine.regular import check_readable
 from mediabuild.reporting.console import SKIPS_SHOWN, Steady, colour_wanted, ending, shown
 from mediabuild.reporting.eventlog import EventLog
@@ -30,6 +31,14 @@ def noop(events_to: str | None = None) -> bool:
     Args:
         events_to: a file that gets the events too; `-` is stdout.
     """
+    gc.disable()  # many small objects are made, and none is garbage
+    try:
+        return _answered(events_to)
+    finally:
+        gc.enable()
+
+
+def _answered(events_to: str | None) -> bool:
     started = time.monotonic()
     jobs_dir = _jobs_dir()
     file = places.index_file(jobs_dir)
@@ -38,9 +47,9 @@ def noop(events_to: str | None = None) -> bool:
     if index.take_glance(os.path.abspath(file), leave=True):  # the program asks at its start, and `run` once more
         return False
     found = index.load(file) if jobs_dir else index.Index()
-    if not found.alone or found.others or found.code != index.code_stamp() or found.listing.changed():
+    if not found.alone or found.others or found.code != code_stamp() or found.listing.changed():
         return False
-    if found.driver != driver_facts() or found.variables != index.variables():
+    if found.surroundings != surroundings():
         return False
     same = list(found.unchanged(time.time()))
     if len(same) < len(found.jobs):
@@ -57,8 +66,12 @@ def _jobs_dir() -> str:
     try:
         check_readable(PIPELINE)
         with open(PIPELINE, "rb") as file:
-            text = file.read().decode("utf-8-sig")
-        jobs_dir = tomllib.loads(text)["pipeline"].get("jobs_dir", "jobs")
+            content = file.read()
+        if b"jobs_dir" not in content:  # nor is anything else the index's, should it be there in another spelling
+            return "jobs"
+        import tomllib  # only here: it takes as long as all else that is imported
+
+        jobs_dir = tomllib.loads(content.decode("utf-8-sig"))["pipeline"].get("jobs_dir", "jobs")
         return os.path.expanduser(jobs_dir) if isinstance(jobs_dir, str) and "\x00" not in jobs_dir else ""
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return ""  # the long way says what is wrong
@@ -66,24 +79,22 @@ def _jobs_dir() -> str:
 
 def _report(found: index.Index, log: EventLog, started: float) -> None:
     """The same lines and events as of a run that looked at each task."""
-    taken_s: dict[str, float] = {}  # task → how long it took
-    for entry in found.jobs.values():
-        taken_s |= zip(entry.tasks, entry.spared_s, strict=True)
-    names = list(taken_s)
-    ts = round(time.time(), 6)
-    head = f'"ts":{ts},"run":"{log.run}"'
-    lines = [f'{{"event":"run_started",{head},"version":{json.dumps(found.version)},"tasks":{len(names)}}}']
-    for name, seconds in taken_s.items():
-        spared = f',"spared_s":{seconds}' if seconds else ""
-        lines.append(f'{{"event":"stage_skipped",{head},"task":{json.dumps(name)}{spared}}}')
-    spared_s = round(sum(taken_s.values()), 3)
-    counts = f'"status":0,"built":0,"restored":0,"skipped":{len(names)},"failed":0'
+    said = "\n".join(entry.said for entry in found.jobs.values() if entry.said)
+    count = said.count("\n") + bool(said)
+    head = f'"ts":{round(time.time(), 6)},"run":"{log.run}"'
+    skipped = f'{{"event":"stage_skipped",{head},'
+    lines = [f'{{"event":"run_started",{head},"version":{json.dumps(found.version)},"tasks":{count}}}']
+    lines += [skipped + said.replace("\n", "}\n" + skipped) + "}"] if said else []
+    spared_s = round(sum(entry.spared_s for entry in found.jobs.values()), 3)
+    counts = f'"status":0,"built":0,"restored":0,"skipped":{count},"failed":0'
     seconds = time.monotonic() - started
     lines.append(f'{{"event":"run_finished",{head},{counts},"seconds":{seconds:.3f},"spared_s":{spared_s}}}\n')
     log.write("\n".join(lines).encode())
     log.close()
-    skipped = names if len(names) <= SKIPS_SHOWN else [f"{len(names)} tasks"]
-    said = [("SKIPPED", text) for text in skipped] + [("", ending(f"{len(names)} up to date", seconds, spared_s))]
+    names = (
+        [name for entry in found.jobs.values() for name in entry.tasks] if count <= SKIPS_SHOWN else [f"{count} tasks"]
+    )
+    told = [("SKIPPED", name) for name in names] + [("", ending(f"{count} up to date", seconds, spared_s))]
     stream = sys.stderr if log.to_stdout else sys.stdout
     colour = colour_wanted(stream)
-    Steady(stream).write("".join(shown(word, text, colour=colour) + "\n" for word, text in said))
+    Steady(stream).write("".join(shown(word, text, colour=colour) + "\n" for word, text in told))

@@ -16,14 +16,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from mediabuild import __version__
+from mediabuild import __version__, code_stamp
 from mediabuild.freshness import code
 from mediabuild.freshness.look import Freshness
 from mediabuild.freshness.unread import folders_of_inputs
 from mediabuild.freshness.watch import Unsettled, Watch, folders_listed, models_text, name_in
 from mediabuild.machine.files import write_atomically
 from mediabuild.machine.hardware.device import Devices
-from mediabuild.machine.hardware.driver import driver_facts
+from mediabuild.machine.hardware.driver import surroundings
 from mediabuild.machine.interpreter import lacking_for_separator, site_packages
 from mediabuild.pipeline.code_of_stages.loading import builtin_stages_dir
 from mediabuild.pipeline.code_of_stages.separator import runs_demucs
@@ -31,7 +31,7 @@ from mediabuild.pipeline.model import Given, Pipeline, StageSpec, Task
 from mediabuild.pipeline.paths import expand_braces
 from mediabuild.pipeline.reserved import ALL_JOBS, MANIFEST_NAME
 from mediabuild.store import index, places
-from mediabuild.store.index import Entry, Index, Watched, variables
+from mediabuild.store.index import Entry, Index, Watched, said_of
 from mediabuild.store.stats import ABSENT, Stats, is_still, stats_or_absent
 
 DODO = "dodo.py"
@@ -63,7 +63,7 @@ class Bulk:
         self.devices = _devices(pipeline, devices)
         glance = index.take_glance(str(self.file))
         self.known = glance.index if glance else index.load(self.file)
-        if self.known.code != index.code_stamp() or self.known.devices != self.devices:
+        if self.known.code != code_stamp() or self.known.devices != self.devices:
             self.known = Index()
         if not self.same_jobs(jobs):
             self.known.jobs.pop(ALL_JOBS, None)
@@ -150,17 +150,15 @@ class Bulk:
                         models.append(model)
                     numbers.append(models.index(model))
                 own = {path: stats for path, stats in watch.watched.items() if path not in common}
-                entries[job] = Entry(
-                    source.pattern, watch.names, numbers, watch.due_ts, watch.spared_s, Watched.of(own)
-                )
+                said, spared_s = said_of(watch.spared_s), sum(watch.spared_s.values())
+                entries[job] = Entry(source.pattern, said, numbers, watch.due_ts, spared_s, Watched.of(own))
             plain = alone and not orphans and all(map(_is_plain, pipeline.stages.values()))
             new = Index(
-                code=index.code_stamp(),
+                code=code_stamp(),
                 version=__version__,
                 alone=plain,
                 devices=self.devices,
-                driver=driver_facts(),
-                variables=variables(),
+                surroundings=surroundings(),
                 models=models,
                 shared=Watched.of(common),
                 listing=self._listing(pipeline, models),
@@ -213,7 +211,8 @@ def _is_plain(spec: StageSpec) -> bool:
 def _youngest(tasks: list[Task]) -> list[Path]:
     """What a run changes last in a job."""
     manifests = [task.directory / MANIFEST_NAME for task in tasks]
-    return [*manifests, *(places.settled(tasks[0].job_dir) if tasks else ())]
+    state = [places.state_of(tasks[0].job_dir), *places.settled(tasks[0].job_dir)] if tasks else []
+    return [*manifests, *state]
 
 
 def _devices(pipeline: Pipeline, devices: Devices) -> dict[str, str]:

@@ -33,7 +33,7 @@ class Watch:
     """What was looked at for the tasks of one job, which are all fresh.
 
     Args:
-        watched: path → stats. models: as in the index. names: of the tasks.
+        watched: path → stats. models: as in the index. spared_s: task → how long it took, in seconds.
 
     Raises:
         Unsettled: a task is stale, or a file could have changed without its stats showing it.
@@ -45,13 +45,12 @@ class Watch:
         self.pipeline = freshness.pipeline
         self.root = self.pipeline.root
         self.since = time.time()
-        self.names = [task.name for task in tasks]
         self.watched: dict[str, Stats] = {}
         self.models: list[tuple[str, str, str]] = []
         self.due_ts = float("inf")
-        self.spared_s: list[float] = []
-        for folder in places.settled(tasks[0].job_dir) if tasks else ():
-            self._add(folder)
+        self.spared_s: dict[str, float] = {}
+        if tasks:
+            self._add_state(tasks[0].job_dir, places.settled(tasks[0].job_dir))
         decided = [job] if job != ALL_JOBS else freshness.decided_by  # who collects depends on what each job has
         for given in (given for name in decided for given in freshness.decided_by.get(name, ())):
             self._add_places(given)
@@ -64,7 +63,7 @@ class Watch:
         manifest = self._add_outputs(task)
         refreshed = manifest.last_checked_ts != manifest.timestamp
         self.due_ts = min(self.due_ts, manifest.last_checked_ts + DAY_S if refreshed else 0.0)
-        self.spared_s.append(manifest.duration_s)
+        self.spared_s[task.name] = manifest.duration_s
         for name in manifest.code:  # what a run loaded, also what no line of its code tells
             if "/" in name and task.stage.declaration is not None:
                 self._add(self.root / name)
@@ -76,7 +75,7 @@ class Watch:
             elif reference.job != task.job:
                 producer = self.freshness.tasks[reference.task]
                 self._add_outputs(producer)
-                self._add(places.marks(producer.job_dir))
+                self._add_state(producer.job_dir, [places.marks(producer.job_dir)])
         if task.stage.declaration is not None and task.stage.declaration.models is not None:
             params = _text(task.params)
             self.models.append((task.stage.name, params, models_text(self.pipeline, task.stage.name, params)))
@@ -95,6 +94,12 @@ class Watch:
             if "*" not in pattern:
                 self._add(task.directory / pattern)
         return manifest
+
+    def _add_state(self, job_dir: Path, folders: list[Path]) -> None:
+        """Folders of a job's state; what isn't there is seen in the folder above, which costs one look for all."""
+        self._add_folder(places.state_of(job_dir))
+        for folder in filter(os.path.lexists, folders):
+            self._add(folder)
 
     def _add_given(self, given: Given) -> None:
         self._add(self.root / given.pattern)

@@ -9,7 +9,10 @@ reads this module.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+
+TYPE_CHECKING = False  # not from typing, which takes a while: the no-op reads this module
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 PIPELINE = "pipeline.toml"
 ELSEWHERE = ("-d", "--dir", "-f", "--file", "-k", "--seek-file")  # doit's options that say where the project is

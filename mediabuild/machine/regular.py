@@ -11,7 +11,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import IO
+
+TYPE_CHECKING = False  # not from typing, which takes a while: the no-op reads this module
+if TYPE_CHECKING:
+    from typing import IO
 
 # Of a file that is read whole: more than the manifest of a million outputs.
 MOST_BYTES = 1 << 29

@@ -11,12 +11,14 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
 
 from mediabuild.errors import Interrupted
+
+TYPE_CHECKING = False  # not from typing, which takes a while: the no-op reads this module
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
 
 INTERRUPTED = 130  # exit status, as of a shell
 INSIST_S = 1.0  # a second signal counts when the first had no effect for this long
@@ -78,6 +80,8 @@ def heard_when_deaf(stop: Callable[[], None]) -> Iterator[None]:
     Args:
         stop: ends what the main thread may wait for.
     """
+    import threading  # only here: the no-op reads this module
+
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     over = threading.Event()

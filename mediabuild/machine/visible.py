@@ -9,21 +9,25 @@ Not here: what is said (`reporting`). Little is imported: the no-op reads this m
 from __future__ import annotations
 
 import re
-from typing import IO
+
+TYPE_CHECKING = False  # not from typing, which takes a while: the no-op reads this module
+if TYPE_CHECKING:
+    from typing import IO
 
 LOG_BYTES = 1 << 16  # of a log's end, which are looked at
 LINE_CHARS = 500  # shown of a line
+# patterns that are compiled when they are first used: not in the no-op
 # what ffmpeg, ffprobe and ffplay say of themselves before anything else
-BANNER = re.compile(
-    r"ff(mpeg|probe|play) version .* Copyright|  (built with |configuration: |lib(av|sw|post)\w+ +\d+\. *\d+\.)"
-)
+BANNER = r"ff(mpeg|probe|play) version .* Copyright|  (built with |configuration: |lib(av|sw|post)\w+ +\d+\. *\d+\.)"
 # all controls but the tab and the line end; line and paragraph separators; marks of direction; half characters
-CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+CONTROLS = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 
 
 def visible(text: str) -> str:
     r"""The text with control characters as they are written in Python (`\x1b`); line ends and tabs stay."""
-    return CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+    if text.isprintable():  # as nearly always: then it has none of them
+        return text
+    return re.sub(CONTROLS, lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def same_text(text: str) -> str:
@@ -60,7 +64,7 @@ def last_lines(log: IO[bytes], count: int) -> list[str]:
     if size > LOG_BYTES and len(lines) > 1:
         del lines[0]  # its beginning is missing
     said = [next((part for part in reversed(line.split("\r")) if part.strip()), "") for line in lines]
-    return [_cut(visible(line.rstrip())) for line in said if line.strip() and not BANNER.match(line)][-count:]
+    return [_cut(visible(line.rstrip())) for line in said if line.strip() and not re.match(BANNER, line)][-count:]
 
 
 def _cut(line: str) -> str:

@@ -13,8 +13,9 @@ STATE_DIR = ".mediabuild"  # inside a job's directory: logs, locks, marks, tempo
 ALL_JOBS = ".all"  # stands for the job in a task over all jobs, and is its directory
 
 
-RESERVED = re.compile(r"[%:=*\x00-\x1f\x7f]")
-ENCODED = re.compile("%(25|3A|3D|2A|0[1-9A-F]|1[0-9A-F]|7F)")  # never a NUL or a slash, whoever made the folder
+# patterns that are compiled when they are first used: not in the no-op
+RESERVED = r"[%:=*\x00-\x1f\x7f]"
+ENCODED = "%(25|3A|3D|2A|0[1-9A-F]|1[0-9A-F]|7F)"  # never a NUL or a slash, whoever made the folder
 
 
 def encode_name(text: str) -> str:
@@ -22,9 +23,9 @@ def encode_name(text: str) -> str:
 
     The mapping is one to one, since `%` itself is encoded.
     """
-    return RESERVED.sub(lambda match: f"%{ord(match[0]):02X}", text)
+    return re.sub(RESERVED, lambda match: f"%{ord(match[0]):02X}", text)
 
 
 def own_name(job: str) -> str:
     """A job's name as its recording has it, which `{job}` stands for in paths and commands: back from `encode_name`."""
-    return ENCODED.sub(lambda match: chr(int(match[1], 16)), job)
+    return re.sub(ENCODED, lambda match: chr(int(match[1], 16)), job)

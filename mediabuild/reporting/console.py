@@ -10,11 +10,13 @@ import contextlib
 import io
 import os
 import re
-import shlex
 import sys
-from typing import IO, Any
 
 from mediabuild.machine.visible import visible
+
+TYPE_CHECKING = False  # not from typing, which takes a while: the no-op reads this module
+if TYPE_CHECKING:
+    from typing import IO, Any
 
 LEVELS = ("debug", "info", "warning", "error")  # of lines, from the chattiest
 SKIPS_SHOWN = 100  # above this they are summed up
@@ -54,6 +56,8 @@ def program(recording: str = "") -> str:
     Args:
         recording: the name of the one that it is about, of those that were typed; if empty, all are meant.
     """
+    import shlex  # only here: the no-op reads this module
+
     name = os.path.basename(sys.argv[0])
     about = [file for file in _recordings if os.path.basename(file) == os.path.basename(recording)] or _recordings
     words = [name if name in ("doit", "mediabuild") else "mediabuild", *map(shlex.quote, about)]

@@ -8,14 +8,16 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import threading
 import time
-from typing import IO, TYPE_CHECKING
+from _thread import allocate_lock  # of the standard library's low level: `threading` takes a while to import
 
 from mediabuild.errors import MediabuildError
 from mediabuild.machine import regular
 
+TYPE_CHECKING = False  # not from typing, which takes a while, too
 if TYPE_CHECKING:
+    from typing import IO
+
     from mediabuild.reporting.events import Event
 
 LOG_BYTES = 8_000_000  # about 40,000 events
@@ -36,7 +38,7 @@ class EventLog:
     def __init__(self, log: str | os.PathLike[str], target: str | None = None) -> None:
         self.to_stdout = target == "-"
         self.run = f"{int(time.time()):x}-{os.urandom(3).hex()}"
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         self._files: list[IO[bytes]] = []
         with contextlib.suppress(OSError):
             rotate(os.fspath(log))

@@ -6,7 +6,8 @@ not be there. While each is as it was, so is the decision, and a no-op costs one
 the job goes the long way. It is derived: it may be deleted, a damaged one or one of another version counts as
 empty, and it is never asked what a manifest says.
 
-The file: a seal (blake3), the length of a JSON header, the header, the stats as 64-bit integers.
+The file: a seal (blake3), the lengths of two parts, a JSON header, the stats as columns of 64-bit integers, and all
+paths and names as one text, split at NUL.
 
 Not here: what belongs to a job (`freshness.watch`). Reading must cost less than it saves: nothing heavy is imported,
 not even `dataclasses`, which alone would be a third of the no-op.
@@ -19,67 +20,69 @@ import os
 import sys
 import time
 from array import array
-from typing import TYPE_CHECKING
+from itertools import islice
+from operator import attrgetter
 
 import blake3
 
 from mediabuild.machine import regular
-from mediabuild.store.stats import Stats
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
+    from mediabuild.store.stats import Stats
+
 VERSION = f"5 {sys.byteorder}"
 SEAL_BYTES, LENGTH_BYTES = 32, 8
-FIELDS = 4
 RECENT_S = 1.0
-VARIABLES = ("HOME", "PATH", "XDG_CACHE_HOME", "HF_HOME", "HF_HUB_CACHE")
+_stats = attrgetter("st_size", "st_mtime_ns", "st_ctime_ns", "st_ino")
 
 
 class Watched:
-    """Paths, relative to the pipeline's folder or absolute, and their stats: four numbers each, in one row."""
+    """Paths, relative to the pipeline's folder or absolute.
 
-    def __init__(self, paths: list[str] | None = None, stats: array[int] | None = None) -> None:
+    Args:
+        paths: of what is there. stats: of each. absent: paths of what isn't.
+    """
+
+    def __init__(
+        self, paths: list[str] | None = None, stats: list[Stats] | None = None, absent: list[str] | None = None
+    ) -> None:
         self.paths = paths or []
-        self.stats = stats or array("q")
+        self.stats = stats or []
+        self.absent = absent or []
 
     @classmethod
     def of(cls, found: Mapping[str, Stats]) -> Watched:
-        """From path → stats.
+        """From path → stats."""
+        from mediabuild.store.stats import ABSENT  # only here: the no-op reads this module
 
-        Raises:
-            OverflowError: a number that doesn't fit.
-        """
-        return cls(list(found), array("q", [number for stats in found.values() for number in stats]))
+        there = {path: stats for path, stats in found.items() if stats != ABSENT}
+        return cls(list(there), list(there.values()), [path for path in found if path not in there])
 
     def by_path(self) -> dict[str, Stats]:
         """Path → stats."""
-        size, mtime_ns, ctime_ns, inode = (self.stats[place::FIELDS] for place in range(FIELDS))
-        return dict(zip(self.paths, zip(size, mtime_ns, ctime_ns, inode, strict=True), strict=True))
+        from mediabuild.store.stats import ABSENT
+
+        return dict(zip(self.paths, self.stats, strict=True)) | dict.fromkeys(self.absent, ABSENT)
 
     def changed(self) -> bool:
         """Look at each path: is any other than it was?"""
-        size, mtime_ns, ctime_ns, inode = (self.stats[place::FIELDS] for place in range(FIELDS))
-        stat = os.stat
-        for path, size_bytes, modified, changed, number in zip(
-            self.paths, size, mtime_ns, ctime_ns, inode, strict=True
-        ):
+        try:
+            if list(map(_stats, map(os.stat, self.paths))) != self.stats:
+                return True
+        except OSError:
+            return True
+        for path in self.absent:
             try:
-                now = stat(path)
+                os.stat(path)
             except (FileNotFoundError, NotADirectoryError):
-                if size_bytes != -1:
-                    return True
                 continue
             except OSError:
-                return True
-            if (
-                now.st_ino != number
-                or now.st_ctime_ns != changed
-                or now.st_mtime_ns != modified
-                or now.st_size != size_bytes
-            ):
-                return True
+                pass
+            return True
         return False
 
 
@@ -87,21 +90,34 @@ class Entry:
     """A job whose tasks were all fresh.
 
     Args:
-        source: as its task would read it. tasks: their names, in canonical order.
+        source: as its task would read it.
+        said: what an event says of each of its tasks, as JSON, a line each; in canonical order.
         models: numbers of the index's `models` that its stages would load.
         due_ts: when a manifest of the job is to be refreshed, in seconds since 1970.
-        spared_s: how long each took, in seconds.
+        spared_s: how long all took.
     """
 
     def __init__(
-        self, source: str, tasks: list[str], models: list[int], due_ts: float, spared_s: list[float], watched: Watched
+        self, source: str, said: str, models: list[int], due_ts: float, spared_s: float, watched: Watched
     ) -> None:
         self.source = source
-        self.tasks = tasks
+        self.said = said
         self.models = models
         self.due_ts = due_ts
         self.spared_s = spared_s
         self.watched = watched
+
+    @property
+    def tasks(self) -> dict[str, float]:
+        """The tasks → how long each took, in seconds."""
+        found = json.loads(f"[{{{self.said}}}]".replace("\n", "},{")) if self.said else []
+        return {task["task"]: task.get("spared_s", 0.0) for task in found}
+
+
+def said_of(tasks: Mapping[str, float]) -> str:
+    """What an event says of tasks and how long each took, in seconds: a line each."""
+    spared = {name: f',"spared_s":{seconds}' if seconds else "" for name, seconds in tasks.items()}
+    return "\n".join(f'"task":{json.dumps(name)}{text}' for name, text in spared.items())
 
 
 class Index:
@@ -111,13 +127,13 @@ class Index:
         code: of the mediabuild that wrote it. version: for its events.
         alone: nothing but stats and the circumstances below need be looked at: no tasks of the user's own, no models
             that a stage of theirs finds.
-        devices: stage → device, of the stages that use one. driver: what suggested a device.
-        variables: those of the environment that say where models and programs are looked for.
+        devices: stage → device, of the stages that use one.
+        surroundings: what suggested a device, and where models and programs were looked for.
         models: (stage, params as JSON, what it would load as JSON), each once.
-        shared: what more than one job depends on, and what the tasks themselves were made of.
-        listing: the folders in which sources, packages and models were looked for.
         others: the jobs that were not fresh. orphans: those whose recording was gone.
         warnings: what a run says of the pipeline each time while these files are as they are.
+        shared: what more than one job depends on, and what the tasks themselves were made of.
+        listing: the folders in which sources, packages and models were looked for.
     """
 
     def __init__(
@@ -127,28 +143,26 @@ class Index:
         version: str = "",
         alone: bool = False,
         devices: Mapping[str, str] = {},
-        driver: str = "",
-        variables: Mapping[str, str] = {},
-        models: Sequence[tuple[str, str, str]] = (),
-        shared: Watched | None = None,
-        listing: Watched | None = None,
+        surroundings: Mapping[str, str] = {},
+        models: Sequence[Sequence[str]] = (),
         others: Sequence[str] = (),
         orphans: Sequence[str] = (),
         warnings: Sequence[str] = (),
+        shared: Watched | None = None,
+        listing: Watched | None = None,
         jobs: Mapping[str, Entry] = {},
     ) -> None:
         self.code = code
         self.version = version
         self.alone = alone
         self.devices = dict(devices)
-        self.driver = driver
-        self.variables = dict(variables)
-        self.models = list(models)
-        self.shared = shared or Watched()
-        self.listing = listing or Watched()
+        self.surroundings = dict(surroundings)
+        self.models = [(stage, params, found) for stage, params, found in models]
         self.others = list(others)
         self.orphans = list(orphans)
         self.warnings = list(warnings)
+        self.shared = shared or Watched()
+        self.listing = listing or Watched()
         self.jobs = dict(jobs)
 
     def unchanged(self, now: float) -> Iterable[str]:
@@ -158,30 +172,23 @@ class Index:
         return [name for name, entry in self.jobs.items() if now < entry.due_ts and not entry.watched.changed()]
 
     def encode(self) -> bytes:
-        """The file's bytes."""
-        watched = [self.shared, self.listing, *(entry.watched for entry in self.jobs.values())]
-        entries = [
-            (name, e.source, e.tasks, e.models, e.due_ts, e.spared_s, len(e.watched.paths))
-            for name, e in self.jobs.items()
-        ]
-        header = {
-            "code": self.code,
-            "version": self.version,
-            "alone": self.alone,
-            "devices": self.devices,
-            "driver": self.driver,
-            "variables": self.variables,
-            "models": self.models,
-            "shared": len(self.shared.paths),
-            "listing": len(self.listing.paths),
-            "others": self.others,
-            "orphans": self.orphans,
-            "warnings": self.warnings,
-            "jobs": entries,
-            "paths": [path for w in watched for path in w.paths],
-        }
-        text = json.dumps([VERSION, header], separators=(",", ":")).encode()
-        body = len(text).to_bytes(LENGTH_BYTES, "little") + text + b"".join(w.stats.tobytes() for w in watched)
+        """The file's bytes.
+
+        Raises:
+            OverflowError: a number that doesn't fit.
+        """
+        entries = self.jobs.values()
+        watched = [self.shared, self.listing, *(entry.watched for entry in entries)]
+        header = {name: value for name, value in vars(self).items() if name not in ("shared", "listing", "jobs")}
+        header["watched"] = [(len(w.paths), len(w.absent)) for w in watched]
+        header["jobs"] = [(entry.models, entry.due_ts, entry.spared_s) for entry in entries]
+        texts = [text for w in watched for text in (*w.paths, *w.absent)]
+        texts += [text for name, entry in self.jobs.items() for text in (name, entry.source, entry.said)]
+        columns = zip(*(stats for w in watched for stats in w.stats), strict=True)
+        numbers = b"".join(array("q", column).tobytes() for column in columns)
+        head = json.dumps([VERSION, header], separators=(",", ":")).encode()
+        lengths = b"".join(len(part).to_bytes(LENGTH_BYTES, "little") for part in (head, numbers))
+        body = lengths + head + numbers + "\0".join(texts).encode("utf-8", "surrogatepass")
         return blake3.blake3(body).digest() + body
 
 
@@ -191,49 +198,36 @@ def load(file: str | os.PathLike[str]) -> Index:
         content = regular.read_bytes(file)
     except OSError:
         return Index()
-    seal, body = content[:SEAL_BYTES], memoryview(content)[SEAL_BYTES:]
-    if blake3.blake3(body).digest() != seal:
+    body = memoryview(content)[SEAL_BYTES:]
+    if blake3.blake3(body).digest() != content[:SEAL_BYTES]:
         return Index()
-    start = LENGTH_BYTES + int.from_bytes(body[:LENGTH_BYTES], "little")
     try:
-        version, header = json.loads(bytes(body[LENGTH_BYTES:start]))
-        return _decoded(header, array("q", bytes(body[start:]))) if version == VERSION else Index()
+        start = 2 * LENGTH_BYTES
+        middle = start + int.from_bytes(body[:LENGTH_BYTES], "little")
+        end = middle + int.from_bytes(body[LENGTH_BYTES:start], "little")
+        version, header = json.loads(bytes(body[start:middle]))
+        if version != VERSION:
+            return Index()
+        return _decoded(header, array("q", bytes(body[middle:end])), str(body[end:], "utf-8", "surrogatepass"))
     except (ValueError, TypeError, KeyError, RecursionError):
         return Index()
 
 
-def _decoded(header: dict[str, Any], stats: array[int]) -> Index:
-    paths: list[str] = header.pop("paths")
-    place = 0
-
-    def take(count: int) -> Watched:
-        nonlocal place
-        start, place = place, place + count
-        return Watched(paths[start:place], stats[start * FIELDS : place * FIELDS])
-
-    shared, listing, entries = (header.pop(name) for name in ("shared", "listing", "jobs"))
-    index = Index(**header, shared=take(shared), listing=take(listing))
-    for name, source, tasks, models, due_ts, spared_s, count in entries:
-        index.jobs[name] = Entry(source, tasks, models, due_ts, spared_s, take(count))
-    return index
-
-
-def variables() -> dict[str, str]:
-    """The variables of the environment that say where models and programs are looked for, as they are now."""
-    return {name: os.environ[name] for name in VARIABLES if name in os.environ}
-
-
-def code_stamp() -> str:
-    """What tells this mediabuild from another: the names, sizes and times of its files."""
-    found, waiting = [], [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
-    while waiting:
-        with os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                if entry.name.endswith(".py"):
-                    found.append((entry.path, entry.stat().st_size, entry.stat().st_mtime_ns))
-                elif entry.is_dir(follow_symlinks=False) and not entry.name.startswith("__"):
-                    waiting.append(entry.path)
-    return blake3.blake3(repr(sorted(found)).encode()).hexdigest()
+def _decoded(header: dict[str, Any], numbers: array[int], text: str) -> Index:
+    counts, entries = header.pop("watched"), header.pop("jobs")
+    count = len(numbers) // 4
+    stats = zip(*(numbers[place : place + count] for place in range(0, 4 * count, count or 1)), strict=True)
+    texts = iter(text.split("\0"))
+    watched = [
+        Watched(list(islice(texts, there)), list(islice(stats, there)), list(islice(texts, absent)))
+        for there, absent in counts
+    ]
+    shared, listing, *own = watched
+    jobs = {}
+    for (models, due_ts, spared_s), files in zip(entries, own, strict=True):
+        name, source, said = islice(texts, 3)
+        jobs[name] = Entry(source, said, models, due_ts, spared_s, files)
+    return Index(**header, shared=shared, listing=listing, jobs=jobs)
 
 
 class Glance:

@@ -17,13 +17,13 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from mediabuild.errors import StageError
 from mediabuild.pipeline.reserved import STATE_DIR
 
+TYPE_CHECKING = False  # not from typing, which takes a while: the no-op reads this module
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from mediabuild.pipeline.model import Task
@@ -112,7 +112,7 @@ def marks(job_dir: Path) -> Path:
 
 
 def settled(job_dir: Path) -> list[Path]:
-    """The folders that stay as they are while nothing happens in a job."""
+    """The folders that stay as they are, with all they hold, while nothing happens in a job; they lie in its state."""
     return [state_of(job_dir) / name for name in (MARKS, TMP, SWAP)]
 
 

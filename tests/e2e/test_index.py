@@ -206,7 +206,15 @@ def test_an_index_that_is_not_whole_is_empty(
     tmp_path_factory: pytest.TempPathFactory, place: float, bit: int, cut: bool
 ) -> None:
     """Cut at any byte or with any bit flipped: as if there were none; whole: what was written."""
-    entry = index.Entry("media/a", ["A:a"], [0], 5.0, [1.5], index.Watched.of({"media/a": (1, 2, 3, 4)}))
+    entry = index.Entry(
+        "media/a",
+        index.said_of({"A:a": 1.5}),
+        [0],
+        5.0,
+        1.5,
+        index.Watched([b"\xff".decode(errors="surrogateescape")], [(1, 2, 3, 4)], ["b"]),
+    )
+    assert entry.tasks == {"A:a": 1.5}
     whole = index.Index(code="c", models=[["A", "{}", "{}"]], others=["b"], jobs={"a": entry})  # type: ignore[list-item]
     content = bytearray(whole.encode())
     file = tmp_path_factory.getbasetemp() / "fresh.index"

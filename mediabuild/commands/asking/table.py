@@ -95,7 +95,8 @@ def _lacking(build: Build) -> set[tuple[str, str]]:
 def _rows(build: Build, verdicts: Mapping[str, Verdict]) -> Iterator[tuple[str, dict[str, str], float]]:
     """Job, stage → its worst state, and the seconds that what is fresh had taken."""
     found = dict.fromkeys(_left_out(build), "fresh")
-    spared_s = dict.fromkeys(build.shelf, 0.0) | {j: sum(build.bulk.known.jobs[j].spared_s) for j in build.left_out}
+    spared_s = dict.fromkeys(build.shelf, 0.0)
+    spared_s |= {job: build.bulk.known.jobs[job].spared_s for job in build.left_out}
     for name, verdict in verdicts.items():
         job, stage = build.tasks[name].job, build.tasks[name].stage.name
         found[job, stage] = max(found.get((job, stage), "fresh"), verdict.state, key=WORST_LAST.index)

@@ -1,4 +1,4 @@
-"""What suggests that this machine has an accelerator; cheap to ask, since each no-op does.
+"""What suggests that this machine has an accelerator, and where models are; cheap to ask, since each no-op does.
 
 Not here: whether it works, which is asked of a stage's own interpreter (`device`).
 """
@@ -11,6 +11,12 @@ import sys
 NVIDIA_DRIVER = "/proc/driver/nvidia/version"
 DEVICE_FILES = ("/dev/nvidiactl", "/dev/dxg")  # /dev/dxg: NVIDIA under Windows' WSL 2
 DRIVER_VARIABLE = "MEDIABUILD_DRIVER"
+VARIABLES = ("HOME", "PATH", "XDG_CACHE_HOME", "HF_HOME", "HF_HUB_CACHE")
+
+
+def surroundings() -> dict[str, str]:
+    """What the choice of devices, models and programs follows from, besides files: the driver, the environment."""
+    return {"driver": driver_facts()} | {name: os.environ[name] for name in VARIABLES if name in os.environ}
 
 
 def driver_facts() -> str:
