@@ -39,8 +39,6 @@ from mediabuild.store.digest import Digests
 from mediabuild.store.manifest import find_manifest
 from mediabuild.store.summaries import recorded_sources, write_summaries
 
-PIPELINE_NAME = PIPELINE
-
 
 class Build:
     """A pipeline, opened for one command.
@@ -67,7 +65,7 @@ class Build:
         self.options = options
         self.warnings: list[str] = []  # of files and patterns as they are: each run says them, with an index, too
         self.bulk = Bulk(root)
-        loaded = load_pipeline(root / PIPELINE_NAME, commands=commands, alone=options.is_alone(root))
+        loaded = load_pipeline(root / PIPELINE, commands=commands, alone=options.is_alone(root))
         before(loaded)
         loaded = with_separator(loaded, separator_venv(root, options.demucs_venv))
         self.pipeline, variables = with_matrix_overrides(

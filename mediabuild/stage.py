@@ -1,7 +1,7 @@
-"""What a stage file imports: the declaration, the context it is given, and the loader of such files.
+"""What a stage file imports: the declaration, and the context that its function is given.
 
-Not here: when a stage runs (`rebuilder`), how it is run and published (`executor`), and what the
-files between the media stages look like (`formats`).
+Not here: loading such files (`pipeline.code_of_stages`), when a stage runs (`freshness`), how it is run and published
+(`execution`), and what the files between the media stages look like (`media.formats`).
 
 A stage file is one function with a decorator::
 
@@ -16,7 +16,6 @@ Importing such a file must cost milliseconds: heavy libraries are imported insid
 
 from __future__ import annotations
 
-import os
 import sys
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -28,87 +27,15 @@ import msgspec
 
 from mediabuild.errors import StageError
 from mediabuild.lanes import Lanes, one_by_one
+from mediabuild.lookup import Lookup, ModelRef
 from mediabuild.units import Units
 
+__all__ = ["Context", "Lookup", "ModelRef", "NoParams", "Stage", "stage"]
 T = TypeVar("T")
 
 
 class NoParams(msgspec.Struct, forbid_unknown_fields=True):
     """The params of a stage that has none."""
-
-
-@dataclass(frozen=True)
-class ModelRef:
-    """One model that a stage would load.
-
-    Args:
-        name: what the user calls it (`mini`, `htdemucs`, a folder).
-        path: the file or folder that holds its bytes; None while a hub model has not been
-            downloaded yet, in which case only the name is compared.
-    """
-
-    name: str
-    path: Path | None
-
-
-@dataclass(frozen=True)
-class Lookup:
-    """Where a stage's `models` function may look for files, without importing anything heavy.
-
-    Args:
-        stage_dir: the folder of the stage's own file (embedded models lie in `models/` there).
-        project_dir: the folder of `pipeline.toml`; a model given as a relative path is below it.
-        site_packages: the package folders of the stage's interpreter.
-        looked_at: where it was looked, whether something was there or not; for the no-op, which looks there again.
-    """
-
-    stage_dir: Path
-    project_dir: Path
-    site_packages: tuple[Path, ...] = ()
-    looked_at: list[Path] = field(default_factory=list, compare=False)
-
-    def package(self, name: str) -> Path | None:
-        """The folder of an installed package in the stage's interpreter, or None."""
-        for folder in self.site_packages:
-            self.looked_at.append(folder / name)
-            if (folder / name).is_dir():
-                return folder / name
-        return None
-
-    def hub(self, repository: str) -> Path | None:
-        """The snapshot of a Hugging Face repository that the local cache holds, or None; fetches nothing.
-
-        Args:
-            repository: `owner/name`; where the cache lies is in huggingface_hub's "Environment variables".
-        """
-        home = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface"
-        cache = Path(os.path.expanduser(os.environ.get("HF_HUB_CACHE", Path(os.environ.get("HF_HOME", home)) / "hub")))
-        folder = cache / ("models--" + repository.replace("/", "--"))
-        self.looked_at.append(folder / "refs" / "main")
-        try:
-            snapshot = folder / "snapshots" / (folder / "refs" / "main").read_text().strip()
-        except OSError:
-            return None
-        self.looked_at.append(snapshot)
-        return snapshot if snapshot.is_dir() else None
-
-    def local(self, model: str) -> Path | None:
-        """The file or folder that `model` names, or None when it is no path that exists.
-
-        A value counts as a path when it holds a separator; relative to the project's folder.
-
-        Raises:
-            StageError: it looks like a path, and nothing is there.
-        """
-        if "/" not in model:
-            return None
-        path = self.project_dir / os.path.expanduser(model)
-        self.looked_at.append(path)
-        if path.exists():
-            return path
-        if model.startswith((".", "/", "~")):
-            raise StageError(f"model: no file or folder {model}", "ls " + model)
-        return None  # "owner/name" is a hub's name
 
 
 @dataclass(frozen=True)

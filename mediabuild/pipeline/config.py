@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import msgspec
 
 from mediabuild.errors import PipelineError
 from mediabuild.machine.here import quoted
+from mediabuild.pipeline.code_of_stages.declared import check_inputs, interpreter_of, params_beside
 from mediabuild.pipeline.code_of_stages.loading import load_stage, misnamed_modules, stage_files
 from mediabuild.pipeline.command_stages.checks import check_command, running_of
 from mediabuild.pipeline.deliveries import check_deliver
@@ -33,8 +33,6 @@ from mediabuild.pipeline.placeholders import check_names, check_variables, names
 from mediabuild.pipeline.references import canonical_order, check_references
 from mediabuild.pipeline.reserved import LONGEST_NAME
 from mediabuild.pipeline.tables import TABLES, CacheTable, PipelineTable, ResourcesTable, StageTable, elsewhere
-from mediabuild.pipeline.typed import toml_text
-from mediabuild.stage import Stage
 
 STAGE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
 
@@ -57,34 +55,19 @@ def load_pipeline(file: Path, *, commands: tuple[str, ...] = (), alone: bool = F
     _take_tables(document, mistakes)
     shared = shared_uses(document)
     fill_shared(document, mistakes)
-    table = document.get("pipeline", {})
-    values = mistakes.fields("pipeline", table, PipelineTable, elsewhere(PipelineTable))
-    if isinstance(table, dict) and "sources" not in values and not mistakes.says_of("pipeline.sources"):
-        mistakes.add("pipeline.sources", "missing", 'sources = ["media/*.mp4"]')
-    if any(len(os.fsencode(part)) > LONGEST_NAME for part in str(values.get("jobs_dir", "")).split("/")):
-        mistakes.add("pipeline.jobs_dir", f"too long a name: at most {LONGEST_NAME} bytes")
-    check_names("pipeline.job", values.get("job", ""), ("path", "suffix"), mistakes)
-    if "job" in values and "path" not in names_in(values["job"]):
-        mistakes.add("pipeline.job", "without {path} all jobs have one name", 'job = "{path}{suffix}"')
-    sources = values.get("sources", ())
-    sources = (sources,) if isinstance(sources, str) else tuple(sources)
-    root = file.parent.absolute()
-    for key, texts in (("sources", sources), ("jobs_dir", (values.get("jobs_dir", ""),))):
-        for text in texts:
-            check_variables(f"pipeline.{key}", text, mistakes)
+    values = _pipeline_values(document.get("pipeline", {}), mistakes)
+    sources, root = values.get("sources", ()), file.parent.absolute()
     stages = _stages(root, document.get("stages", {}), mistakes, commands, isolate=values.get("isolate", False))
-    check_references(stages, mistakes, folders=any(str(p).endswith("/") for p in sources if p[0] != "!"))
+    check_references(stages, mistakes, folders=any(p.endswith("/") for p in sources if p[0] != "!"))
     table_file = root / at_home(values["jobs"]) if "jobs" in values else None
     said = jobs_of(document.get("jobs", {}), table_file, stages, mistakes)
     order = canonical_order(stages, mistakes)
     cache = mistakes.fields("cache", document.get("cache", {}), CacheTable, elsewhere(CacheTable))
     mistakes.raise_if_any()
-    frozen = values.get("frozen", False)
-    frozen = [frozen] if isinstance(frozen, str) else frozen
     return Pipeline(
         root=root,
         file=file,
-        sources=tuple(map(at_home, sources)),
+        sources=sources,
         jobs_dir=root / jobs_dir_of(values),
         device=values.get("device", "auto"),
         checksum=values.get("checksum", "blake3"),
@@ -96,7 +79,7 @@ def load_pipeline(file: Path, *, commands: tuple[str, ...] = (), alone: bool = F
         resources=_amounts(values.get("resources")),
         cache_bytes=CacheTable(**cache).max_gb * 1e9,
         job=values.get("job", "{path}"),
-        frozen=frozen if isinstance(frozen, bool) else tuple(map(at_home, frozen)),
+        frozen=values.get("frozen", False),
         alone=alone,
         shared=shared,
     )
@@ -111,6 +94,26 @@ def _take_tables(document: dict[str, Any], mistakes: Mistakes) -> None:
         mistakes.add(key, "unknown table" if is_table else "it stands in no table", hint)
         if meant and meant not in document:
             document[meant] = document.pop(key)
+
+
+def _pipeline_values(table: Any, mistakes: Mistakes) -> dict[str, Any]:
+    """The good values of `[pipeline]`; one glob of `sources` or `frozen` is a list of one."""
+    values = mistakes.fields("pipeline", table, PipelineTable, elsewhere(PipelineTable))
+    for key in ("sources", "frozen"):
+        globs = values.get(key, True)
+        if not isinstance(globs, bool):
+            values[key] = tuple(map(at_home, (globs,) if isinstance(globs, str) else globs))
+    if isinstance(table, dict) and "sources" not in values and not mistakes.says_of("pipeline.sources"):
+        mistakes.add("pipeline.sources", "missing", 'sources = ["media/*.mp4"]')
+    if any(len(os.fsencode(part)) > LONGEST_NAME for part in str(values.get("jobs_dir", "")).split("/")):
+        mistakes.add("pipeline.jobs_dir", f"too long a name: at most {LONGEST_NAME} bytes")
+    check_names("pipeline.job", values.get("job", ""), ("path", "suffix"), mistakes)
+    if "job" in values and "path" not in names_in(values["job"]):
+        mistakes.add("pipeline.job", "without {path} all jobs have one name", 'job = "{path}{suffix}"')
+    for path in values.get("sources", ()):
+        check_variables("pipeline.sources", path, mistakes)
+    check_variables("pipeline.jobs_dir", values.get("jobs_dir", ""), mistakes)
+    return values
 
 
 def _table(value: Any) -> dict[str, Any]:
@@ -152,7 +155,7 @@ def _stages(
             )
             continue
         good = mistakes.fields(
-            where, table, StageTable, {**elsewhere(StageTable), **_params_in(name, table, files, root)}
+            where, table, StageTable, {**elsewhere(StageTable), **params_beside(name, table, files, root)}
         )
         uses = good.get("uses") or name
         if "command" not in good and uses not in files:
@@ -180,7 +183,7 @@ def _stage(
             return None
         if table.get("outputs"):
             mistakes.add(f"{where}.outputs", f"the stage {uses!r} declares its own outputs", "remove them")
-        _check_inputs(where, table.get("inputs", {}), declaration, mistakes)
+        check_inputs(where, table.get("inputs", {}), declaration, mistakes)
     elif table.get("uses"):
         mistakes.add(f"{where}.uses", "a stage has either a command or a file")
     outputs = dict(declaration.outputs) if declaration else table.get("outputs", {})
@@ -207,7 +210,7 @@ def _stage(
         file=file,
         own=file is not None and file.parent == root / "stages",
         declaration=declaration,
-        python=_interpreter(where, root, table.get("python"), declaration, mistakes),
+        python=interpreter_of(where, root, table.get("python"), declaration, mistakes),
         resources=_resources(where, table.get("resources"), mistakes),
         deliver=check_deliver(where, table.get("deliver"), outputs, matrix, mistakes),
         timeout_s=table.get("timeout_s"),
@@ -218,44 +221,6 @@ def _stage(
     )
     check_when(where, spec, mistakes)
     return spec
-
-
-def _params_in(name: str, table: Any, files: Mapping[str, Path], root: Path) -> dict[str, str]:
-    """The params of a stage's file that its table has as keys of its own, which is a slip → what to write."""
-    unknown = set(table) - set(StageTable.__struct_fields__) if isinstance(table, dict) else set()
-    file = files.get(str(table.get("uses") or name)) if unknown and "command" not in table else None
-    if file is None:
-        return {}
-    try:
-        slips = unknown & set(load_stage(file, root).params.__struct_fields__)
-    except PipelineError:  # it is said where the stage is made
-        return {}
-    return {key: f"params = {{ {key} = {toml_text(table[key])} }}" for key in slips}
-
-
-def _check_inputs(where: str, given: Mapping[str, str], declaration: Stage, mistakes: Mistakes) -> None:
-    known = {**declaration.inputs, **declaration.optional}
-    for name in given.keys() - known.keys():
-        mistakes.add(f"{where}.inputs.{name}", "the stage has no such input", nearest(name, known))
-    for name in declaration.inputs.keys() - given.keys():
-        mistakes.add(
-            f"{where}.inputs.{name}", f"missing: {declaration.inputs[name]}", f'inputs = {{ {name} = "STAGE.OUTPUT" }}'
-        )
-
-
-def _interpreter(
-    where: str, root: Path, given: str | None, declaration: Stage | None, mistakes: Mistakes
-) -> Path | None:
-    if given is None:
-        return None
-    path = root / os.path.expanduser(given)
-    python = path / "bin" / "python" if path.is_dir() else path
-    if not python.is_file():
-        separates = declaration is not None and "demucs" in declaration.tools
-        made_by = [sys.executable, "-m", "mediabuild.machine.install", "separator"]
-        hint = quoted(*(made_by if separates else ["python3", "-m", "venv"]), given)
-        mistakes.add(f"{where}.python", f"no interpreter at {given}", hint)
-    return python
 
 
 def _resources(where: str, table: ResourcesTable | None, mistakes: Mistakes) -> Resources:

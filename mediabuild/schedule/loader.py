@@ -167,7 +167,7 @@ class PipelineLoader(DodoTaskLoader):  # type: ignore[misc]
         Args:
             own: the user's own, if they are loaded already; else doit itself asks, for its `tabcompletion`.
         """
-        from mediabuild.build import PIPELINE_NAME, Build
+        from mediabuild.build import Build
         from mediabuild.pipeline.options import Options
         from mediabuild.schedule.tasks import make_doit_tasks
 
@@ -182,7 +182,7 @@ class PipelineLoader(DodoTaskLoader):  # type: ignore[misc]
             raise InvalidDodoFile(str(error)) from None
         clash = {task.name for task in own} & set(self.build.pipeline.stages)
         if clash:
-            raise InvalidDodoFile(f"dodo.py: the task {sorted(clash)[0]!r} is also a stage of {PIPELINE_NAME}")
+            raise InvalidDodoFile(f"dodo.py: the task {sorted(clash)[0]!r} is also a stage of {PIPELINE}")
         return [*own, *make_doit_tasks(self.build, own)]
 
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import msgspec
 
-from mediabuild.build import PIPELINE_NAME
 from mediabuild.commands.asking.findings import examine
 from mediabuild.commands.asking.found import Findings
 from mediabuild.commands.base import PipelineCommand
 from mediabuild.commands.inspection import sized
+from mediabuild.machine.here import PIPELINE
 from mediabuild.reporting.console import typed
 from mediabuild.schedule.loader import option
 
@@ -36,7 +36,7 @@ class Doctor(PipelineCommand):
         """Look; the pipeline's jobs are not loaded, so it works before there is a recording."""
         self.loader.setup(params)
         self.loader.read_options(params)
-        found = examine(Path.cwd() / PIPELINE_NAME, self.loader.options.device)
+        found = examine(Path.cwd() / PIPELINE, self.loader.options.device)
         print(msgspec.json.encode(found).decode() if params["as_json"] else "\n".join(lines(found)))
         return 1 if found.missing else 0
 

@@ -9,25 +9,15 @@ Not here: changing the transcript (`repairs`).
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mediabuild.media.formats import Word
 from mediabuild.media.speech.pronunciations import Pronunciations, sounds
 from mediabuild.media.text.forms import Form, Heard, Kind, forms_of, inner_marks
+from mediabuild.media.text.likeness import FUNCTION_WORDS, anchors, derived, is_joint, letters, ratio, sounded
 from mediabuild.media.text.terms import Term
 
-# A small word beside a term is itself, not the term's broken-off beginning ("to Norland", "a Dean").
-_FUNCTION_WORDS = """
-a an the this that of to in on at by for from with and or but nor so as if not no is are was were be been do did has had
-have will can may i we you he she it they me us him them my our your his her its their all up out
-"""
-FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
-# Nor are these and a neighbour one word: "back up" is no "backup", "every day" no "everyday".
-_LOOSE = "off down over away back through about around under every some any one day time way more well else"
-LOOSE_WORDS = FUNCTION_WORDS | frozenset(_LOOSE.split())
-DERIVATION = re.compile(r"(e?rs?|ians?|ish|ing|ed|ly|like|ness|esque)")
 SURE = 90.0  # the similarity at which even words of the dictionary are taken for a name it lacks
 ALIKE = 60.0  # the least similarity of the whole, the words that both share included
 
@@ -68,7 +58,7 @@ class Speller:
             self.exact.setdefault(form.joined, []).append(form)
             if form.kind == "term":
                 self._index(form)
-        self.choices = {plural: [_sounded(form.joined) for form in forms] for plural, forms in self.near.items()}
+        self.choices = {plural: [sounded(form.joined) for form in forms] for plural, forms in self.near.items()}
         self.small_words = {
             word for forms in self.near.values() for form in forms for word in form.folded
         } & FUNCTION_WORDS
@@ -143,7 +133,7 @@ class Speller:
                 self.near[plural][index]
                 for plural in ((False, True) if joined.endswith("s") else (False,))
                 for _, _, index in process.extract(
-                    _sounded(joined), self.choices[plural], scorer=fuzz.ratio, score_cutoff=cutoff, limit=None
+                    sounded(joined), self.choices[plural], scorer=fuzz.ratio, score_cutoff=cutoff, limit=None
                 )
             ]
         return self.found_near[joined]
@@ -159,18 +149,18 @@ class Speller:
 
     def _near_miss(self, window: list[Heard], folded: tuple[str, ...], form: Form) -> float | None:
         """How like `form` the window is, 0 … 100, or None where it can't have been meant."""
-        left, right = _anchors(folded, form.folded)
+        left, right = anchors(folded, form.folded)
         heard = folded[left : len(folded) - right]
         meant = form.folded[left : len(form.folded) - right]
         if not heard or not meant or (form.plural and not folded[-1].endswith("s")):
             return None  # a word more or less is no mishearing
-        if _letters(heard) == _letters(meant) and "".join(heard) != "".join(meant):
+        if letters(heard) == letters(meant) and "".join(heard) != "".join(meant):
             return None  # "C" is no misheard "C#"
         anchored = any(word not in FUNCTION_WORDS for word in folded[:left] + folded[len(folded) - right :])
-        same = _sounded("".join(heard)) == _sounded("".join(meant))
+        same = sounded("".join(heard)) == sounded("".join(meant))
         if (FUNCTION_WORDS & set(heard)) - set(meant) and not (same and anchored):
             return None
-        score = _similarity("".join(heard), "".join(meant))
+        score = ratio("".join(heard), "".join(meant))
         words = window[left : len(window) - right]
         return score if self._was_misheard(words, heard, meant, score, anchored, form) else None
 
@@ -186,10 +176,10 @@ class Speller:
         """Whether `heard` stands for `meant`; see the module's first words for the principle."""
         common = all(self._is_common(word, one) for word, one in zip(words, heard, strict=True))
         if common and not anchored:
-            return _is_joint(heard, meant, form)
-        if _sounded("".join(heard)) == _sounded("".join(meant)) or self._sound_alike(heard, meant):
+            return is_joint(heard, meant, form)
+        if sounded("".join(heard)) == sounded("".join(meant)) or self._sound_alike(heard, meant):
             return True  # "nor land Park", "Mary Ann"
-        if len("".join(meant)) < self.min_letters or score < self.similarity or _derived(heard, meant):
+        if len("".join(meant)) < self.min_letters or score < self.similarity or derived(heard, meant):
             return False
         if not self._all_known(heard) and not common:
             return anchored or len(heard) <= len(meant) or score >= SURE
@@ -207,47 +197,6 @@ class Speller:
 
     def _sound_alike(self, heard: tuple[str, ...], meant: tuple[str, ...]) -> bool:
         return bool(sounds(heard, self.known) & sounds(meant, self.known))
-
-
-def _sounded(folded: str) -> str:
-    """Letters as they sound: "fotosynthesis" is "photosynthesis"."""
-    return folded.replace("ph", "f")
-
-
-def _similarity(one: str, other: str) -> float:
-    from rapidfuzz import fuzz
-
-    return max(float(fuzz.ratio(one, other)), float(fuzz.ratio(_sounded(one), _sounded(other))))
-
-
-def _letters(words: Iterable[str]) -> str:
-    return "".join(c for word in words for c in word if c.isalnum())
-
-
-def _is_joint(heard: tuple[str, ...], meant: tuple[str, ...], form: Form) -> bool:
-    """Whether plain words are a term written apart: "photo synthesis", or "git hub" at the capital of GitHub."""
-    if len(heard) <= len(meant) or "".join(heard) != "".join(meant) or LOOSE_WORDS & set(heard):
-        return False
-    written = "".join(c for c in "".join(form.words) if c.isalnum())
-    joints, at = [], 0
-    for word in heard[:-1]:
-        at += len(_letters([word]))
-        joints.append(at)
-    return written.islower() or all(written[joint : joint + 1].isupper() for joint in joints)
-
-
-def _derived(heard: tuple[str, ...], meant: tuple[str, ...]) -> bool:
-    """Whether the word is made from the term, as "Londoner" and "PyTorch" are: a word of its own."""
-    before, whole, after = heard[0].partition(meant[0])
-    return len(heard) == 1 and bool(whole) and (len(before) > 1 or bool(DERIVATION.fullmatch(after)))
-
-
-def _anchors(heard: tuple[str, ...], meant: tuple[str, ...]) -> tuple[int, int]:
-    """How many words both share at their beginning, and at their end."""
-    shorter = min(len(heard), len(meant))
-    left = next((i for i in range(shorter) if heard[i] != meant[i]), shorter)
-    right = next((i for i in range(shorter - left) if heard[-1 - i] != meant[-1 - i]), shorter - left)
-    return left, right
 
 
 def _kind_of(window: list[Heard], form: Form, tail: str) -> Kind:

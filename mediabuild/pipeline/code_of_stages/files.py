@@ -22,6 +22,7 @@ from mediabuild.pipeline.reserved import STATE_DIR
 PACKAGE = Path(__file__).parents[2]
 API_MODULES = (  # what they do for a stage shows in no output
     "mediabuild.stage",
+    "mediabuild.lookup",
     "mediabuild.errors",
     "mediabuild.units",
 )
