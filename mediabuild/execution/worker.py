@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib.metadata
 import os
 import queue
 import resource
@@ -31,7 +30,7 @@ from mediabuild.execution.protocol import PROTOCOL, Early, Reply, Request, names
 from mediabuild.execution.slate import Slate
 from mediabuild.lanes import Lanes
 from mediabuild.machine.here import command
-from mediabuild.machine.interpreter import site_packages
+from mediabuild.machine.interpreter import python_version, site_packages, versions
 from mediabuild.pipeline.code_of_stages.loading import load_declaration, missing_hint
 from mediabuild.stage import Context, Lookup, ModelRef, Stage
 from mediabuild.units import Units
@@ -119,7 +118,8 @@ class Worker:
         self.code.begin(request)
         declared = self._stage(request)
         params = msgspec.convert(request.facts.params, declared.params)
-        tools = _versions(declared.tools)
+        found = versions(declared.tools, map(Path, sys.path))
+        tools = {"python": python_version(None)} | {name: version for name, version in found.items() if version}
         kept = Units(
             Path(request.units),
             lambda: self._scope(request, declared, tools),
@@ -221,14 +221,6 @@ def _digests_now(request: Request, declared: Stage) -> dict[str, str] | None:
         return {n: Digests(root).whole(m.path, request.checksum) if m.path else "" for n, m in found.items()}
     except (ImportError, OSError, MediabuildError):
         return None
-
-
-def _versions(packages: tuple[str, ...]) -> dict[str, str]:
-    found = {"python": ".".join(map(str, sys.version_info[:3]))}
-    for package in packages:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[package] = importlib.metadata.version(package)
-    return found
 
 
 def _redirect_output(log: Path) -> None:

@@ -25,22 +25,15 @@ from mediabuild.execution.temporary import Temporary
 from mediabuild.machine.signals import STOP
 from mediabuild.machine.visible import visible_line
 from mediabuild.pipeline.model import Reason, Task
-from mediabuild.reporting.events import (
-    Event,
-    OwnState,
-    OwnTask,
-    StageCacheMiss,
-    StageFailed,
-    StageIgnored,
-    StageSkipped,
-)
+from mediabuild.reporting.events import Event
 from mediabuild.schedule.ahead import Ahead
 from mediabuild.schedule.crew import Crew
 from mediabuild.schedule.own import belonging
 from mediabuild.schedule.state import is_group, is_remake, pipeline_task
 from mediabuild.schedule.tasks import action_of
+from mediabuild.schedule.telling import Telling
 from mediabuild.schedule.turns import Turns
-from mediabuild.store import marks, places
+from mediabuild.store import marks
 
 POLL_S = 0.05  # how often slots that another run holds are tried again
 LOOK_S = 0.25  # how often the loop looks whether it was asked to stop
@@ -65,14 +58,12 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         self.executor = executor
         self.freshness = executor.freshness
         self.temporary = Temporary(executor.freshness)
-        self.emit = emit
+        self.telling = Telling(emit, executor.pipeline.root)
         self.turns = turns
         self.ahead = Ahead(executor, turns, self.dep_manager.status_is_ignore)
         self.touched: set[str] = set()
         self.final_result: int
         self.interrupted = False
-        self._unsaid: dict[str, StageSkipped] = {}  # temp tasks that are up to date, and may be made again
-        self._roots: dict[str, list[str]] = {}  # blocked task → the failed ones behind it
 
     def run_tasks(self, task_dispatcher: Any) -> None:
         """Pull ready tasks from doit, start what fits, report back what is done; until nothing is left."""
@@ -86,8 +77,7 @@ class PipelineRunner(Runner):  # type: ignore[misc]
             self.executor.processes.stop_all()
         finally:
             crew.close()
-            for event in self._unsaid.values():
-                self.emit(event)
+            self.telling.close()
             self.turns.close()
 
     def _schedule(self, dispatcher: Any, crew: Crew) -> None:
@@ -159,7 +149,7 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         chosen = bool(super().select_task(node, tasks_dict))
         if task is None:
             if node.run_status == "up-to-date":
-                self._own(node.task, "skipped")
+                self.telling.own(node.task, "skipped")
             return chosen
         if node.run_status == "run" and not chosen:  # its setup tasks come first, unless it can do without
             look = action_of(node.task).look
@@ -171,7 +161,7 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         elif node.run_status == "up-to-date" and not is_remake(node.task):
             self._skipped(task, refresh(self.freshness, task))
         elif node.run_status == "ignore":
-            self.emit(StageIgnored(task=task.name))
+            self.telling.ignored(task)
         return chosen
 
     def _may_lack(self, task: Task, need: DoitTask) -> bool:
@@ -180,12 +170,8 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         return ours is not None and self.freshness.producers.may_lack(task, ours)
 
     def _skipped(self, task: Task, spared_s: float, *, settled: bool = True) -> None:
-        """The task is up to date; of a temp task that is said at the end, since it may be made again."""
-        event = StageSkipped(task=task.name, spared_s=spared_s)
-        if task.stage.temp:
-            self._unsaid[task.name] = event
-        else:
-            self.emit(event)
+        """The task is up to date."""
+        self.telling.skipped(task, spared_s)
         self.turns.precedence.done(task)
         if settled:
             self.temporary.settle(task)
@@ -197,9 +183,7 @@ class PipelineRunner(Runner):  # type: ignore[misc]
             with belonging(task.actions, self.executor.processes):
                 return super().execute_task(task)
         action = action_of(task)
-        self._unsaid.pop(ours.name, None)
-        reasons = action.reasons or (Reason("forced", now="doit -a"),)
-        self.emit(StageCacheMiss(task=ours.name, reasons=list(reasons)))
+        self.telling.begins(ours, action.reasons or (Reason("forced", now="doit -a"),))
         action.gpus = self.turns.gpus_of(task.name)
         action.executor, action.always = self.executor, self.always_execute
         return action.execute()
@@ -217,7 +201,7 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         super().process_task_result(node, base_fail)
         task = pipeline_task(node.task)
         if task is None and node.run_status == "successful":
-            self._own(node.task, "built")
+            self.telling.own(node.task, "built")
         if task is None or base_fail is not None:
             return
         marks.clear(task, "failed")
@@ -225,8 +209,7 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         if outcome.built or outcome.restored:
             self.touched.add(task.job)
         if outcome.built or outcome.restored or outcome.delivered:
-            for event in outcome.events(task.name, self.executor.pipeline.root):
-                self.emit(event)
+            self.telling.done(task, outcome)
             if not is_remake(node.task):
                 self.temporary.settle(task)
         else:
@@ -239,13 +222,13 @@ class PipelineRunner(Runner):  # type: ignore[misc]
             return
         if task is None:
             super()._handle_task_error(node, base_fail)
-            self._own(node.task, "blocked" if isinstance(base_fail, UnmetDependency) else "failed")
+            self.telling.own(node.task, "blocked" if isinstance(base_fail, UnmetDependency) else "failed")
             return
         node.run_status = "failure"
         busy = getattr(base_fail, "busy", False)
         self.final_result = max(self.final_result, ERROR if busy else FAILURE)
         if isinstance(base_fail, UnmetDependency):
-            self._blocked(task, [dep.task.name.removeprefix("_") for dep in node.bad_deps])
+            self.telling.blocked(task, [dep.task.name.removeprefix("_") for dep in node.bad_deps])
             return
         if self.executor.processes.stopping.is_set() or STOP.asked:
             return
@@ -253,22 +236,6 @@ class PipelineRunner(Runner):  # type: ignore[misc]
             with contextlib.suppress(OSError, MediabuildError):
                 marks.put(task, "failed", visible_line(base_fail.message))
         self.touched.add(task.job)
-        log, hint = places.log(task), getattr(base_fail, "hint", "")
-        said = str(log) if log.exists() else ""
-        self.emit(StageFailed(task=task.name, message=base_fail.message, hint=hint, log=said))
+        self.telling.failed(task, base_fail.message, getattr(base_fail, "hint", ""))
         if not self.continue_:
             self._stop_running = True
-
-    def _own(self, task: DoitTask, state: OwnState) -> None:
-        """Tell of a task of the user's own; one without actions only stands for others."""
-        if task.actions:
-            self.emit(OwnTask(task=task.name, state=state))
-
-    def _blocked(self, task: Task, bad: list[str]) -> None:
-        """The task can't run, since something that it needs failed: what failed first is named."""
-        roots: dict[str, None] = {}
-        for name in bad:
-            roots |= dict.fromkeys(self._roots.get(name, [name]))
-        self._roots[task.name] = list(roots)
-        message = f"needs {', '.join(roots)}, which failed"
-        self.emit(StageFailed(task=task.name, message=message, blocked_by=list(roots)))
