@@ -75,7 +75,7 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
         log_level: str = "info",
         auto_install_demucs: bool = False,
     ) -> int:
-        from mediabuild.schedule.order import Forecast, forecast
+        from mediabuild.schedule.order import Forecast, forecast, sizes
         from mediabuild.schedule.selected import control_of, failed_last_time
         from mediabuild.schedule.session import RunOptions, Session
 
@@ -106,7 +106,10 @@ class Run(PipelineCommand, DoitRun):  # type: ignore[misc]
                 self.warn_of_unread()
             return print_plan(self.build, self.foreseen(names, always=always), sys.stdout)
         threads = num_process or max(1, int(self.build.capacity["cpu"]))
-        expected = forecast(self.build.tasks) if threads > 1 else Forecast()
+        expected = Forecast()
+        if threads > 1:
+            bytes_of = sizes(self.build.pipeline.root, self.build.jobs)
+            expected = forecast(self.build.tasks, bytes_of)
         control = control_of(self.task_list, names, self.build, expected.left_s, auto_delayed_regex=auto_delayed_regex)
         options = RunOptions(
             output=meant(outfile) if isinstance(outfile, str) else None,

@@ -69,7 +69,7 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         """Pull ready tasks from doit, start what fits, report back what is done; until nothing is left."""
         crew = Crew(self.turns.threads, self.execute_task)
         try:
-            self._schedule(task_dispatcher, crew)
+            self.schedule(task_dispatcher, crew)
             self.temporary.close()
         except (Interrupted, KeyboardInterrupt):
             STOP.cleaning_up = True
@@ -80,7 +80,8 @@ class PipelineRunner(Runner):  # type: ignore[misc]
             self.telling.close()
             self.turns.close()
 
-    def _schedule(self, dispatcher: Any, crew: Crew) -> None:
+    def schedule(self, dispatcher: Any, crew: Crew) -> None:
+        """Start what is ready and fits, note what is done; until nothing is left."""
         inbox: deque[Any] = deque([None])  # what doit is to hear of: finished nodes, or None to ask for more
         ready: list[Any] = []
         while True:

@@ -1,6 +1,7 @@
 """Whose turn it is among the tasks that are ready: whose slots are free; who was passed over too often comes next.
 
-A waiting task never blocks one that could run.
+A waiting task never blocks one that could run, unless others were given what it is short of too often: then it holds
+back those that take of that, and nothing else.
 
 Not here: which comes first by the work behind it (`order`), what each takes (`needs`), running them (`runner`).
 """
@@ -16,7 +17,7 @@ from doit.task import Task as DoitTask
 from mediabuild.execution.programs import device_with, worker_key
 from mediabuild.execution.workers import Workers
 from mediabuild.machine.hardware.slots import Held, Slots
-from mediabuild.pipeline.model import Task
+from mediabuild.pipeline.model import Resources, Task
 from mediabuild.schedule.needs import Needs
 from mediabuild.schedule.order import Precedence
 from mediabuild.schedule.state import pipeline_task
@@ -48,7 +49,8 @@ class Turns:
         self._held: dict[str, Held] = {}
         self._own_running: set[str] = set()
         self._claimed_gb: dict[str, float] = {}  # running task → gigabytes
-        self._passed: dict[str, int] = {}  # ready task → how many others have started since it first didn't fit
+        self._passed: dict[str, int] = {}  # ready task → how many have started that took what it was short of
+        self._short: dict[str, set[str]] = {}  # ready task → what it was short of
 
     def crowded(self, ready: list[Any]) -> bool:
         """Whether enough tasks wait for slots: more jobs begun would only fill memory and disk."""
@@ -57,18 +59,21 @@ class Turns:
     def next(self, ready: list[Any]) -> Any | None:
         """The first of doit's nodes whose slots are free, which are taken; None where none fits now."""
         waits = False
-        waited = [node for node in ready if self._passed.get(node.task.name, 0) >= PATIENCE][:1]
+        waited = next((node for node in ready if self._passed.get(node.task.name, 0) >= PATIENCE), None)
         passed: list[str] = []
-        for node in waited or self._in_order(ready):
+        for node in self._in_order(ready) if waited is None else self._beside(waited, ready):
             try:
-                held = self._slots_of(node.task, first=bool(waited))
+                held = self._slots_of(node.task, first=node is waited)
             except OSError:  # a read-only disk: the task itself fails by name
                 held = Held()
             if held is not None:
+                if waited in (None, node):
+                    self.slots.let_others()
                 self._begin(node.task, held, passed)
                 return node
             if pipeline_task(node.task) is not None:
                 passed.append(node.task.name)
+                self._short.setdefault(node.task.name, set()).add(self.slots.short_of)
                 waits |= self.slots.short_of in LANES_TAKE
         with contextlib.suppress(OSError):
             self.slots.want(waits)
@@ -99,6 +104,21 @@ class Turns:
             return ready
         return sorted(ready, key=lambda node: self._rank(pipeline_task(node.task)))
 
+    def _beside(self, waited: Any, ready: list[Any]) -> list[Any]:
+        """A task that waited long enough, and those that take nothing of what it was ever short of."""
+        short = self._short[waited.task.name]
+        others = (node for node in self._in_order(ready) if node is not waited)
+        return [waited, *(node for node in others if short.isdisjoint(self._kinds(node.task)))]
+
+    def _kinds(self, doit_task: DoitTask) -> set[str]:
+        """The kinds of slots that a task takes some of."""
+        return {kind for kind, count in self._takes(doit_task).items() if count}
+
+    def _takes(self, doit_task: DoitTask) -> dict[str, float]:
+        task = pipeline_task(doit_task)
+        needs = self.needs.of(task) if task is not None else Resources(0)
+        return {"cpu": needs.cpu, "gpu": needs.gpu or 0, "memory_gb": needs.memory_gb or 0}
+
     def _rank(self, task: Task | None) -> tuple[Any, ...]:
         if task is None:
             return (False,)
@@ -117,17 +137,17 @@ class Turns:
             return Held() if self.own_at_once or not self._own_running else None
         if first and not self.slots.hold_back_others():
             return None
-        needs = self.needs.of(task)
-        return self.slots.take({"cpu": needs.cpu, "gpu": needs.gpu or 0, "memory_gb": needs.memory_gb or 0})
+        return self.slots.take(self._takes(doit_task))
 
     def _begin(self, doit_task: DoitTask, held: Held, passed: Iterable[str]) -> None:
         """Note that a task starts, which these others would have liked to do before it."""
         self._held[doit_task.name] = held
         self._passed.pop(doit_task.name, None)
-        self.slots.let_others()
+        self._short.pop(doit_task.name, None)
         self.slots.want(False)
+        kinds = self._kinds(doit_task)
         for name in passed:
-            self._passed[name] = self._passed.get(name, 0) + 1
+            self._passed[name] = self._passed.get(name, 0) + (not kinds.isdisjoint(self._short[name]))
         task = pipeline_task(doit_task)
         if task is None:
             self._own_running.add(doit_task.name)
