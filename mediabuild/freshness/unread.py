@@ -1,7 +1,8 @@
 """Finds what somebody laid down for the pipeline and nothing reads: files that no glob matches, names of no job.
 
 A file in a folder of the sources that no glob matches; a file of an input with `{job}` (`corrections/{job}.srt`), or a
-table `[jobs."…"]`, whose job doesn't exist: most likely it is misspelt.
+table `[jobs."…"]`, whose job doesn't exist: most likely it is misspelt. And a job's file beside those of such an input
+whose suffix is another (`corrections/ep01.ass`).
 
 Not here: jobs whose recording is gone (`orphans`).
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import functools
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -35,6 +37,7 @@ from mediabuild.pipeline.reserved import own_name
 from mediabuild.pipeline.sources import matching
 
 MOST_FILES = 100_000  # of a folder that is looked through
+SUFFIX = re.compile(r"(\.\w+)+")
 
 
 @dataclass(frozen=True)
@@ -59,16 +62,21 @@ def find_unread(pipeline: Pipeline, jobs: Mapping[str, Given]) -> list[Unread]:
     said = {job: f"[{where}]" if where.startswith("jobs.") else where for job, where in pipeline.said_of.items()}
     found = [Unread((where,), _no_job(job, names)) for job, where in said.items() if job not in known]
     inputs = list(_inputs_by_job(pipeline))
-    files = {folder: list(_files(pipeline, folder)) for folder in dict.fromkeys(folder for folder, _ in inputs)}
-    matches = [match for folder, pattern in inputs for path in files[folder] if (match := pattern.fullmatch(path))]
+    files = {one.folder: list(_files(pipeline, one.folder)) for one in inputs}
+    matches = [match for one in inputs for path in files[one.folder] if (match := one.pattern.fullmatch(path))]
     misnamed = [match for match in matches if same_text(match["job"]) not in known]
-    others = [path for path in _unmatched(pipeline) if not any(pattern.fullmatch(path) for _, pattern in inputs)]
-    read = _read(pipeline, jobs) if misnamed or others else set()
+    others = [path for path in _unmatched(pipeline) if not any(one.pattern.fullmatch(path) for one in inputs)]
+    suffixed = {path: job for path, job in _of_other_suffixes(pipeline, inputs, files) if same_text(job) in known}
+    read = _read(pipeline, jobs) if misnamed or others or suffixed else set()
     for match in misnamed:
         if read.isdisjoint(_with_folders(match.string)):
             job, start, end = match["job"], *match.span("job")
             job = job if match.string[end:] else _folder_of_no_job(job, known)
             found.append(Unread((match.string[:start] + job + match.string[end:],), _no_job(job, names)))
+    for path, job in ((path, suffixed[path]) for path in in_order(suffixed)):
+        if read.isdisjoint(_with_folders(path)):
+            is_read = [f"{one.before}{job}{one.after}" for one in inputs if path.startswith(one.before + job)]
+            found.append(Unread((path,), f"for the job {job!r} only this is read: {', '.join(dict.fromkeys(is_read))}"))
     others = [path for path in others if read.isdisjoint(_with_folders(path))]
     if others:
         found.append(Unread(tuple(in_order(others)), "no pattern of [pipeline] sources matches"))
@@ -107,7 +115,7 @@ def _folder_of_no_job(path: str, known: Collection[str]) -> str:
 
 def folders_of_inputs(pipeline: Pipeline) -> list[str]:
     """The folders below which inputs of single jobs may turn up."""
-    return list(dict.fromkeys(folder for folder, _ in _inputs_by_job(pipeline)))
+    return list(dict.fromkeys(one.folder for one in _inputs_by_job(pipeline)))
 
 
 def _no_job(job: str, names: Collection[str]) -> str:
@@ -116,8 +124,43 @@ def _no_job(job: str, names: Collection[str]) -> str:
     return f"there is no job {job!r}" + next((f"; {text}" for text in close if text.startswith("did")), "")
 
 
-def _inputs_by_job(pipeline: Pipeline) -> Iterator[tuple[str, re.Pattern[str]]]:
-    """Folder, and what a path below it is like, of each input with `{job}` in its name."""
+@dataclass(frozen=True)
+class _ByJob:
+    """An input with `{job}` in its path: its folder, what stands before and after the job, what such a path is like."""
+
+    folder: str
+    before: str
+    after: str
+
+    @functools.cached_property
+    def pattern(self) -> re.Pattern[str]:
+        behind = fnmatch.translate(self.after).removesuffix(r"\Z")
+        return re.compile(f"{re.escape(self.before)}(?P<job>.+?){behind}", re.DOTALL)
+
+
+def _of_other_suffixes(
+    pipeline: Pipeline, inputs: list[_ByJob], files: Mapping[str, list[str]]
+) -> Iterator[tuple[str, str]]:
+    """Paths, and maybe jobs, that are like an input's but for their suffix, `a.ass` or `a.en.ass` beside `{job}.srt`.
+
+    Not in the sources' folders, where notes lie beside recordings; and no `a.srt.bak`.
+    """
+    sources = {os.path.normpath(fixed_part(text.removeprefix("!"))) for text in pipeline.sources}
+    patterns = [one.pattern for one in inputs]
+    for one in inputs:
+        if SUFFIX.fullmatch(one.after) and sources.isdisjoint(_with_folders(one.folder)):
+            for path in files[one.folder]:
+                stem, suffix = os.path.splitext(path)
+                if SUFFIX.fullmatch(suffix) and not any(
+                    pattern.fullmatch(text) for pattern in patterns for text in (path, stem)
+                ):
+                    for text in (stem, os.path.splitext(stem)[0]):
+                        if text.startswith(one.before):
+                            yield path, text.removeprefix(one.before)
+
+
+def _inputs_by_job(pipeline: Pipeline) -> Iterator[_ByJob]:
+    """Each input with `{job}` in its name; one with braces is several."""
     for spec in pipeline.stages.values():
         texts = (text.removeprefix("?") for text in spec.inputs.values())
         for text in (fill(text, dict.fromkeys(spec.matrix, "*").get) for text in texts if "/" in text):
@@ -126,8 +169,7 @@ def _inputs_by_job(pipeline: Pipeline) -> Iterator[tuple[str, re.Pattern[str]]]:
                 before, _, after = choice.partition("{job}")
                 folder = fixed_part(before + "x")
                 if folder and not WILDCARDS.search(before) and "{job}" not in after:
-                    behind = fnmatch.translate(after).removesuffix(r"\Z")
-                    yield folder, re.compile(f"{re.escape(before)}(?P<job>.+?){behind}", re.DOTALL)
+                    yield _ByJob(folder, before, after)
 
 
 def _unmatched(pipeline: Pipeline) -> list[str]:

@@ -51,9 +51,11 @@ def read_text(path: Path, name: str) -> str:
         path: the file. name: what messages call it.
 
     Raises:
-        StageError: it is neither UTF-8 nor marked as UTF-16 or UTF-32, or holds a control character such as NUL
-            or ESC; names the line, and in the hint what to type.
+        StageError: it is a folder, it is neither UTF-8 nor marked as UTF-16 or UTF-32, or it holds a control character
+            such as NUL or ESC; names the line, and in the hint what to type.
     """
+    if path.is_dir():
+        raise StageError(f"{name}: is a folder, and a file is read")
     raw = path.read_bytes()
     encoding = next((encoding for mark, encoding in _MARKS if raw.startswith(mark)), "utf-8")
     try:

@@ -49,6 +49,21 @@ def test_names_of_no_job(project: Project) -> None:
     assert unread(project) == []
 
 
+def test_a_suffix_that_no_input_reads(project: Project) -> None:
+    """A job's file beside those that are read, with a language or without; not a copy that an editor left."""
+    project.write("pipeline.toml", PIPELINE)
+    for name in ("media/ep1.txt", "media/ep2.txt", "notes/ep1.md", "notes/ep1.md.bak", "notes/ep1.md~", "notes/x.doc"):
+        project.write(name, "x\n")
+    assert unread(project) == []
+    for name in ("notes/ep1.ass", "notes/ep2.en.srt"):
+        project.write(name, "x\n")
+    assert unread(project) == [
+        (["notes/ep1.ass"], "for the job 'ep1' only this is read: notes/ep1.txt, notes/ep1.md"),
+        (["notes/ep2.en.srt"], "for the job 'ep2' only this is read: notes/ep2.txt, notes/ep2.md"),
+    ]
+    assert unread(project) == []
+
+
 def test_what_an_input_reads_is_not_named(project: Project) -> None:
     """Whatever it is called by: a path, one that leads up, a folder with all that lies in it; a source itself."""
     project.write(

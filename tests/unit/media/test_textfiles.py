@@ -69,3 +69,9 @@ def test_a_false_mark_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfea")
     with pytest.raises(StageError, match=r"^a\.srt: marked as UTF-16-LE, and isn't"):
         read_text(path, "a.srt")
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path: Path) -> None:
+    """Without a traceback."""
+    with pytest.raises(StageError, match=r"corrections/a.srt: is a folder"):
+        read_text(tmp_path, "corrections/a.srt")
