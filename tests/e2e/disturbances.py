@@ -80,11 +80,14 @@ class Disturbances(Edits):
             f"touch -r {base}/old {where}" if kept else "",
         ]
 
-    @rule(name=st.sampled_from(["extra/c.txt", "tree/q/new", "tree/deep/er", "notes/one.txt", "none/x"]),
+    @rule(name=st.sampled_from(["extra/c.txt", "tree/q/new", "tree/deep/er", "notes/one.txt", "none/x",
+                                 "media/one/p2.txt"]),
           there=st.booleans(), once=st.booleans())  # fmt: skip
     def come_and_go(self, name: str, there: bool, once: bool) -> None:
         """A file comes and goes in what a stage reads, or goes and comes back."""
         path = self.world.root / name
+        if name.startswith("media") and not self.world.folders:
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         kept, where = (shlex.quote(str(p)) for p in (self.base / "kept", path))
         if there:

@@ -16,14 +16,14 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from tests.e2e.graphs import FILE_KINDS, TIMES, VALUES, WORDS, Node, fits, graphs, references, stages
+from tests.e2e.graphs import FILE_KINDS, TIMES, VALUES, WORDS, Node, Values, fits, graphs, references, stages
 from tests.e2e.oracle import Oracle
 from tests.e2e.world import CODE, Point
 
 JOBS = ("one", "two words", "sub/zwei ü")
 CONTENTS = st.sampled_from([b"", b"a\n", b"b\n", b"ab\n", b"ba\n", b"hello\n", b"a\nlonger\ntext\n"])
 FILES = ("words.txt", "extra/a.txt", "extra/b.txt", "tree/p", "tree/q/r", "notes/one.txt", "notes/two words.txt")
-PARTS = ("part.txt", "more.txt", "sub/x")  # of a folder that is a source
+PARTS = ("p2.txt", "p10.txt", "p3.txt", "sub/x")  # of a folder that is a source
 GARBAGE = st.sampled_from([b"", b"\x00\xff garbage", b"{}", b"[1]\n", b'{"event":'])
 INDEX = st.integers(0, 99)
 TAMPERING = ["edit", "hidden", "truncate", "delete", "stray", "folder", "touch", "mode", "link", "file"]
@@ -48,7 +48,7 @@ class Edits(RuleBasedStateMachine):
         self.world = Oracle(root, nodes, folders=folders)
         for job in JOBS[:jobs]:
             self.put(self.world.source_name(job), content)
-        for name in FILES[:4]:
+        for name in (*FILES[:4], *(f"media/{JOBS[0]}/{part}" for part in PARTS[:2] if folders)):
             self.put(name, b"x\n")
         self.world.save()
 
@@ -93,15 +93,18 @@ class Edits(RuleBasedStateMachine):
         places = ("media", "words.txt", "extra", "tree", "notes")
         return file.relative_to(self.world.root).parts[0] in places and file.is_file()
 
-    @rule(index=INDEX, content=CONTENTS)
-    def add_or_remove_a_file(self, index: int, content: bytes) -> None:
-        """A glob or a directory gains or loses a file, an optional one comes or goes."""
+    @rule(index=INDEX, content=CONTENTS, renamed=st.booleans())
+    def add_or_remove_a_file(self, index: int, content: bytes, renamed: bool) -> None:
+        """A glob, a matrix or a directory gains or loses a file, or one is renamed; an optional one comes or goes."""
         parts = [f"media/{job}/{part}" for job in self.world.jobs() for part in PARTS if self.world.folders]
         names = [*FILES[1:], *parts]
         name = names[index % len(names)]
         path = self.world.root / name
+        other = path.with_name(f"p3{path.suffix}")
         if not path.exists():
             self.put(name, content)
+        elif renamed and not other.exists():
+            path.rename(other)
         elif len(list(path.parent.iterdir())) > 1 or name.startswith(("notes", "media")):
             path.unlink()
 
@@ -204,11 +207,11 @@ class Edits(RuleBasedStateMachine):
         order = self.world.order()
         earlier = [self.world.nodes[name] for name in order[: order.index(node.name)]]
         readable = [producer for producer in earlier if fits(node.values, producer)]
-        node.reads = data.draw(st.lists(references(readable), min_size=1, max_size=3))
+        node.reads = data.draw(st.lists(references(readable, node.values), min_size=1, max_size=3))
         self.world.save()
 
     @rule(index=INDEX, values=VALUES)
-    def edit_matrix(self, index: int, values: tuple[str, ...]) -> None:
+    def edit_matrix(self, index: int, values: Values) -> None:
         """A matrix comes, goes, or changes its values or their order."""
         node = self.node(index)
         readers = [other for other in self.world.nodes.values() if node.name in self.world.needs(other.name)]

@@ -85,9 +85,12 @@ MODULE = 'SALT = "{salt}"\n'
 
 WORDS = st.sampled_from(["", "w", "x", "1", 1, 1.0, True, "true", "-n", "$HOME"])
 TIMES = st.integers(0, 3)
-VALUES = st.sampled_from([(), (), (), ("x",), ("x", "y"), ("y", "x"), ("y",)])
+Values = tuple[str, ...] | str  # of a matrix over `v`: a list, or a glob of the job's files
+FILES = "source/*.txt"
+VALUES = st.sampled_from([(), (), ("x",), ("x", "y"), ("y", "x"), FILES, FILES, "source/sub/*"])
 PATHS = ("./words.txt", "./extra/*.txt", "./tree", "?./notes/{job}.txt", "?./none/*")
-PARTS = ("source/main.txt", "?source/part.txt", "source/*.txt", "?source/sub/*")  # of a source that is a folder
+PARTS = ("source/main.txt", "?source/p2.txt", "source/*.txt", "?source/sub/*")  # of a source that is a folder
+OF_VALUE = "source/{v}.txt"  # one file of it
 
 
 @dataclass
@@ -96,11 +99,11 @@ class Node:
 
     Args:
         reads: references, as `pipeline.toml` writes them; the input names are i0, i1 …
-        values: its matrix over `v`; empty for none.
+        values: its matrix over `v`; empty for none. A text is a glob of the files of the job's folder.
         file: the name of its output file.
         temp: its outputs go once all that read them are fresh.
         when: it is only in jobs where its first input is there, if that may be absent.
-        table: its matrix is a table, whose values set `word`.
+        table: its matrix is a table, whose values set `word`; not of files.
     """
 
     name: str
@@ -108,7 +111,7 @@ class Node:
     reads: list[str]
     times: int = 1
     word: Any = "w"
-    values: tuple[str, ...] = ()
+    values: Values = ()
     file: str = "out.txt"
     deliver: bool = False
     broken: bool = False
@@ -123,11 +126,21 @@ class Node:
 
     def word_of(self, value: str) -> Any:
         """Its param `word` for a value of its matrix."""
-        return f"{value} of a table" if self.table and value else self.word
+        return f"{value} of a table" if self.table and value in self.listed else self.word
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """The values of its matrix that stand in `pipeline.toml`."""
+        return () if isinstance(self.values, str) else self.values
+
+    @property
+    def of_files(self) -> bool:
+        """Whether its matrix is over files."""
+        return isinstance(self.values, str)
 
     def needs_input(self, reference: str) -> bool:
         """Whether it can't do without an input."""
-        return not (reference.startswith("?") or self.kind == "own")
+        return not reference.startswith("?") and ("/" in reference or self.kind != "own")
 
     @property
     def outputs(self) -> dict[str, str]:
@@ -156,8 +169,9 @@ class Node:
         else:
             table |= {"command": self.command(), "outputs": self.outputs}
         if self.values:
-            tables = {value: {"word": self.word_of(value)} for value in self.values}
-            table["matrix"] = {"v": tables if self.table else list(self.values)}
+            tables = {value: {"word": self.word_of(value)} for value in self.listed}
+            listed = tables if self.table else list(tables)
+            table["matrix"] = {"v": self.values if self.of_files else listed}
         if self.conditional:
             table["when"] = "i0"
         if self.temp:
@@ -182,20 +196,23 @@ def stages(draw: st.DrawFn, name: str, earlier: list[Node]) -> Node:
     kind = draw(st.sampled_from(KINDS))
     values = draw(VALUES)
     readable = [node for node in earlier if fits(values, node)]
-    reads = draw(st.lists(references(readable), min_size=1, max_size=3))
+    reads = draw(st.lists(references(readable, values), min_size=1, max_size=3))
     deliver = kind in (*FILE_KINDS, "own") and draw(st.booleans()) and draw(st.booleans())
     temp = not deliver and draw(st.booleans()) and draw(st.booleans())
     when, table = draw(st.booleans()), draw(st.booleans())
     return Node(name, kind, reads, draw(TIMES), draw(WORDS), values, deliver=deliver, temp=temp, when=when, table=table)
 
 
-def fits(values: tuple[str, ...], producer: Node) -> bool:
-    """Whether a stage with these matrix values can read the producer, value by value."""
-    return not values or not producer.values or set(values) <= set(producer.values)
+def fits(values: Values, producer: Node) -> bool:
+    """Whether a stage with these matrix values can read the producer, value by value; what files lack may fail."""
+    if not values or not producer.values or isinstance(producer.values, str):
+        return True
+    return set(values) <= set(producer.values) and not isinstance(values, str)
 
 
-def references(readable: list[Node]) -> st.SearchStrategy[str]:
-    """What a stage can read: mostly other stages."""
+def references(readable: list[Node], values: Values) -> st.SearchStrategy[str]:
+    """What a stage can read: mostly other stages; where its matrix is over files, its file."""
     of_stages = [f"{node.name}{suffix}" for node in readable for suffix in ("", *(f".{out}" for out in node.outputs))]
     maybe = [f"?{reference}" for reference in of_stages]
-    return st.sampled_from([*of_stages, *of_stages, *maybe, "source", "source", *PATHS, *PARTS])
+    own = [OF_VALUE] * 4 if isinstance(values, str) else []
+    return st.sampled_from([*of_stages, *of_stages, *maybe, *own, "source", "source", *PATHS, *PARTS])

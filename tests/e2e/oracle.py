@@ -31,6 +31,7 @@ class Plan:
     Args:
         error: nothing runs, since a range needs something that is not there.
         runs: tasks that run, or whose earlier outputs come back. fails, blocked: tasks.
+        unstarted: of those that fail, the ones that miss a file.
         again: of these, temp tasks that are made again → the tasks that read them and are about to run.
         delivers: tasks that copy their outputs. forced: tasks that must really run.
         outputs, copies: what is there afterwards.
@@ -40,6 +41,7 @@ class Plan:
     runs: set[str] = field(default_factory=set)
     again: dict[str, set[str]] = field(default_factory=dict)
     fails: set[str] = field(default_factory=set)
+    unstarted: set[str] = field(default_factory=set)
     blocked: set[str] = field(default_factory=set)
     delivers: set[str] = field(default_factory=set)
     outputs: dict[Point, Outputs] = field(default_factory=dict)
@@ -314,7 +316,8 @@ class Oracle(World):
                 continue
             params = self.params(point, times or {})
             inputs = [list(self.read(point, reference, plan.outputs)) for reference in node.reads]
-            fresh = manifest is not None and there is not None and self.same(point, manifest, params, inputs)
+            sound = manifest is not None and there is not None and not self.misses(point)
+            fresh = sound and self.same(point, manifest, params, inputs)
             if there is not None and fresh and point.name not in plan.forced:
                 plan.outputs[point] = there
                 self.note_copies(point, plan)
@@ -324,8 +327,9 @@ class Oracle(World):
             if plan.error:
                 continue
             self.make_again(point, plan, times or {})
-            if node.broken:
+            if node.broken or self.misses(point):
                 plan.fails.add(point.name)
+                plan.unstarted |= {point.name} if self.misses(point) else set()
                 stopped.add(point)
                 continue
             plan.runs.add(point.name)
@@ -341,7 +345,8 @@ class Oracle(World):
         made: dict[Point, Outputs] = {}
         for point in self.points():
             reads = self.nodes[point.stage].reads
-            if not self.nodes[point.stage].broken and all(p in made for r in reads for p in self.producers(point, r)):
+            fails = self.nodes[point.stage].broken or self.misses(point)
+            if not fails and all(p in made for r in reads for p in self.producers(point, r)):
                 inputs = [list(self.read(point, reference, made)) for reference in reads]
                 made[point] = self.compute(point, self.params(point, {}), inputs)
         return made

@@ -5,13 +5,14 @@ Not here: what a run must do with it (`oracle`).
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
-from tests.e2e.graphs import MODULE, OWN_STAGE, Node
+from tests.e2e.graphs import FILES, MODULE, OF_VALUE, OWN_STAGE, Node
 
 CODE = {"own.py": OWN_STAGE, "_shared.py": MODULE, "_hidden.py": MODULE}  # file in stages/ → its text, with a salt
 
@@ -40,6 +41,11 @@ class Point:
         return "/".join(filter(None, (self.stage, self.value)))
 
 
+def natural(name: object) -> list[int | str]:
+    """A key for sorting: numbers by what they are."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", str(name))]
+
+
 class World:
     """The project on disk, and the graph that its `pipeline.toml` declares.
 
@@ -58,8 +64,12 @@ class World:
     def save(self) -> None:
         """Write `pipeline.toml` and the project's own stage."""
         for node in self.nodes.values():
+            node.values = node.values if self.folders else node.listed
             node.reads = [text if self.folders or "source/" not in text else "source" for text in node.reads]
-        self.nodes[self.order()[0]].when = False  # so that each job has a task
+            node.reads = [text if node.values or text != OF_VALUE else "source/main.txt" for text in node.reads]
+        first = self.nodes[self.order()[0]]
+        first.when = False  # so that each job has a task
+        first.values = FILES if first.of_files else first.values
         jobs: dict[str, Any] = {}
         for (job, stage), times in self.job_times.items():
             jobs.setdefault(job, {"params": {}})["params"][stage] = {"times": times}
@@ -108,17 +118,30 @@ class World:
 
     def points(self) -> list[Point]:
         """All tasks, dependencies first."""
-        stages = [(stage, self.nodes[stage].values or ("",)) for stage in self.order()]
-        points = [Point(stage, job, value) for job in self.jobs() for stage, values in stages for value in values]
+        places = [(stage, job) for job in self.jobs() for stage in self.order()]
+        points = [Point(stage, job, value) for stage, job in places for value in self.values(stage, job)]
         return [point for point in points if self.exists(point)]
+
+    def values(self, stage: str, job: str) -> list[str]:
+        """The values of a stage's matrix in a job; without a matrix, an empty text."""
+        node = self.nodes[stage]
+        if isinstance(node.values, str):
+            return [file.stem for _, file in self.files(Point(stage, job), node.values)]
+        return [*node.values] or [""]
 
     def exists(self, point: Point) -> bool:
         """Whether the job has the stage: its condition holds, and what it can't do without is there."""
         node = self.nodes[point.stage]
         if node.conditional and not (self.producers(point, node.reads[0]) or self.files(point, node.reads[0])):
             return False
-        needed = [text for text in node.reads if node.needs_input(text) and text.split(".")[0] in self.nodes]
+        needed = [text for text in node.reads if node.needs_input(text) and self.declared(point, text)]
         return all(self.producers(point, text) for text in needed)
+
+    def misses(self, point: Point) -> bool:
+        """Whether it fails, since a file is not there that it reads, or that a task would be of which it reads."""
+        node = self.nodes[point.stage]
+        needed = [text for text in node.reads if node.needs_input(text)]
+        return not all(self.declared(point, text) or self.files(point, text) for text in needed)
 
     def files(self, point: Point, reference: str) -> list[tuple[str, Path]]:
         """What a path or glob matches, in order: what manifests call it, and where it is."""
@@ -129,19 +152,22 @@ class World:
         if "/" not in reference:
             return []
         base = source if inside else self.root
-        pattern = reference.removeprefix("source/").replace("{job}", point.job).removeprefix("./")
-        files = sorted(base.glob(pattern)) if "*" in pattern else [base / pattern]
+        pattern = reference.removeprefix("source/").removeprefix("./")
+        pattern = pattern.replace("{job}", point.job).replace("{v}", point.value)
+        files = sorted(base.glob(pattern), key=natural) if "*" in pattern else [base / pattern]
         return [("source/" * inside + str(file.relative_to(base)), file) for file in files if file.exists()]
 
     def producers(self, point: Point, reference: str) -> list[Point]:
         """The tasks behind a reference; a matrix that the reader lacks gives them all, by value."""
+        return [producer for producer in self.declared(point, reference) if self.exists(producer)]
+
+    def declared(self, point: Point, reference: str) -> list[Point]:
+        """Those, and what would be if the job had the stage."""
         stage = reference.removeprefix("?").partition(".")[0]
         if stage not in self.nodes:
             return []
-        values = self.nodes[stage].values or ("",)
-        if point.value and values != ("",):
-            values = (point.value,)
-        return [p for p in (Point(stage, point.job, value) for value in sorted(values)) if self.exists(p)]
+        values = sorted(self.values(stage, point.job), key=natural)
+        return [Point(stage, point.job, v) for v in values if "" in (v, point.value) or v == point.value]
 
     def closure(self, names: list[str]) -> set[str]:
         """The tasks and all that they need."""
