@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -318,81 +317,6 @@ deliver = "out/{job}.{v}"
 )
 
 
-@pytest.fixture
-def withdrawn(project: Project) -> Project:
-    """A matrix value went; one of its copies is edited, in the other job."""
-    project.write("pipeline.toml", WITHDRAWN)
-    for job in ("one", "two"):
-        project.write(f"media/{job}.txt", "hello\n")
-    assert project.run().status == 0
-    project.write("out/two.y.txt", "mine\n")
-    project.write("jobs/two/D/y/d.txt", "mine, too\n")
-    project.write("pipeline.toml", WITHDRAWN.replace('"x", "y"', '"x"'))
-    return project
-
-
-def test_copies_of_a_withdrawn_task_go_at_the_next_run(withdrawn: Project) -> None:
-    """Unedited ones; the edited one is named; the outputs stay until `clean --orphans`."""
-    status = withdrawn.command("status").out
-    assert "D:one:y: withdrawn" in status
-    states = {t["task"]: t["state"] for t in json.loads(withdrawn.command("status", "--json").out)}
-    assert (states["D:one:y"], states["D:one:x"]) == ("withdrawn", "fresh")
-    assert copies(withdrawn) == ["out/one.x.txt", "out/one.y.txt", "out/two.x.txt", "out/two.y.txt"]
-    run = withdrawn.run()
-    assert (run.status, run.ran) == (0, [])
-    assert copies(withdrawn) == ["out/one.x.txt", "out/two.x.txt", "out/two.y.txt"]
-    assert "D:one:y" in run.out
-    assert "keeping 'out/two.y.txt'" in run.out
-    assert withdrawn.read("jobs/one/D/y/d.txt") == "hello\n"
-    assert "withdrawn" in withdrawn.command("status").out
-    assert "WARNING" not in withdrawn.run().out
-    assert "withdrawn" in withdrawn.command("validate").out
-
-
-def test_clean_orphans_removes_the_outputs_of_withdrawn_tasks(withdrawn: Project) -> None:
-    """And their state; edits stay; nothing of the tasks that are."""
-    withdrawn.run()
-    dry = withdrawn.command("clean", "--orphans", "--dry-run").out
-    assert "D:one:y - removing file 'jobs/one/D/y/d.txt'" in dry
-    assert withdrawn.read("jobs/one/D/y/d.txt")
-    said = withdrawn.command("clean", "--orphans").out
-    assert "keeping 'jobs/two/D/y/d.txt': it was edited" in said
-    assert not (withdrawn.root / "jobs/one/D/y").exists()
-    assert [str(p) for p in withdrawn.root.rglob("*D@y*")] == []
-    assert withdrawn.read("jobs/two/D/y/d.txt") == "mine, too\n"
-    assert withdrawn.read("jobs/one/D/x/d.txt") == "hello\n"
-    assert withdrawn.run().ran == []
-    assert "D:one:y" not in withdrawn.command("status").out
-
-
-def test_a_value_that_is_left_out_on_the_command_line_is_not_withdrawn(project: Project) -> None:
-    """For this run there is none; its copies stay."""
-    project.write("pipeline.toml", WITHDRAWN)
-    project.write("media/one.txt", "hello\n")
-    assert project.run().status == 0
-    assert project.run("v=x").status == 0
-    assert copies(project) == ["out/one.x.txt", "out/one.y.txt"]
-
-
-def test_a_stage_that_went_or_was_renamed(project: Project) -> None:
-    """The copies of the old one go, those of the new one are made, in whichever order it happens."""
-    text = CHAIN + 'deliver = "out/{job}"\n'
-    project.write("pipeline.toml", text)
-    project.write("media/one.txt", "hello\n")
-    assert project.run().status == 0
-    project.write("pipeline.toml", text.replace("[stages.C]", "[stages.Z]"))
-    run = project.run()
-    assert (run.status, run.ran) == (0, ["Z:one"])
-    assert copies(project) == ["out/one.txt"]
-    assert "C:one: withdrawn" in project.command("status").out
-    project.write("pipeline.toml", text.partition("[stages.C]")[0])
-    assert project.run().status == 0
-    assert copies(project) == []
-    project.write("pipeline.toml", text)
-    assert project.run().tasks("stage_running") == []
-    assert copies(project) == ["out/one.txt"]
-
-
 def test_kept_edits_lie_where_no_output_can(project: Project) -> None:
     """A matrix value that is called as the place of another's edits does not receive them."""
     project.write("pipeline.toml", WITHDRAWN.replace('"x", "y"', '"x", "x.edited"'))
@@ -403,77 +327,6 @@ def test_kept_edits_lie_where_no_output_can(project: Project) -> None:
     assert project.read("jobs/one/D/x.edited/d.txt") == "hello\n"
     assert project.read("jobs/one/D.edited/x/d.txt") == "mine\n"
     assert sorted(p.name for p in (project.root / "jobs/one/D/x.edited").iterdir()) == ["d.txt", "manifest.json"]
-
-
-def shared(first: Project, second: Path) -> Project:
-    """A second project with the same jobs directory."""
-    other = Project(second, first.launcher)
-    second.mkdir()
-    for project in (first, other):
-        project.write("pipeline.toml", CHAIN.replace("[pipeline]", '[pipeline]\njobs_dir = "../jobs"'))
-    first.write("media/one.txt", "one\n")
-    other.write("media/two.txt", "two\n")
-    return other
-
-
-def test_two_projects_share_a_jobs_directory(project: Project, tmp_path: Path) -> None:
-    """Neither removes what is the other's: by `clean --orphans`, by `gc`; it is named."""
-    other = shared(project, tmp_path / "other")
-    for one in (project, other):
-        for content in ("early\n", "late\n"):
-            one.write(f"media/{'one' if one is project else 'two'}.txt", content)
-            assert one.run().status == 0
-    kept = list((tmp_path / "jobs").rglob("generations/*/*"))
-    said = project.command("clean", "--orphans")
-    assert (said.status, "0 orphaned jobs" in said.out) == (0, True)
-    assert "two - keeping it: it belongs to the pipeline in" in said.out
-    assert project.command("gc", "--all").status == 0
-    left = list((tmp_path / "jobs").rglob("generations/*/*"))
-    assert left == [path for path in kept if path.is_relative_to(tmp_path / "jobs/two")]
-    assert other.run().ran == []
-    (other.root / "media/two.txt").unlink()
-    other.write("media/three.txt", "three\n")
-    assert other.run().status == 0
-    assert "two - removing" not in project.command("clean", "--orphans").out
-    assert "1 orphaned jobs, 1 removed" in other.command("clean", "--orphans").out
-    assert not (tmp_path / "jobs/two").exists()
-    assert project.run().ran == []
-
-
-def test_two_projects_have_a_job_of_one_name(project: Project, tmp_path: Path) -> None:
-    """The second is told whose it is, and nothing of the first's is changed; its other jobs are built."""
-    other = shared(project, tmp_path / "other")
-    assert project.run().status == 0
-    other.write("media/one.txt", "another\n")
-    run = other.run()
-    assert run.status == 1
-    assert f"belongs to the pipeline in {project.root}" in run.out
-    assert sorted(run.ran) == ["A:two", "B:two", "C:two"]
-    assert project.run().ran == []
-    assert (tmp_path / "jobs/one/A/a.txt").read_text() == "one\n"
-
-
-def test_a_project_that_was_moved_keeps_its_jobs(project: Project, tmp_path: Path) -> None:
-    """Also a copy, and one that is moved away from its jobs directory takes them over, but removes none."""
-    project.write("pipeline.toml", CHAIN)
-    for job in ("one", "two"):
-        project.write(f"media/{job}.txt", "hello\n")
-    assert project.run().status == 0
-    moved = Project(tmp_path / "moved", project.launcher)
-    project.root.rename(moved.root)
-    assert moved.run().ran == []
-    moved.write("media/one.txt", "changed\n")
-    assert moved.run().status == 0
-    (moved.root / "media/two.txt").unlink()
-    assert "1 orphaned jobs, 1 removed" in moved.command("clean", "--orphans").out
-    (moved.root / "deep").mkdir()
-    (moved.root / "jobs").rename(moved.root / "deep/jobs")
-    moved.write("pipeline.toml", CHAIN.replace("[pipeline]", '[pipeline]\njobs_dir = "deep/jobs"'))
-    (moved.root / "media/one.txt").rename(moved.root / "media/three.txt")
-    assert moved.run().status == 0
-    assert "one - keeping it" in moved.command("clean", "--orphans").out
-    (moved.root / "media/three.txt").rename(moved.root / "media/one.txt")
-    assert moved.run().ran == []
 
 
 def test_a_place_that_takes_no_copy_is_named(project: Project) -> None:
@@ -496,15 +349,6 @@ def write_records_of_before(project: Project) -> None:
     for record in (project.root / "jobs").glob("*/.mediabuild/delivered/*.json"):
         made = json.loads(record.read_text())
         record.write_text(json.dumps({copy: versions[-1][0] for copy, versions in made.items()}))
-
-
-def test_a_withdrawn_copy_of_before_stays(withdrawn: Project) -> None:
-    """A digest alone, which a stranger may know, is no reason to remove a file; nor was it edited."""
-    write_records_of_before(withdrawn)
-    said = withdrawn.run().out
-    assert "keeping 'out/one.y.txt': it may be yours: an older mediabuild noted no time" in said
-    assert "keeping 'out/two.y.txt': it was edited" in said
-    assert withdrawn.read("out/one.y.txt") == "hello\n"
 
 
 def test_a_record_of_before_is_read(project: Project) -> None:

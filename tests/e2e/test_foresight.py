@@ -1,6 +1,6 @@
 """What `--dry-run`, `status`, `check`, `explain` and `list -s` show is what the run then does, own tasks included.
 
-Not here: the pipeline's tasks alone (`test_asking`), names and ranges (`test_selection`).
+Not here: the pipeline's tasks alone (`test_foretold`), names and ranges (`test_selection`).
 """
 
 from __future__ import annotations

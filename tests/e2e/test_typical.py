@@ -1,6 +1,7 @@
 """Forty typical mistakes and questions: each is answered in at most 400 characters, with what to type.
 
-Not here: wrong options one by one (`test_help`), all that can be wrong in `pipeline.toml` (`test_mistakes`).
+Not here: wrong options one by one (`test_help`, `test_command_line`), all that can be wrong in `pipeline.toml`
+(`test_mistakes`).
 """
 
 from __future__ import annotations

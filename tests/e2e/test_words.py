@@ -1,6 +1,6 @@
 """What is said is what happened: on any console, of any width, whatever is stopped, replaced or wired anew.
 
-Not here: that reasons are right (`test_changes`, `test_asking`), odd consoles of a run (`test_console`).
+Not here: that reasons are right (`test_changes`, `test_foretold`), odd consoles of a run (`test_console`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import CHAIN, Project
-from tests.e2e.test_failures import not_everywhere, unprivileged
+from tests.e2e.test_disks import not_everywhere, unprivileged
 
 OWN = '''"""A stage."""
 from mediabuild.stage import Context, NoParams, stage
