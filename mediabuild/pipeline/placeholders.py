@@ -85,8 +85,8 @@ def check_names(
 
     Args:
         values: what begins with one of these is known, too: a value of an input.
-        in_command: the text may hold a shell's `${name}`, where one that is called as a placeholder is a mistake, and
-            code with braces of its own; otherwise it is a path.
+        in_command: the text may hold a shell's `${name}`, where one that is called as a placeholder is a mistake,
+            another program's `%{name}`, and code with braces of its own; otherwise it is a path.
     """
     slips = {**dict(_unclosed(text, known)), **dict(_misspelt(text, known, in_command))}
     for slip, name in slips.items():
@@ -99,15 +99,16 @@ def check_names(
         check_variables(where, text, mistakes)
     before = ""
     for part, is_name in pieces(text):
-        dollar, before = before.endswith("$"), part
+        mark, before = before[-1:], part
         if not is_name or part in slips.values():
             continue
-        if dollar and not in_command:
+        is_others = in_command and (mark == "$" or (mark == "%" and "." not in part))  # the shell's; %{pts} of ffmpeg
+        if mark == "$" and not in_command:
             mistakes.add(where, f"${{{part}}}: variables of the environment aren't filled in", "the path in full")
-        elif dollar and part in known:
+        elif mark == "$" and part in known:
             hint = f"{{{part}}} is the placeholder, ${{{{{part}}}}} the shell's variable"
             mistakes.add(where, f"${{{part}}} can be read in two ways", hint)
-        elif part not in known and not dollar and not part.startswith(values) and not _follows(where, part, mistakes):
+        elif not (part in known or is_others or part.startswith(values) or _follows(where, part, mistakes)):
             what = "is not declared" if part.partition(".")[0] in GROUPS else "is no placeholder"
             mistakes.add(where, f"{{{part}}} {what}", _escaped(_close(part, known), f"{{{part}}}"))
 

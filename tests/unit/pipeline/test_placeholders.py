@@ -63,7 +63,8 @@ def test_a_shells_variable_that_is_called_like_a_placeholder_is_ambiguous(name: 
     ["${HOME}", '"${playlist%.*}"', "${1}", "awk '{if ($1) {print $2}}'", "find . -exec cat {} +", "{a,b}", "{1..3}",
      '{"a": {"b": 1}}', "sed 's/x{2}/y/'", "{ echo; }", "[0-9]{2,3}", "awk '{out = out $0} END {print out}'",
      "{out[$1]++}", '{job: .id, out: [.x]}', '{"out": {"job": 1}}', "{job, device}", "{ ffmpeg -version; }",
-     "%{pts\\:hms}", "text='{'", "${out%.*}", "$(job)", "<out>", "%(title)s", "{piece.x = 1}", "$job", "print $out}",
+     "%{pts\\:hms}", "text='%{pts}'", "%{http_code}\\n", "text='{'",
+     "${out%.*}", "$(job)", "<out>", "%(title)s", "{piece.x = 1}", "$job", "print $out}",
      "{printf(\"{%s\", job)}", "{params = 3}", "~/models", "$NF/2 > 1"],
 )  # fmt: skip
 def test_what_is_no_placeholder_stays(item: str) -> None:
