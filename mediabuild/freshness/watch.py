@@ -131,10 +131,19 @@ class Watch:
             self._add_file(path)
 
     def _add_file(self, path: Path) -> None:
-        known = self.freshness.digests.known(path) if os.path.lexists(path) else (ABSENT, {})
+        if not os.path.lexists(path):
+            self._add_absent(path)
+            return
+        known = self.freshness.digests.known(path)
         if known is None:
             raise Unsettled(str(path))
         self.watched[name_in(self.root, path)] = known[0]
+
+    def _add_absent(self, path: Path) -> None:
+        """While a folder isn't there, nothing in it is: one look for the files of all jobs in `corrections/`."""
+        while not os.path.lexists(path.parent):
+            path = path.parent
+        self.watched[name_in(self.root, path)] = ABSENT
 
     def _add_folder(self, folder: Path) -> None:
         stats = stats_or_absent(folder)

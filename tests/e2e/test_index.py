@@ -56,7 +56,7 @@ outputs = { text = "join.txt" }
 
 [stages.parts]
 command = ["sh", "-c", 'mkdir "$1"; cp "$2" "$1/a.txt"', "parts", "{outputs.all}", "{inputs.text}"]
-inputs  = { text = "join.text" }
+inputs  = { text = "join.text", mine = "?./mine/{job}.txt" }
 outputs = { all = "all/" }
 """
 ALL = ["upper", "join", "parts"]
@@ -170,7 +170,10 @@ def test_stages_with_models_and_devices_are_vouched_for(project: Project) -> Non
     subprocess.run([ffmpeg_path(), "-loglevel", "error", *silence], check=True)
     assert project.run().status == 0
     assert project.run().ran == []
-    assert "doit" not in loaded(project)
+    assert not {"doit", "mediabuild.stage"} & loaded(project)
+    known = index.load(project.root / INDEX)
+    assert "some/model" in known.listing.absent, "a folder of this name would be taken first"
+    assert {"driver", "HF_HOME"} <= known.surroundings.keys()
     project.env["MEDIABUILD_DRIVER"] = "another"
     assert "doit" in loaded(project), "it asks what the driver means"
     project.env["MEDIABUILD_DRIVER"] = ""
@@ -260,6 +263,9 @@ EDITS: dict[str, tuple[Callable[[Project], object], list[str]]] = {
     "a new file below an input directory": (lambda p: p.write("words/de/b", ""), both(ALL[:1])),
     "a new file that a glob finds": (lambda p: p.write("notes/two.txt", "2"), both(ALL[1:])),
     "an optional file that appears": (lambda p: p.write("more.txt", "m"), both(ALL[1:])),
+    "an optional file in a folder that wasn't there": (
+        lambda p: p.write("mine/deep/b.txt", "m"), tasks("deep/b", stages=ALL[2:]),
+    ),
     "a param's default in a stage file": (
         lambda p: p.write("stages/upper.py", UPPER.replace("version=1", "version=2")), both(ALL[:1]),
     ),
