@@ -16,9 +16,12 @@ import msgspec
 import pytest
 
 from mediabuild.lanes import Lanes
+from mediabuild.media import formats
+from mediabuild.media.formats import Transcript
 from mediabuild.pipeline.code_of_stages.loading import load_stage
 from mediabuild.stage import Context, Lookup
 from mediabuild.units import Units
+from tests.stages.glossaries import TERMS
 
 ROOT = Path(__file__).parents[2]
 Files = Path | dict[str, Path]
@@ -67,6 +70,22 @@ def run_stage(tmp_path: Path) -> Callable[..., Context]:
         declared.run(context, values)
         context.kept.close()
         return context
+
+    return run
+
+
+@pytest.fixture
+def corrected(run_stage: Any, tmp_path: Path) -> Any:
+    """``corrected(transcript, terms, **params)`` → the folder of outputs."""
+
+    def run(transcript: Transcript, terms: str | bytes | None = TERMS, **params: Any) -> Path:
+        formats.write(tmp_path / "transcript.json", transcript)
+        inputs: dict[str, Any] = {"transcript": tmp_path / "transcript.json", "terms": {}}
+        if terms is not None:
+            (tmp_path / "names.csv").write_bytes(terms if isinstance(terms, bytes) else terms.encode())
+            inputs["terms"] = {"glossary/names.csv": tmp_path / "names.csv"}
+        out: Path = run_stage("glossary", inputs, **params).out
+        return out
 
     return run
 
