@@ -176,16 +176,14 @@ class PipelineCommand(DoitCmdBase):  # type: ignore[misc]
             InvalidCommand: a name that is none; with the nearest one. PipelineError: nothing is left.
         """
         tasks = {task.name: task for task in self.task_list}
-        names = expand_names(args, tasks, later=self._later, of_file=self.build.tasks_of_file) if args else list(tasks)
+        names = self._expanded(args, tasks) if args else list(tasks)
         found: dict[str, DoitTask] = {}
         for name in names:
             group = tasks.get(name)
             if group is None or is_remake(group):  # made while the run goes on
                 continue
-            members = (
-                [tasks[n] for n in group.task_dep if tasks[n].subtask_of == name] if group.has_subtask else [group]
-            )
-            found |= {task.name: task for task in members}
+            inside = [tasks[n] for n in group.task_dep if tasks[n].subtask_of == name]
+            found |= {task.name: task for task in (inside if group.has_subtask else [group])}
         selection = self.build.options.selection
         if selection.is_empty:
             return list(found.values())
@@ -207,10 +205,7 @@ class PipelineCommand(DoitCmdBase):  # type: ignore[misc]
         selection, tasks = self.build.options.selection, {task.name: task for task in self.task_list}
         if self.sel_default_tasks and not selection.is_empty:
             self.sel_tasks = None  # a range says itself what is wanted
-        names = None
-        if self.sel_tasks:
-            commands, of_file = self.loader.cmd_names, self.build.tasks_of_file
-            names = expand_names(self.sel_tasks, tasks, commands, later=self._later, of_file=of_file)
+        names = self._expanded(self.sel_tasks, tasks, *self.loader.cmd_names) if self.sel_tasks else None
         if single and names is not None:
             selected.alone(names, tasks)
         if selection.is_empty:
@@ -219,6 +214,10 @@ class PipelineCommand(DoitCmdBase):  # type: ignore[misc]
         if selection.is_range:
             selected.within(picked, tasks)
         return picked
+
+    def _expanded(self, words: list[str], tasks: dict[str, DoitTask], *commands: str) -> list[str]:
+        of_file = self.build.tasks_of_file
+        return expand_names(words, tasks, commands, asked=self.name, later=self._later, of_file=of_file)
 
     def _later(self, name: str) -> bool:
         """Whether a task or target of this name may be made while the run goes on."""

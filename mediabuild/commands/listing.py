@@ -52,7 +52,7 @@ class List(PipelineCommand, DoitList):  # type: ignore[misc]
         pos_args: list[str] | None = None,
     ) -> int:
         tasks = {task.name: task for task in self.task_list}
-        names = expand_names(pos_args, tasks, of_file=self.build.tasks_of_file) if pos_args else []
+        names = expand_names(pos_args, tasks, asked=self.name, of_file=self.build.tasks_of_file) if pos_args else []
         self.sel_tasks = names or None  # not the default tasks: they are what a run begins with
         self.plan = self.foreseen(self.select()) if status else {}
         if not self.build.options.selection.is_empty:
@@ -93,7 +93,7 @@ class Info(PipelineCommand, DoitInfo):  # type: ignore[misc]
 
     def _execute(self, pos_args: list[str], hide_status: bool = False) -> int:
         tasks = {task.name: task for task in self.task_list}
-        names = expand_names(pos_args, tasks, of_file=self.build.tasks_of_file)
+        names = expand_names(pos_args, tasks, asked=self.name, of_file=self.build.tasks_of_file)
         task = tasks[names[0]] if len(names) == 1 else None
         if task is not None and is_group(task):
             members = "".join(f"  {name}\n" for name in task.task_dep)
@@ -156,7 +156,7 @@ class Strace(PipelineCommand, DoitStrace):  # type: ignore[misc]
 
     def _execute(self, show_all: bool, keep_trace: bool) -> int:
         tasks = {task.name: task for task in self.task_list}
-        self.sel_tasks = expand_names(self.sel_tasks or [], tasks)
+        self.sel_tasks = expand_names(self.sel_tasks or [], tasks, asked=self.name)
         if len(self.sel_tasks) != 1:
             raise InvalidCommand("strace: takes the name of one task\n  hint: doit strace TASK")
         (name,) = self.sel_tasks

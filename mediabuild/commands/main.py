@@ -70,18 +70,21 @@ class MediabuildMain(DoitMain):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__(PipelineLoader(), config_filenames=(), extra_config=PLUGINS)
 
-    def process_args(self, cmd_args: list[str]) -> Any:
-        """Take NAME=VALUE out of the words; an empty word, as of an unset variable of a shell, is none.
+    def run(self, all_args: list[str]) -> Any:
+        """Run a command; refuse an empty word, as of an unset variable of a shell: `clean ""` would clean all.
 
         Behind `--language` it says that no language is wanted.
         """
         words: list[str] = []
-        for before, word in zip(["", *cmd_args], cmd_args, strict=False):
-            if word:
-                words.append(word)
-            elif before == "--language":
+        for before, word in zip(["", *all_args], all_args, strict=False):
+            if not word and before == "--language":
                 words[-1] += "="
-        return super().process_args(words)
+            elif not word:
+                print("ERROR: an empty word ('') names nothing; is a variable of the shell not set?", file=sys.stderr)
+                return 3
+            else:
+                words.append(word)
+        return super().run(words)
 
 
 def init(folder: Path, example: str = "") -> int:

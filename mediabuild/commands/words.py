@@ -6,7 +6,7 @@ Not here: options (`options`).
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from doit.exceptions import InvalidCommand
@@ -66,6 +66,7 @@ def expand_names(
     tasks: Mapping[str, DoitTask],
     commands: Iterable[str] = (),
     *,
+    asked: str = "run",
     later: Callable[[str], bool] | None = None,
     of_file: Callable[[str], list[str]] = lambda path: [],
 ) -> list[str]:
@@ -74,6 +75,7 @@ def expand_names(
     Names that look the same are the same, however their accents are encoded.
 
     Args:
+        asked: the command whose words these are.
         of_file: the tasks that a file stands for which is no target, by its path below the project.
         later: which other names stay as they are, since tasks of these names may be made while the run goes on.
 
@@ -111,18 +113,21 @@ def expand_names(
             what, hint = missing_file(arg, _files_read(tasks.values()))
             raise InvalidCommand(f"{what}\n  hint: {hint}")
         else:
-            raise InvalidCommand(_unknown(arg, tasks, commands))
+            raise InvalidCommand(_unknown(arg, tasks, list(commands), asked))
     return list(dict.fromkeys(found))
 
 
-def _unknown(word: str, tasks: Mapping[str, DoitTask], commands: Iterable[str]) -> str:
+def _unknown(word: str, tasks: Mapping[str, DoitTask], commands: Collection[str], asked: str) -> str:
     """What is said of a word that is nothing here: what it means elsewhere, the job that it names, the nearest name."""
     from mediabuild.pipeline.mistakes import nearest
 
     if word in CALLED_OTHERWISE:
         return f"{word!r} is no task or command; did you mean {CALLED_OTHERWISE[word]!r}?\n  hint: doit --help"
     if any(made.job == word for made in map(pipeline_task, tasks.values()) if made):
-        return f"{word!r} is a job; --job names one\n  hint: {command('--job', word)}"
+        before = [asked] if asked != "run" else []
+        return f"{word!r} is a job; --job names one\n  hint: {command(*before, '--job', word)}"
+    if word in commands:
+        return f"{word!r} is a command, which stands before everything else\n  hint: doit {word} --help"
     is_pattern = any(sign in word for sign in "*?[")
     said = f"{word!r} matches no task" if is_pattern else f"{word!r} is no task, command or target"
     near = nearest(word, [*tasks, *commands])

@@ -106,6 +106,9 @@ class PipelineLoader(DodoTaskLoader):  # type: ignore[misc]
         from mediabuild.pipeline.overrides import in_seconds
 
         variables = dict(doit_cmd._CMDLINE_VARS or {})
+        for one in LOADER_OPTIONS:  # of a variable that isn't set: it doesn't mean all
+            if opt_values[one["name"]] == "" and one["name"] != "language":
+                raise InvalidCommand(f"--{one['long']}: a value is missing\n  hint: doit --help")
         for name in ("clip_start", "clip_end"):
             if opt_values[name] is not None:
                 variables[f"{name}_s"] = in_seconds(opt_values[name])

@@ -81,6 +81,17 @@ def test_an_unknown_name_after_a_command(one: Project, command: str) -> None:
     assert "A:one" in one.command(command, "A:onne").err
 
 
+@pytest.mark.parametrize("words", [["clean", ""], ["--force", ""], ["--job", ""], ["run", "--job", "", "A"]])
+def test_an_empty_word_names_nothing(one: Project, words: list[str]) -> None:
+    """`clean "$task"` where the variable isn't set would clean everything."""
+    one.write("pipeline.toml", CHAIN)
+    assert one.run("A").status == 0
+    said = one.command(*words)
+    assert (said.status, "an empty word ('') names nothing" in said.err) == (3, True)
+    assert (one.root / "jobs/one/A/a.txt").exists()
+    assert not (one.root / "jobs/one/B").exists()
+
+
 def test_an_unknown_command_is_an_unknown_name(one: Project) -> None:
     """`mediabuild statsu`: no task, command or target of that name; the command is proposed."""
     said = refused(one, "statsu", pipeline=CHAIN)
