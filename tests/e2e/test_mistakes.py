@@ -288,6 +288,10 @@ MISTAKES = {
         HEAD + stage("alpha", "source", more='python = "venv/none"'),
         ["stages.alpha.python", "venv/none"],
     ),
+    "an interpreter in a folder that only a shell knows": (
+        HEAD + stage("alpha", "source", more='python = "$HOME/venv"'),
+        ["stages.alpha.python: $HOME: variables of the environment aren't filled in (the path in full)"],
+    ),
 }
 
 

@@ -15,6 +15,7 @@ from mediabuild.errors import PipelineError
 from mediabuild.machine.here import quoted
 from mediabuild.pipeline.code_of_stages.loading import load_stage
 from mediabuild.pipeline.mistakes import Mistakes, nearest
+from mediabuild.pipeline.placeholders import check_variables
 from mediabuild.pipeline.tables import StageTable
 from mediabuild.pipeline.typed import toml_text
 from mediabuild.stage import Stage
@@ -52,7 +53,8 @@ def interpreter_of(
         return None
     path = root / os.path.expanduser(given)
     python = path / "bin" / "python" if path.is_dir() else path
-    if not python.is_file():
+    check_variables(f"{where}.python", given, mistakes)
+    if not (python.is_file() or mistakes.says_of(f"{where}.python")):
         separates = declaration is not None and "demucs" in declaration.tools
         made_by = [sys.executable, "-m", "mediabuild.machine.install", "separator"]
         hint = quoted(*(made_by if separates else ["python3", "-m", "venv"]), given)
