@@ -20,7 +20,7 @@ from tests.e2e.crash import wait_for_end
 from tests.e2e.edits import INDEX, Edits
 from tests.e2e.world import CODE
 
-THREADS = st.sampled_from([1, 1, 3])
+AT_ONCE = st.sampled_from(["-n1", "", "-n3"])  # how many tasks run at once; as many as there are cores, where unsaid
 COMMANDS = st.sampled_from(["", "gc", "check"])
 STATE_PLACES = ("tmp", "generations", "units", "locks", "logs", "delivered", "marks", "swap")
 
@@ -28,7 +28,7 @@ STATE_PLACES = ("tmp", "generations", "units", "locks", "logs", "delivered", "ma
 class Disturbances(Edits):
     """The rules whose runs are disturbed."""
 
-    def under_way(self, *doings: str, threads: int = 1, once: bool = True, **kill: Any) -> None:
+    def under_way(self, *doings: str, at_once: str = "-n1", once: bool = True, **kill: Any) -> None:
         """A run whose stages do something, then soundness: what it recorded is what a clean build makes.
 
         Args:
@@ -40,7 +40,7 @@ class Disturbances(Edits):
         guard = f'[ "$1" = after ] || {{ [ ! -e {done} ] || exit 0; : > {done}; }}\n'
         (self.base / "hook").write_text((guard if once else "") + "\n".join(doings))
         (self.base / "done").unlink(missing_ok=True)
-        ran = self.launch(f"-n{threads}", env={"HOOK": str(self.base / "hook")}, **kill)
+        ran = self.launch(*at_once.split(), env={"HOOK": str(self.base / "hook")}, **kill)
         (self.base / "hook").write_text("")
         if ran.status == -9 and kill:
             assert wait_for_end(f"MEDIABUILD_TEST={self.base.name}") == []
@@ -51,15 +51,15 @@ class Disturbances(Edits):
         self.verify_sound(ran.out + ran.err)
 
     @rule(index=INDEX, way=st.sampled_from(["write", "replace"]), kept=st.booleans(), back=st.booleans(),
-          once=st.booleans(), threads=THREADS)  # fmt: skip
-    def change_and_back(self, index: int, way: str, kept: bool, back: bool, once: bool, threads: int) -> None:
+          once=st.booleans(), at_once=AT_ONCE)  # fmt: skip
+    def change_and_back(self, index: int, way: str, kept: bool, back: bool, once: bool, at_once: str) -> None:
         """A file that stages read, or an output of theirs, has another content for a while, or from then on."""
         outputs = [f for f in (self.world.root / "jobs").rglob("*.txt") if ".mediabuild" not in f.parts]
         inputs = [file for file in self.world.root.rglob("*") if self.is_input(file)]
         files = sorted(inputs) + sorted(outputs)
         file = files[index % len(files)]
         other = bytes(byte ^ 1 for byte in file.read_bytes()) or b"more\n"
-        self.under_way(*self.swapped(file, other, way, kept, back), threads=threads, once=once)
+        self.under_way(*self.swapped(file, other, way, kept, back), at_once=at_once, once=once)
         self.treasures &= self.world.contents()
 
     def swapped(self, file: Path, other: bytes, way: str, kept: bool, back: bool) -> list[str]:
@@ -101,19 +101,19 @@ class Disturbances(Edits):
 
     @precondition(lambda self: any(node.kind == "own" for node in self.world.nodes.values()))
     @rule(name=st.sampled_from(sorted(CODE)), kept=st.booleans(), back=st.booleans(), once=st.booleans(),
-          way=st.sampled_from(["write", "replace"]), threads=THREADS)  # fmt: skip
-    def edit_code_under_way(self, name: str, kept: bool, back: bool, once: bool, way: str, threads: int) -> None:
+          way=st.sampled_from(["write", "replace"]), at_once=AT_ONCE)  # fmt: skip
+    def edit_code_under_way(self, name: str, kept: bool, back: bool, once: bool, way: str, at_once: str) -> None:
         """The project's own stage, or a module that it imports, is another one for a while, of the same length."""
         file = self.world.root / "stages" / name
         old = file.read_bytes()
         other = old.replace(b"salt", b"malt") if b"salt" in old else old.replace(b"malt", b"salt")
-        self.under_way(*self.swapped(file, other, way, kept, back), threads=threads, once=once)
+        self.under_way(*self.swapped(file, other, way, kept, back), at_once=at_once, once=once)
 
-    @rule(threads=THREADS, once=st.booleans(), signal=st.sampled_from(["KILL", "TERM"]))
-    def die_with_children_alive(self, threads: int, once: bool, signal: str) -> None:
+    @rule(at_once=AT_ONCE, once=st.booleans(), signal=st.sampled_from(["KILL", "TERM"]))
+    def die_with_children_alive(self, at_once: str, once: bool, signal: str) -> None:
         """A stage's process is killed while children of it live, one of them in a session of its own."""
         sleeps = 'sleep 100 & setsid sleep 100 & [ "$1" = after ] ||'
-        self.under_way(f"{sleeps} kill -{signal} $PPID", threads=threads, once=once)
+        self.under_way(f"{sleeps} kill -{signal} $PPID", at_once=at_once, once=once)
 
     @rule(
         index=INDEX, place=st.sampled_from([*STATE_PLACES, "", "stage"]), command=st.sampled_from(["", "gc", "check"])

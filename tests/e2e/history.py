@@ -16,7 +16,7 @@ from hypothesis.stateful import invariant, precondition, rule
 
 from tests.e2e.conftest import Ran, read_events
 from tests.e2e.crash import Launcher, wait_for_end
-from tests.e2e.disturbances import Disturbances
+from tests.e2e.disturbances import AT_ONCE, Disturbances
 from tests.e2e.edits import INDEX
 from tests.e2e.graphs import TIMES
 from tests.e2e.oracle import Plan, alike, labelled, read_tree
@@ -45,7 +45,7 @@ class AnyHistory(Disturbances):
             if isinstance(error, Exception):
                 traceback.print_exc()  # now: a replay with other timing may not fail
             elif error is None and hasattr(self, "world"):
-                self.build(1, look_first=True)
+                self.build("-n1", look_first=True)
                 self.clean_what_is_withdrawn()
                 if self.count % 3 == 0:
                     self.compare_with_a_clean_build()
@@ -63,13 +63,13 @@ class AnyHistory(Disturbances):
         out, err = self.launcher.out.read_text(), self.launcher.err.read_text()
         return Ran(status, out, err, read_events(events))
 
-    @rule(threads=st.sampled_from([1, 1, 3]), look_first=st.booleans())
-    def build(self, threads: int, look_first: bool) -> None:
+    @rule(at_once=AT_ONCE, look_first=st.booleans())
+    def build(self, at_once: str, look_first: bool) -> None:
         """A plain run; after it nothing is left to do."""
         plan = self.verify_sound("before the run")
         if look_first:
             self.check(plan)
-        self.verify(self.launch(f"-n{threads}"), plan)
+        self.verify(self.launch(*at_once.split()), plan)
         if not plan.fails:
             assert self.world.plan().idle, "the oracle itself sees more to do"
             self.verify_deleted()
@@ -107,15 +107,15 @@ class AnyHistory(Disturbances):
         plan = self.world.plan(times={name: times})
         self.verify(self.launch(f"{name}.times={times}"), plan)
 
-    @rule(number=st.integers(1, 150), threads=st.sampled_from([1, 3]))
-    def kill_between_operations(self, number: int, threads: int) -> None:
+    @rule(number=st.integers(1, 150), at_once=AT_ONCE)
+    def kill_between_operations(self, number: int, at_once: str) -> None:
         """The run dies before its n-th file-system operation."""
-        self.killed(f"-n{threads}", kill_at=number)
+        self.killed(*at_once.split(), kill_at=number)
 
-    @rule(delay_ms=st.integers(20, 250), threads=st.sampled_from([1, 3]))
-    def kill_at_a_moment(self, delay_ms: int, threads: int) -> None:
+    @rule(delay_ms=st.integers(20, 250), at_once=AT_ONCE)
+    def kill_at_a_moment(self, delay_ms: int, at_once: str) -> None:
         """The run dies some time after its start."""
-        self.killed(f"-n{threads}", kill_after_s=delay_ms / 1000)
+        self.killed(*at_once.split(), kill_after_s=delay_ms / 1000)
 
     def killed(self, *args: str, **kill: Any) -> None:
         """Whatever the kill cut off: what parses is whole, nobody's words are lost, no process stays."""

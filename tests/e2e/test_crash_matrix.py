@@ -1,8 +1,9 @@
 """A run that dies between any two file-system operations: what is recorded is whole, and the next run converges.
 
 Each scenario is prepared once. Then, for every n, a fresh copy of it is run by a mediabuild that is killed
-before its n-th operation (`crash`), looked at, run again and compared with a clean build. In the usual mode only
-every few points are tried; MEDIABUILD_LONG=1 tries all.
+before its n-th operation (`crash`), looked at, run again and compared with a clean build. As many tasks as there are
+cores run at once, as by default: two of them. In the usual mode only every few points are tried; MEDIABUILD_LONG=1
+tries all.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ import pytest
 from tests.e2e.conftest import read_events
 from tests.e2e.crash import Launcher, wait_for_end
 
-STRIDE = 1 if os.environ.get("MEDIABUILD_LONG") else 24
+STRIDE = 1 if os.environ.get("MEDIABUILD_LONG") else 32
 MINE = b"mine\n"
 PIPELINE = """
 [pipeline]
-sources = ["media/*.txt"]
+sources   = ["media/*.txt"]
+resources = { cpu = 2 }
 
 [stages.A]
 command = ["sh", "-c", 'cp $1 $2; mkdir $3; cp $1 $3/p', "A", "{inputs.media}", "{outputs.text}", "{outputs.parts}"]
@@ -36,8 +38,13 @@ command = ["sh", "-c", 'cat "$1" "$2/p" > "$3"', "B", "{inputs.text}", "{inputs.
 inputs  = { text = "A.text", parts = "A.parts" }
 outputs = { text = "b.txt" }
 deliver = "out/{job}"
+
+[stages.C]
+command = ["cp", "{inputs.text}", "{outputs.text}"]
+inputs  = { text = "A.text" }
+outputs = { text = "c.txt" }
 """
-OUTPUTS = ("jobs/one/A/a.txt", "jobs/one/A/parts/p", "jobs/one/B/b.txt", "out/one.txt")
+OUTPUTS = ("jobs/one/A/a.txt", "jobs/one/A/parts/p", "jobs/one/B/b.txt", "out/one.txt", "jobs/one/C/c.txt")
 
 Build = Callable[[Path], None]
 
@@ -133,7 +140,7 @@ def words_in(root: Path) -> set[bytes]:
 def unsound(root: Path) -> set[str]:
     """Outputs that are not as a stage's manifest records them."""
     found = set()
-    for file in root.glob("jobs/one/[AB]/manifest.json"):
+    for file in root.glob("jobs/one/[ABC]/manifest.json"):
         manifest = json.loads(file.read_bytes())  # every one parses, whenever the run died
         for path, digest in ((p, d) for files in manifest["outputs"].values() for p, d in files.items()):
             output = file.parent / path
@@ -144,5 +151,5 @@ def unsound(root: Path) -> set[str]:
 
 def leftovers(root: Path) -> list[Path]:
     """Temporary files and directories."""
-    hidden = [*root.glob("jobs/one/[AB]/.*"), *root.glob("out/.*")]
+    hidden = [*root.glob("jobs/one/[ABC]/.*"), *root.glob("out/.*")]
     return [*root.rglob(".mediabuild/tmp/*"), *root.rglob(".mediabuild/swap/*"), *hidden]
