@@ -62,6 +62,7 @@ class Removal:
                 return True
             self._remove_state(orphan.directory)
         remove_summaries(orphan.directory)
+        remove_file(places.owner(orphan.directory))  # so late that a removal that is killed can be done again
         remove_empty(orphan.directory)
         with contextlib.suppress(OSError):
             for folder in orphan.directory.parents:
@@ -156,9 +157,6 @@ class Removal:
         """Remove what is no output; what has no name of ours stays."""
         for path in inventory.state_files(job_dir, key):
             self._try(functools.partial(remove_tree, path), os.path.relpath(path, self.pipeline.root))
-        if key is None:
-            remove_file(places.owner(job_dir))
-            remove_empty(places.state_of(job_dir))
 
     def _try(self, act: Callable[[], None], shown: str) -> None:
         """Remove something; where that can't be, it is named, and the rest goes all the same."""

@@ -28,7 +28,11 @@ from mediabuild.store.summaries import recorded_source
 
 @dataclass(frozen=True)
 class Orphan:
-    """A job's directory, and the recording that it was made from, as the job's summary names it."""
+    """A job's directory, and the recording that it was made from, as the job's summary names it.
+
+    Args:
+        source: empty where only the state is left, which names none.
+    """
 
     job: str
     directory: Path
@@ -66,12 +70,15 @@ def find_orphans(pipeline: Pipeline, jobs: Collection[str]) -> list[Orphan]:
         return []
     named = [(job, folder, recorded_source(folder, job)) for job, folder in left if owners.is_ours(pipeline, folder)]
     found = [Orphan(job, folder, source.pattern) for job, folder, source in named if source]
-    return in_order((orphan for orphan in found if _is_gone(pipeline, orphan.source)), lambda orphan: orphan.job)
+    found = [orphan for orphan in found if _is_gone(pipeline, orphan.source)]
+    found += [Orphan(job, folder, "") for job, folder in left if _is_emptied(pipeline, folder)]
+    return in_order(found, lambda orphan: orphan.job)
 
 
 def foreign_jobs(pipeline: Pipeline, jobs: Collection[str]) -> list[tuple[str, str]]:
     """The jobs that are none of this pipeline's, and what their state says of whose they are; empty for nothing."""
     left = [(job, folder) for job, folder in _job_dirs(pipeline) if job not in jobs]
+    left = [(job, folder) for job, folder in left if not _is_emptied(pipeline, folder)]
     named = [(job, owners.owner_of(folder) or "") for job, folder in in_order(left, lambda one: one[0])]
     return [(job, owner) for job, owner in named if owner != owners.name_of(pipeline)]
 
@@ -159,6 +166,22 @@ def _job_dirs(pipeline: Pipeline) -> list[tuple[str, Path]]:
                 if places.is_safe(Path(entry.path), pipeline.jobs_dir) and places.state_of(Path(entry.path)).is_dir():
                     found.append((job, Path(entry.path)))
     return found
+
+
+def _is_emptied(pipeline: Pipeline, job_dir: Path) -> bool:
+    """Whether nothing but its state is left of a job of ours: after `clean`, or where a kill cut off a first run.
+
+    Also where a kill cut off its removal; in the end that leaves folders without any file, and so without an owner.
+    """
+    owner = owners.owner_of(job_dir)
+    if owner not in (None, owners.name_of(pipeline)):
+        return False
+    for folder, folders, files in os.walk(job_dir):
+        if owner is not None and folder == str(job_dir):
+            folders.remove(STATE_DIR)
+        if files:
+            return False
+    return True
 
 
 def _is_gone(pipeline: Pipeline, source: str) -> bool:

@@ -99,8 +99,8 @@ def write_summaries(
 
 
 def remove_summaries(directory: Path) -> None:
-    """Remove a job's two files."""
-    for name in (MANIFEST_NAME, JOB_NAME):
+    """Remove a job's two files, that which names its source last."""
+    for name in (JOB_NAME, MANIFEST_NAME):
         (directory / name).unlink(missing_ok=True)
 
 

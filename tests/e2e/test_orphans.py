@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
@@ -170,3 +171,29 @@ def test_a_job_whose_only_run_was_killed_is_known(project: Project) -> None:
     assert "a: orphaned" in project.command("status").out
     assert project.command("clean", "--orphans").status == 0
     assert not (project.root / "jobs/a/A").exists()
+
+
+def test_a_removal_that_was_killed_can_be_done_again(shelf: Project) -> None:
+    """Killed before any of its operations, `clean --orphans` removes the rest the next time."""
+    gone(shelf, "show/b")
+    kept, number, status = shelf.root.with_name("kept"), 1, -9
+    shutil.copytree(shelf.root / "jobs/show", kept)
+    while status == -9:
+        assert shelf.launcher is not None
+        status = shelf.launcher.run(shelf.root, "clean", "--orphans", env=shelf.env, kill_at=number)
+        said = shelf.command("clean", "--orphans").out
+        left = [path for path in (shelf.root / "jobs").rglob("show/b/**/*") if path.is_file() or path.name[0] == "."]
+        assert left == [] and "nobody knows" not in said, f"{number}\n{said}"
+        shutil.copytree(kept, shelf.root / "jobs/show", dirs_exist_ok=True)
+        number += 5
+    assert (status, number > 20) == (0, True)
+
+
+def test_what_clean_leaves_of_a_job_is_an_orphan_too(shelf: Project) -> None:
+    """Its outputs were removed, and then its recording: the state that is left can be seen and removed."""
+    assert shelf.command("clean", "*:show/b").status == 0
+    gone(shelf, "show/b")
+    assert "ORPHAN  show/b: no source any more" in shelf.run().out
+    assert "show/b: orphaned, nothing but its state is left" in shelf.command("status").out
+    assert shelf.command("clean", "--orphans").status == 0
+    assert not (shelf.root / "jobs/show").exists()

@@ -47,7 +47,8 @@ class Status(PipelineCommand):
             print_table(self.build, verdicts)
         print_own(self.build, verdicts)
         for orphan in orphans:
-            print(f"{orphan.job}: orphaned, {one_line(orphan.source)} is gone; {program()} clean --orphans removes it")
+            why = f"{one_line(orphan.source)} is gone" if orphan.source else "nothing but its state is left"
+            print(f"{orphan.job}: orphaned, {why}; {program()} clean --orphans removes it")
         for task in withdrawn:
             print(f"{task.name}: withdrawn, the pipeline has it no more; {program()} clean --orphans removes it")
         for unread in self.build.unread() if whole else ():
