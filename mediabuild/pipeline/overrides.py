@@ -136,9 +136,12 @@ def in_seconds(text: str) -> str:
 
 
 def _value(variable: str, text: str, kind: Any, mistakes: Mistakes) -> Any:
-    """The text as the param's type wants it; lists and tables as in TOML."""
-    problem = ""
-    for candidate in (text, _toml(text)):
+    """The text as the param's type wants it; lists and tables as in TOML.
+
+    What may be a number or a text is a number where it looks like one; `null` is nothing, where that may be.
+    """
+    problem, value = "", None if text == "null" else _toml(text)
+    for candidate in (text, value) if isinstance(value, str | list | dict) else (value, text):
         try:
             return plain(variable, msgspec.convert(candidate, kind, strict=False), mistakes)
         except msgspec.ValidationError as error:

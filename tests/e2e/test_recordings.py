@@ -118,7 +118,7 @@ def test_several_recordings_in_several_folders(mediabuild: Typed, tmp_path: Path
     [
         ("tlak.wav", "tlak.wav: there is no such file; did you mean 'talk.wav'?"),
         ("./nowhere/below/talk.wav", "./nowhere/below/talk.wav: there is no such file\n  hint: ls .\n"),
-        ("notes.txt", "notes.txt: is no recording (aac, aiff, avi, "),
+        ("notes.txt", "notes.txt: is no recording (3gp, aac, ac3, aif, "),
         ("./folder", "./folder: is a folder\n  hint: mediabuild ./folder/*"),
         ("--source=none.wav", "none.wav: there is no such file"),
         ("status", "pipeline.toml: not found in "),
