@@ -12,8 +12,9 @@ Six ways in turn, in an order that rotates each round, on all cores; `--busy` pr
     no separation   mediabuild by default, without the separate stage
     WhisperX-like   benchmarks/whisperx_like.py: batches, word times, no separation
 
-It prints the medians of wall and CPU seconds and of the peak memory of the processes together, and the ratios that
-count; and it compares the outputs of mediabuild's ways, byte for byte. Writes a section of docs/BENCHMARKS_MACHINE.md.
+It prints the medians of wall and CPU seconds, of the peak memory of the processes together and of the wrong words, and
+the ratios that count; and it compares the outputs of mediabuild's ways, byte for byte. Writes a section of
+docs/BENCHMARKS_MACHINE.md.
 
 Not here: what workers save (`workers.py`), from which the recordings come.
 """
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import shutil
 import statistics
@@ -30,10 +32,11 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from page import write_page
+from scoring import word_errors
 from workers import PIPELINE, ROOT, make_recordings, run_pipeline, timed
 
 DOCS = ROOT / "docs/BENCHMARKS_MACHINE.md"
@@ -63,11 +66,12 @@ COUNTING = "while True: pass"
 
 @dataclass(frozen=True)
 class Measured:
-    """One way once: seconds, and the most memory that its processes had together, in megabytes."""
+    """One way once: seconds, the most memory that its processes had together, in megabytes, and wrong words."""
 
     wall_s: float
     cpu_s: float
     peak_mb: float
+    errors: float
 
 
 class Memory:
@@ -119,7 +123,19 @@ def run(way: str, recordings: list[Path], folder: Path) -> Measured:
             program = ("-c", WITHOUT_LANES) if way == "without lanes" else ("-m", "mediabuild.commands.main")
             found = run_pipeline(recordings, folder, arguments, pipeline, program)
             wall_s, cpu_s = found.wall_s, found.cpu_s
-    return Measured(wall_s, cpu_s, memory.peak_bytes / 1e6)
+    return Measured(
+        wall_s, cpu_s, memory.peak_bytes / 1e6, sum(errors_in(recording, folder) for recording in recordings)
+    )
+
+
+def errors_in(recording: Path, folder: Path) -> int:
+    """How many words of a recording are wrong in what was written, whichever way."""
+    name = recording.stem
+    places = (f"jobs/{name}/transcribe/transcript.json", f"out/{name}/transcript.json", f"out/{name}.json")
+    written = json.loads(next(folder / place for place in places if (folder / place).exists()).read_text())
+    segments = written["segments"] if isinstance(written, dict) else written
+    heard = " ".join(segment["text"] for segment in segments)
+    return word_errors(recording.with_suffix(".txt").read_text(), heard)[0]
 
 
 def outputs(folder: Path) -> dict[str, bytes]:
@@ -166,13 +182,16 @@ def measure(ways: Sequence[str], count: int, length_s: int, rounds: int) -> tupl
 
 
 def _median(found: list[Measured]) -> Measured:
-    return Measured(*(statistics.median(getattr(m, name) for m in found) for name in ("wall_s", "cpu_s", "peak_mb")))
+    names = [field.name for field in fields(Measured)]
+    return Measured(*(statistics.median(getattr(one, name) for one in found) for name in names))
 
 
 def table(results: dict[str, Measured], *, same: bool) -> list[str]:
     """The table in Markdown, and the ratios."""
-    rows = ["| way | wall s | CPU s | peak MB |", "| --- | --- | --- | --- |"]
-    rows += [f"| {way} | {m.wall_s:.1f} | {m.cpu_s:.1f} | {m.peak_mb:.0f} |" for way, m in results.items()]
+    rows = ["| way | wall s | CPU s | peak MB | wrong words |", "| --- | --- | --- | --- | --- |"]
+    rows += [
+        f"| {way} | {m.wall_s:.1f} | {m.cpu_s:.1f} | {m.peak_mb:.0f} | {m.errors:.0f} |" for way, m in results.items()
+    ]
     rows.append("")
     for way, other in (pair for pair in RATIOS if set(pair) <= set(results)):
         rows.append(f"- {way} / {other}: {results[way].wall_s / results[other].wall_s:.2f} by wall seconds")

@@ -108,19 +108,32 @@ def installed(voice: str) -> bool:
 def recordings(which: str, folder: Path) -> list[Recording]:
     """All recordings of a set; those that `folder` lacks are made there."""
     seed = SETS.index(which)
-    lines = (TEXTS / f"{which}.txt").read_text(encoding="utf-8").splitlines()
-    texts = [line.partition(": ")[2] for line in lines]
-    timed = (TEXTS / f"timed-{which}.txt").read_text(encoding="utf-8").splitlines()
+    texts = [line.partition(": ")[2] for line in _lines(f"{which}.txt")]
+    timed = _lines(f"timed-{which}.txt")
     found = own(which, folder)
     for index, (name, voices, speed, pause_s, change) in enumerate(READINGS):
         if all(map(installed, voices)):
             spoken = [texts[(2 * index + seed + step) % len(texts)] for step in range(2)]
-            sentences = [part for text in spoken for part in re.split(r"(?<!Mr\.)(?<!Mrs\.)(?<=[.?!]) ", text)]
-            found.append(_kept(folder / f"{name}.wav", _read_aloud, sentences, voices, speed, pause_s, change, seed))
+            said = [part for text in spoken for part in _split(text)]
+            found.append(_kept(folder / f"{name}.wav", _read_aloud, said, voices, speed, pause_s, change, seed))
     for voice in filter(installed, ("hibari", "flite slt", "espeak en-us")):
         path = folder / f"{TIMES}-{voice.replace(' ', '-')}.wav"
         found.append(_kept(path, _read_word_by_word, timed, voice, seed))
     return found
+
+
+def sentences() -> list[str]:
+    """What the texts of both sets say, sentence by sentence."""
+    texts = [line.partition(": ")[2] for which in SETS for line in _lines(f"{which}.txt")]
+    return [part for text in texts for part in _split(text)]
+
+
+def _lines(name: str) -> list[str]:
+    return (TEXTS / name).read_text(encoding="utf-8").splitlines()
+
+
+def _split(text: str) -> list[str]:
+    return re.split(r"(?<!Mr\.)(?<!Mrs\.)(?<=[.?!]) ", text)
 
 
 def own(which: str, folder: Path) -> list[Recording]:

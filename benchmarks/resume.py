@@ -7,8 +7,8 @@
 - clip: the first five minutes, then six, then the same from 0.37 s on: units and seconds beside the same from nothing.
 - back and forth: a param changed and changed back, and the clip; nothing runs, and it takes less than a second.
 
-It writes docs/BENCHMARKS_RESUME.md. Exit status 1 if a bound is missed. The recording is made of the LibriVox readings
-of tests/speech, in turn, over soft chords.
+It writes docs/BENCHMARKS_RESUME.md. Exit status 1 if a bound is missed. The recording is made of the texts
+of benchmarks/texts, read by a voice over soft chords.
 """
 
 from __future__ import annotations

@@ -16,13 +16,15 @@ if mediabuild takes more than 1.15 × own work or 1.1 × by hand, or if a worker
 Where other programs keep the machine busy (a load average above the number of cores), wall seconds
 say more about them, and the bounds are held against CPU seconds.
 
-The recordings are the LibriVox readings of tests/speech, in turn, over soft chords.
+The recordings are the texts of benchmarks/texts, read by a voice of hibari-tts, over soft chords.
 """
 
 from __future__ import annotations
 
 import argparse
 import collections
+import functools
+import itertools
 import json
 import os
 import platform
@@ -41,6 +43,7 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs/BENCHMARKS_WORKERS.md"
 RATE_HZ = 44_100
 CHORD_LEVEL = 0.02
+VOICE, PAUSE_S = "hibari", 0.6
 WAYS = ("mediabuild", "own work", "one by one", "by hand")
 MOST_OF_OWN_WORK = 1.15
 MOST_OF_BY_HAND = 1.1
@@ -71,21 +74,36 @@ class Measured:
 
 
 def make_recordings(folder: Path, count: int, length_s: int) -> list[Path]:
-    """`count` different recordings of `length_s`: readings in turn, from another place each, over chords."""
+    """`count` different recordings of `length_s`: texts that are read, each from another place on, over chords.
+
+    They hold whole sentences, none twice within some twenty minutes: Whisper takes what is said again and again for
+    its own stammering. Beside each lies what is said in it, NAME.txt.
+    """
     import numpy as np
     import soundfile
     import soxr
+    from recordings import RATE_HZ as SPOKEN_HZ
+    from recordings import say, sentences
 
-    readings = [soundfile.read(file, dtype="float32")[0] for file in sorted((ROOT / "tests/speech").glob("*.wav"))]
-    spoken = soxr.resample(np.concatenate(readings), 16_000, RATE_HZ)
+    read = functools.cache(lambda sentence: soxr.resample(say(VOICE, sentence), SPOKEN_HZ, RATE_HZ))
+    texts = sentences()
     time_s = np.arange(length_s * RATE_HZ) / RATE_HZ
     folder.mkdir(parents=True)
     files = []
     for number in range(count):
-        voice: Any = np.resize(np.roll(spoken, -number * len(spoken) // count), len(time_s))
+        first = number * len(texts) // count
+        voice, at, said = np.zeros(len(time_s), np.float32), 0, []
+        for sentence in itertools.islice(itertools.cycle(texts), first, None):
+            sound = read(sentence)
+            if at + len(sound) > len(voice):
+                break
+            voice[at : at + len(sound)] = sound
+            at += len(sound) + round(PAUSE_S * RATE_HZ)
+            said.append(sentence)
         chord = sum(np.sin(2 * np.pi * 110 * 2 ** ((note + number) / 12) * time_s) for note in (0, 4, 7, 12))
         files.append(folder / f"recording{number:02}.wav")
         soundfile.write(files[-1], voice + CHORD_LEVEL * chord, RATE_HZ, subtype="PCM_16")
+        files[-1].with_suffix(".txt").write_text(" ".join(said))
     return files
 
 

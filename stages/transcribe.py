@@ -1,8 +1,8 @@
 """Write down what is said, with faster-whisper.
 
-Whisper hears passages of some minutes, without the long silences between the detected speech: just what
-faster-whisper's own `vad_filter` would let it hear. What it isn't sure of, or has little text for, is heard a second
-time with other borders. That is to make no more word errors than faster-whisper by hand; memory doesn't grow with the
+Whisper hears passages of about a minute, without the long silences between the detected speech: just what
+faster-whisper's own `vad_filter` would let it hear. What it skips, repeats or guesses is heard a second time with other
+borders. That is to make no more word errors than faster-whisper by hand; memory doesn't grow with the
 recording's length, and no text is invented in silence.
 
 The temperature is 0, so that the same sound gives the same text; what would have made Whisper try again at random is
@@ -23,7 +23,7 @@ import msgspec
 from mediabuild.media import formats
 from mediabuild.media.languages import ANY_TAG, tag_for
 from mediabuild.media.recordings.sound import Sound
-from mediabuild.media.speech.hearing import REPETITIVE, Heard, hear
+from mediabuild.media.speech.hearing import REPETITIVE, UNSURE, Heard, hear
 from mediabuild.media.speech.passages import Passage, Stretch, passages
 from mediabuild.media.speech.whisper import (
     PACKAGED,
@@ -41,7 +41,6 @@ from mediabuild.stage import Context, Lookup, ModelRef, stage
 if TYPE_CHECKING:
     import numpy as np
 
-UNSURE = -1.0  # mean log probability of a token (Whisper's own threshold)
 NEAR_S = 1.0  # Whisper's times are off by up to this; text that is further from any speech is invented
 GRAZED_S = 0.3
 SHORTEST_S = 0.1
@@ -91,7 +90,7 @@ def models(params: TranscribeParams, lookup: Lookup) -> dict[str, ModelRef]:
 
 
 @stage(
-    version=7,
+    version=8,
     inputs={"audio": "the recording's sound, WAV", "speech": "where somebody speaks"},
     optional={"probe": "the track's language, and the clip's start", "hotwords": "words to expect, one a line"},
     outputs={"transcript": "transcript.json", "hotwords": "hotwords.json"},

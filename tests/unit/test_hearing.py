@@ -14,7 +14,7 @@ from mediabuild.media.speech.hearing import Heard, hear
 from mediabuild.media.speech.passages import passages
 
 SPEECH = [(1.0, 5.0), (6.0, 10.0), (11.0, 15.0)]
-SURE, UNSURE = -0.2, -0.6
+SURE, UNSURE = -0.2, -1.1
 
 
 class Script:

@@ -1,4 +1,4 @@
-"""What Whisper hears: passages of a recording, some minutes each, without the long silences in them.
+"""What Whisper hears: passages of a recording, about a minute each, without the long silences in them.
 
 A passage begins at a silence and holds what faster-whisper's own `vad_filter` would keep of it: chunks of speech with
 some silence around them, one after the other. Passages are counted on the source's clock, so that a moved clip finds
@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-MARK_S = 300.0  # a passage begins at the first silence after this, and after each multiple of it
+MARK_S = 60.0  # a passage begins at the first silence after this, and after each multiple of it
 JOIN_S = 1.632  # a shorter silence stays: `min_silence_duration_ms` of 2000, in windows of 32 ms, less 200 ms each side
 AROUND_S = 0.2  # heard at both ends of a chunk besides what `detect_speech` added: its 200 ms make 400
 LONE_S = 0.65  # no passage is made of shorter stretches alone (their silence included): a click, a drum
