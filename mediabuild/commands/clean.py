@@ -24,7 +24,7 @@ from mediabuild.pipeline.deliveries import deliveries
 from mediabuild.pipeline.model import Task
 from mediabuild.schedule.loader import option
 from mediabuild.schedule.state import is_group, is_remake, pipeline_task
-from mediabuild.store import generations, marks, places
+from mediabuild.store import generations, inventory, marks, places
 from mediabuild.store.manifest import find_manifest
 from mediabuild.store.summaries import remove_summaries
 
@@ -88,18 +88,16 @@ class Clean(PipelineCommand, DoitClean):  # type: ignore[misc]
         self.outstream.write(line + "\n")
 
     def _clean(self, task: Task, dryrun: bool, executor: Executor) -> None:
-        manifest = find_manifest(task.directory)
-        if manifest is None:
-            if not dryrun and places.units(task).exists():  # of a first run that was cut short
-                with executor.holding(task):
-                    generations.forget(task)
+        if find_manifest(task.directory) is None and task.key not in inventory.keys(task.job_dir):
             return
         removal = Removal(self.build.pipeline, self.build.digests, (), self._say, dry=dryrun)
         with contextlib.nullcontext() if dryrun else executor.holding(task):
-            outputs = manifest.copied_files()
+            manifest = find_manifest(task.directory)  # none where a first run, or an earlier `clean`, was cut short
+            outputs = manifest.copied_files() if manifest else {}
             wanted = deliveries(self.build.pipeline, task, outputs).items()
             removal.remove_copies(task.name, places.delivered(task), {copy: outputs[path] for copy, path in wanted})
-            removal.remove_outputs(task.name, task.directory, manifest)
+            if manifest is not None:
+                removal.remove_outputs(task.name, task.directory, manifest)
             if dryrun:
                 return
             generations.forget(task)

@@ -137,8 +137,8 @@ def collect(
     total = sum(one.size_bytes for one in found)
     gone = []
     for one in found:
-        if total <= max_bytes:
-            break
+        if total <= max_bytes and one.size_bytes:  # folders that a killed deletion has emptied always go
+            continue
         if one.delete():
             total -= one.size_bytes
             gone.append(one)

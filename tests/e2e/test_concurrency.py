@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import random
 import shutil
@@ -9,6 +11,7 @@ import signal
 import socket
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -64,10 +67,22 @@ def waiting(project: Project) -> Project:
 
 def wait_for(path: Path, text: str = "") -> None:
     """Wait until a file is there and holds the text."""
+    wait_until(lambda: path.exists() and text in path.read_text(), f"{path.name} never came")
+
+
+def wait_until(happened: Callable[[], bool], what: str = "it never happened") -> None:
+    """Wait, a minute at most."""
     deadline = time.monotonic() + 60
-    while not path.exists() or text not in path.read_text():
-        assert time.monotonic() < deadline, f"{path.name} never came"
+    while not happened():
+        assert time.monotonic() < deadline, what
         time.sleep(0.005)
+
+
+def has_open(pid: int, file: Path) -> bool:
+    """Whether a process has a file open."""
+    with contextlib.suppress(OSError):
+        return any(os.path.samefile(fd, file) for fd in Path(f"/proc/{pid}/fd").iterdir())
+    return False  # one was closed meanwhile: look again
 
 
 def results(project: Project) -> dict[str, bytes]:
@@ -108,6 +123,32 @@ def test_two_runs_after_an_edit_do_everything_once(jobs: Project) -> None:
         assert ran == {"A:one": 1, "B:one": 1, "C:one": 1}
         assert jobs.read("jobs/one/C/c.txt") == f"{str(number)[::-1]} tide\n" * 2
     assert jobs.run().ran == []
+
+
+def test_clean_waits_and_removes_what_is_there_then(chain: Project) -> None:
+    """While it waits for a run that is busy with the task, this run publishes other outputs: these go, copies too."""
+    stage, other = chain.root / "jobs/one/B", chain.root / "other"
+    shutil.copytree(stage, other)
+    assert chain.run("times=3").status == 0
+    lock = chain.root / "jobs/one/.mediabuild/locks/B.lock"
+    with lock.open("rb") as busy:
+        fcntl.flock(busy, fcntl.LOCK_EX)
+        clean = chain.start("clean", "B:one")
+        wait_until(lambda: has_open(clean.pid, lock))
+        shutil.rmtree(stage)
+        other.rename(stage)
+    said, _ = clean.communicate(timeout=60)
+    assert (clean.returncode, stage.exists(), "edited" in said) == (0, False, False), said
+
+
+def test_a_clean_that_was_cut_short_is_gone_on_with(chain: Project) -> None:
+    """Killed after the manifest went: the next one removes what else there is, so that nothing comes back."""
+    assert chain.run("times=3").status == 0
+    (chain.root / "jobs/one/B/manifest.json").unlink()
+    (chain.root / "jobs/one/B/b.txt").unlink()
+    assert chain.command("clean", "B:one").status == 0
+    assert not list(chain.root.glob("jobs/one/.mediabuild/generations/B/*"))
+    assert chain.run().ran == ["B:one"]
 
 
 def test_a_busy_task_names_its_owner(waiting: Project) -> None:
