@@ -102,6 +102,10 @@ def _hint(pipeline: Pipeline) -> str:
     for pattern in pipeline.sources:
         if pattern[0] != "!" and any((pipeline.root / path).is_dir() for path in matching(pipeline, pattern)):
             return f'"{pattern}/" makes each folder a source'
+    jobs_dir = os.path.normpath(pipeline.jobs_dir)
+    whole = (os.path.normpath(pipeline.root / path) for p in pipeline.sources for path in matching(pipeline, p))
+    if any(path == jobs_dir or path.startswith(os.path.join(jobs_dir, "")) for path in whole):
+        return 'jobs_dir holds them, and what lies there is no source: jobs_dir = "jobs"'
     close = next(filter(None, (closest_path(p, pipeline.root) for p in pipeline.sources if p[0] != "!")), "")
     return f'did you mean "{close}"?' if close else "put one there"
 

@@ -284,6 +284,10 @@ MISTAKES = {
             'stages.transcribe.params.language: expected a language\'s tag such as en or pt-BR (type "en")\n',
         ],
     ),
+    "a jobs directory that holds the project": (
+        HEAD + 'jobs_dir = "."\n' + stage("alpha", "source"),
+        ['no source matches media/*.txt (jobs_dir holds them, and what lies there is no source: jobs_dir = "jobs")'],
+    ),
     "an interpreter that is not there": (
         HEAD + stage("alpha", "source", more='python = "venv/none"'),
         ["stages.alpha.python", "venv/none"],
