@@ -37,6 +37,7 @@ from mediabuild.pipeline.reserved import own_name
 from mediabuild.pipeline.sources import matching
 
 MOST_FILES = 100_000  # of a folder that is looked through
+MOST_NAMED, FIRST = 10, 3  # rows of no job that are named one by one; of more, how many
 SUFFIX = re.compile(r"(\.\w+)+")
 
 
@@ -59,8 +60,7 @@ def find_unread(pipeline: Pipeline, jobs: Mapping[str, Given]) -> list[Unread]:
     """
     names = {own_name(job) for job in jobs}
     known = {same_text(name) for name in names}
-    said = {job: f"[{where}]" if where.startswith("jobs.") else where for job, where in pipeline.said_of.items()}
-    found = [Unread((where,), _no_job(job, names)) for job, where in said.items() if job not in known]
+    found = _said_of_no_job(pipeline, names, known)
     inputs = list(_inputs_by_job(pipeline))
     files = {one.folder: list(_files(pipeline, one.folder)) for one in inputs}
     matches = [match for one in inputs for path in files[one.folder] if (match := one.pattern.fullmatch(path))]
@@ -81,6 +81,15 @@ def find_unread(pipeline: Pipeline, jobs: Mapping[str, Given]) -> list[Unread]:
     if others:
         found.append(Unread(tuple(in_order(others)), "no pattern of [pipeline] sources matches"))
     return list(dict.fromkeys(found))
+
+
+def _said_of_no_job(pipeline: Pipeline, names: Collection[str], known: Collection[str]) -> list[Unread]:
+    """Tables and rows of a job that there isn't; of many, as where a table is larger than what lies here, one word."""
+    said = [(job, where) for job, where in pipeline.said_of.items() if job not in known]
+    said = [(job, f"[{where}]" if where.startswith('jobs."') else where) for job, where in said]
+    first, others = (said[:FIRST], said[FIRST:]) if len(said) > MOST_NAMED else (said, [])
+    found = [Unread((where,), _no_job(job, names)) for job, where in first]
+    return [*found, Unread((f"{others[0][1]} and {len(others) - 1} more",), "no such jobs")] if others else found
 
 
 def _read(pipeline: Pipeline, jobs: Mapping[str, Given]) -> set[str]:

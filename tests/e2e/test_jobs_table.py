@@ -91,6 +91,11 @@ def test_rows_without_a_source_are_warned_about(lectures: Project) -> None:
     assert "lectures.csv:2: there is no job 'l11'; did you mean 'l1'?" in ran.out
     assert "'l11'" in lectures.command("status").out
     assert made(lectures, "l1") == "0.0 none false"
+    rows = "".join(f"talk{number},,,\n" for number in range(5000))  # the table of all that there ever was
+    lectures.write("lectures.csv", TABLE + rows)
+    said = [line for line in once(lectures).out.splitlines() if line.startswith("UNREAD")]
+    assert len(said) == 4
+    assert said[-1].endswith("lectures.csv:7 and 4996 more: no such jobs"), said
 
 
 def test_only_params_are_facts(lectures: Project) -> None:
