@@ -18,6 +18,7 @@ from mediabuild.machine.here import command, meant, quoted
 from mediabuild.pipeline import typed
 
 NAMES_SHOWN = 20
+MISTAKES_SHOWN = 30  # each row of a table may hold the same one
 ALIKE = 0.6  # of two files' names, 0 to 1: less is another file
 
 
@@ -88,8 +89,10 @@ class Mistakes:
             return
         if len(self.found) == 1:
             raise PipelineError(f"{self.file}: {next(iter(self.found))}")
-        lines = "\n".join(f"  {line}" for line in self.found)
-        raise PipelineError(f"{self.file}: {len(self.found)} mistakes\n{lines}")
+        lines = list(self.found)
+        more = [f"… and {len(lines) - MISTAKES_SHOWN} more"] if len(lines) > MISTAKES_SHOWN else []
+        text = "\n".join(f"  {line}" for line in [*lines[:MISTAKES_SHOWN], *more])
+        raise PipelineError(f"{self.file}: {len(lines)} mistakes\n{text}")
 
     def says_of(self, *places: str) -> bool:
         """Whether something is noted of one of these places, or below it; what follows from that isn't said as well."""

@@ -133,6 +133,15 @@ def test_mistakes_of_the_table(lectures: Project, was: str, becomes: str, says: 
     assert says in said.err
 
 
+def test_a_mistake_in_every_row_is_no_flood(lectures: Project) -> None:
+    """As of decimal commas."""
+    rows = "".join(f'talk{number},"1,5",,\n' for number in range(1000))
+    lectures.write("lectures.csv", TABLE.partition("\n")[0] + "\n" + rows)
+    said = lectures.command("validate").err
+    assert "1000 mistakes\n" in said
+    assert (len(said.splitlines()), said.splitlines()[-1]) == (32, "  … and 970 more")
+
+
 def test_mistakes_of_the_key(lectures: Project) -> None:
     """A table that isn't there, or is no table; of a TOML file, as of `[jobs]`."""
     for name, says in (("lecture.csv", "no such file: lecture.csv"), ("a.xlsx", "is neither .csv nor .toml")):
