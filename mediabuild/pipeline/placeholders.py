@@ -88,9 +88,9 @@ def check_names(
         in_command: the text may hold a shell's `${name}`, where one that is called as a placeholder is a mistake,
             another program's `%{name}`, and code with braces of its own; otherwise it is a path.
     """
-    slips = {**dict(_unclosed(text, known)), **dict(_misspelt(text, known, in_command))}
+    slips = {**dict(_unclosed(text, known)), **dict(_misspelt(text, known, values, in_command))}
     for slip, name in slips.items():
-        hint = f"{{{name}}}" if name in known else _close(name, known)
+        hint = f"{{{name}}}" if name in known or name.startswith(values) else _close(name, known)
         if slip == f"{{{name}":
             mistakes.add(where, f"{slip} is not closed", _escaped(hint, slip))
         else:
@@ -128,14 +128,16 @@ def _unclosed(text: str, known: Collection[str]) -> Iterator[tuple[str, str]]:
             yield f"{{{name}", name
 
 
-def _misspelt(text: str, known: Collection[str], in_command: bool) -> Iterator[tuple[str, str]]:
+def _misspelt(
+    text: str, known: Collection[str], values: tuple[str, ...], in_command: bool
+) -> Iterator[tuple[str, str]]:
     """What else stands for a placeholder in a way that isn't ours: as it stands there, and the one that is meant."""
     for match in OPENED.finditer(text):
         name, end = _meant(match["name"], known), _closing(text, match.start())
         if not name or end is None or TOKEN.match(text, match.start()):
             continue
         around = match["before"] + text[match.end() : end]
-        of_code = name in known and ("." in name or not around.strip())
+        of_code = (name in known or name.startswith(values)) and ("." in name or not around.strip())
         if of_code if in_command else "," not in around:  # with a comma it is a set: {a,b}
             yield text[match.start() : end + 1], name
     for match in (*DOUBLED.finditer(text), *ELSEWHERE.finditer(text)):
@@ -144,7 +146,8 @@ def _misspelt(text: str, known: Collection[str], in_command: bool) -> Iterator[t
         if not name or (found[0] == "{" and "{{" not in found and "}}" not in found):
             continue
         is_shells = found.startswith("${") or text[: match.start()].endswith("$")
-        if not in_command or (name in known and "." in name and not is_shells):
+        is_known = name.startswith(values) or (name in known and "." in name)
+        if not in_command or (is_known and not is_shells):
             yield found, name
 
 

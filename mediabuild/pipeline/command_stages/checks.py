@@ -121,11 +121,11 @@ def check_command(
             )
     declared = zip(GROUPS, (inputs, outputs, params), strict=True)
     known = {*PLAIN, *(f"{group}.{name}" for group, names in declared for name in names)}
-    values = (*(f"inputs.{name}." for name in inputs), "row.")
+    values = (*(f"inputs.{name}." for name in inputs), *(["row."] if running.each else []))
     words = [(f"{where}.command", item) for item in command]
     words += [(f"{where}.env.{name}", text) for name, text in running.env.items()]
-    of_rows = any(part.startswith("row.") for _, text in words for part in names_in(text))
-    known |= {"piece", "row.COLUMN"} if running.each else set()
+    of_rows = {part for _, text in words for part in names_in(text) if part.startswith("row.")}
+    known |= {"piece", "row.COLUMN"} if running.each else of_rows  # said below
     takes_rows = running.each or not mistakes.says_of(f"{where}.each", f"{where}.for_each")
     for place, text in words:
         check_names(place, text, known, mistakes, in_command=True, values=values)
