@@ -11,7 +11,7 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mediabuild.errors import StageError
@@ -19,9 +19,11 @@ from mediabuild.freshness.look import Freshness
 from mediabuild.freshness.presence import copies_there
 from mediabuild.freshness.rebuilder import COPY_TROUBLES
 from mediabuild.machine.files import fitting, move, unused_name
+from mediabuild.machine.here import quoted, seen
 from mediabuild.pipeline.deliveries import clash, deliveries
 from mediabuild.pipeline.model import Given, Reason, Task
 from mediabuild.pipeline.per_job.inputs import task_name
+from mediabuild.reporting.events import Event, StageWarning
 from mediabuild.store import inventory, places
 from mediabuild.store.delivered import NO_TIME, Copies, Made, Version, read_record, write_record
 from mediabuild.store.facts import is_executable
@@ -38,9 +40,11 @@ class Delivery:
     Args:
         freshness: with all tasks and sources: no copy may take the place of what is read.
         job_dirs: of all jobs: what one of them delivers is no person's edit.
+        emit: receives events.
     """
 
-    def __init__(self, freshness: Freshness, job_dirs: Sequence[Path]) -> None:
+    def __init__(self, freshness: Freshness, job_dirs: Sequence[Path], emit: Callable[[Event], None]) -> None:
+        self.emit = emit
         self.pipeline = freshness.pipeline
         self.digests = freshness.digests
         self.tasks = freshness.tasks
@@ -68,7 +72,7 @@ class Delivery:
             return [], {}
         before = dict(made)
         targets = self._targets(task, files, wanted)
-        self._remove_old(made, wanted)
+        self._remove_old(task, made, wanted)
         actual = copies_there(self.pipeline, self.digests, task, manifest)
         waiting: dict[str, str] = {}
         kept: dict[Path, Path] = {}
@@ -152,13 +156,17 @@ class Delivery:
             found[copy] = target
         return found
 
-    def _remove_old(self, made: Made, wanted: Mapping[str, str]) -> None:
-        """Remove copies of outputs that the stage makes no more, where nobody edited them."""
+    def _remove_old(self, task: Task, made: Made, wanted: Mapping[str, str]) -> None:
+        """Remove copies of outputs that the stage makes no more, where nobody edited them; who stays is named."""
         for copy in [copy for copy in made if copy not in wanted]:
-            place = self.copies.place(copy)
-            if place is not None and self.copies.is_exactly_ours(place, made[copy]):
+            place, versions = self.copies.place(copy), made.pop(copy)
+            if place is None or copy.endswith("/") or not os.path.lexists(place):
+                continue
+            if self.copies.is_exactly_ours(place, versions):
                 self.copies.remove(copy)
-            del made[copy]
+            else:
+                message = f"{copy} is made no more, and is kept: {self.copies.why_kept(place, versions)}"
+                self.emit(StageWarning(task=task.name, message=message, hint=quoted("rm", seen(place))))
 
     def _is_ours(self, task: Task, copy: str, target: Path, made: Iterable[Version]) -> bool:
         """Whether what lies in a copy's place was delivered there: for this task, or for one that is no more.

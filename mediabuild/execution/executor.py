@@ -72,7 +72,7 @@ class Executor:
         self.only = only
         self._claimed: set[Path] = set()
         self.programs = Programs(processes, pipeline.root, pipeline.checksum, emit)
-        self.delivery = Delivery(freshness, job_dirs)
+        self.delivery = Delivery(freshness, job_dirs, emit)
         self.recorder = Recorder(pipeline, freshness.digests)
         self.traces = Traces(pipeline.jobs_dir)
         self.restorer = Restorer(pipeline, freshness.digests, self.recorder, self.traces)

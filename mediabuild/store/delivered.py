@@ -83,7 +83,10 @@ class Copies:
     def why_kept(self, file: Path, versions: Iterable[Version]) -> str:
         """Why a file that isn't exactly ours is kept."""
         timeless = [version for version in versions if version[1] == NO_TIME]
-        return "it may be yours: an older mediabuild noted no time" if self.is_ours(file, timeless) else "it was edited"
+        if self.is_ours(file, timeless):
+            return "it may be yours: an older mediabuild noted no time"
+        same = self.is_ours(file, versions)
+        return "it may be yours: its time is another than when it was delivered" if same else "it was edited"
 
     def remove(self, copy: str) -> None:
         """Remove a copy, and the folders that this leaves empty, but for the topmost.

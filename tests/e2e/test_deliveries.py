@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -364,3 +365,22 @@ def test_a_record_of_before_is_read(project: Project) -> None:
     assert project.run(names).status == 0
     assert copies(project) == ["out/one.csv", "out/one.txt", "out/two.csv", "out/two.edited.txt", "out/two.txt"]
     assert project.read("out/two.edited.txt") == "mine\n"
+
+
+def test_a_copy_that_is_made_no_more_and_may_be_a_persons_is_named(project: Project) -> None:
+    """Edited, or with another time, as after a project was copied: it stays, and that is said; others go."""
+    every = MANY.replace("NAME", "*.ts").replace('"{outputs.OUT}"', '"{out}"').replace("out/{job}", "out/{job}/")
+    project.write("pipeline.toml", every)
+    project.write("media/one.txt", "x")
+    assert project.run("names=a.ts b.ts c.ts").status == 0
+    project.write("out/one/a.ts", "mine\n")
+    os.utime(project.root / "out/one/b.ts", (1, 1))
+    ran = project.run("names=d.ts")
+    assert copies(project) == ["out/one/a.ts", "out/one/b.ts", "out/one/d.ts"]
+    told = {e["message"]: e["hint"] for e in ran.events if e["event"] == "stage_warning"}
+    assert told == {
+        "out/one/a.ts is made no more, and is kept: it was edited": "rm out/one/a.ts",
+        "out/one/b.ts is made no more, and is kept: it may be yours: its time is another than when it was delivered": (
+            "rm out/one/b.ts"
+        ),
+    }
