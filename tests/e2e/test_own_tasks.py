@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.conftest import CHAIN, Project
 from tests.e2e.crash import end_all, wait_for_end
-from tests.e2e.test_kills import end, marker, sleepers, start_and_wait, wait_until
+from tests.e2e.waiting import end, marker, sleepers, start_and_wait, wait_until
 
 SLEEPING = {
     "a shell line": '"sleep 60"',
