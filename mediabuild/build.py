@@ -5,6 +5,7 @@ Not here: doit (`schedule`), running tasks (`execution`), and what is printed (`
 
 from __future__ import annotations
 
+import functools
 import os
 from collections import ChainMap
 from collections.abc import Callable, Collection, Iterable
@@ -36,6 +37,7 @@ from mediabuild.pipeline.sources import find_sources
 from mediabuild.pipeline.tasks import make_tasks
 from mediabuild.store import inventory, places
 from mediabuild.store.digest import Digests
+from mediabuild.store.index import tasks_of
 from mediabuild.store.manifest import find_manifest
 from mediabuild.store.summaries import recorded_sources, write_summaries
 
@@ -203,14 +205,10 @@ class Build:
         for spec in self.pipeline.stages.values():
             self.devices.resolve(self.options.device or self.pipeline.device, spec.devices, spec.python)
 
-    @property
+    @functools.cached_property
     def left_out_tasks(self) -> dict[str, float]:
         """The tasks of the jobs that are left out since they are all fresh → how long they took, in seconds."""
-        found: dict[str, float] = {}
-        for job, entry in self.bulk.known.jobs.items():
-            if job in self.left_out:
-                found |= entry.tasks
-        return found
+        return tasks_of(entry for job, entry in self.bulk.known.jobs.items() if job in self.left_out)
 
     def record_fresh(self, *, alone: bool, orphans: list[str]) -> None:
         """Let the index know of the jobs that are fresh now; `alone`: the user has no tasks of their own."""

@@ -136,7 +136,7 @@ class Cache(PipelineCommand):
     cmd_options = ()
 
     def _execute(self, pos_args: list[str]) -> int:
-        found = generations.kept(owners.own(self.build.pipeline, self.build.job_dirs))
+        found = generations.kept(owners.keeping(self.build.pipeline, self.build.job_dirs))
         little = list(filter(_is_little, found)) if len(found) > ROWS else []
         makers = {places.units(task): task.name for task in self.build.tasks.values()}
         for one in reversed(found):

@@ -35,6 +35,7 @@ def noop(events_to: str | None = None) -> bool:
     try:
         return _answered(events_to)
     finally:
+        gc.freeze()  # nor later: the long way uses them to its end
         gc.enable()
 
 
@@ -91,9 +92,7 @@ def _report(found: index.Index, log: EventLog, started: float) -> None:
     lines.append(f'{{"event":"run_finished",{head},{counts},"seconds":{seconds:.3f},"spared_s":{spared_s}}}\n')
     log.write("\n".join(lines).encode())
     log.close()
-    names = (
-        [name for entry in found.jobs.values() for name in entry.tasks] if count <= SKIPS_SHOWN else [f"{count} tasks"]
-    )
+    names = list(index.tasks_of(found.jobs.values())) if count <= SKIPS_SHOWN else [f"{count} tasks"]
     told = [("SKIPPED", name) for name in names] + [("", ending(f"{count} up to date", seconds, spared_s))]
     stream = sys.stderr if log.to_stdout else sys.stdout
     colour = colour_wanted(stream)

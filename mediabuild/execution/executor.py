@@ -152,7 +152,7 @@ class Executor:
         self.programs.close()
         self.processes.close()
         if self.recorder.kept_some:
-            generations.collect(owners.own(self.pipeline, self.job_dirs), self.pipeline.cache_bytes)
+            generations.collect(owners.keeping(self.pipeline, self.job_dirs), self.pipeline.cache_bytes)
         self.freshness.digests.save()
 
     def _bring(self, task: Task, look: Look, gpus: tuple[int, ...], *, may_restore: bool) -> Outcome:
@@ -178,7 +178,7 @@ class Executor:
     def _make_room(self, task: Task, expendable: list[Callable[[Kept], bool]]) -> bool:
         """Delete the next kind of what is kept that there is any of; False when there is nothing left to delete."""
         while expendable:
-            gone = generations.collect(owners.own(self.pipeline, self.job_dirs), 0.0, expendable.pop(0))
+            gone = generations.collect(owners.keeping(self.pipeline, self.job_dirs), 0.0, expendable.pop(0))
             if gone:
                 message = f"the disk is full: {len(gone)} earlier results were deleted, and it runs once more"
                 self.emit(StageWarning(task=task.name, message=message))

@@ -117,7 +117,7 @@ def find_withdrawn(
 def recorded_copies(pipeline: Pipeline) -> set[str]:
     """What was delivered, relative to the pipeline, as the records of all jobs that it may touch have it."""
     folders = [*(folder for _, folder in _job_dirs(pipeline)), pipeline.jobs_dir / ALL_JOBS]
-    records = [inventory.delivered_files(folder).values() for folder in folders if owners.may_touch(pipeline, folder)]
+    records = [inventory.delivered_files(folder).values() for folder in owners.own(pipeline, folders)]
     return {copy for files in records for record in files for copy in read_record(record)}
 
 

@@ -7,6 +7,7 @@ Not here: the tasks of a job (`tasks`), jobs whose source is gone (`freshness.or
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -133,6 +134,7 @@ def _matches(pipeline: Pipeline, given: tuple[str, ...], mistakes: Mistakes) -> 
     if given:
         return _named(pipeline, given, mistakes)
     found: dict[str, Match] = {}
+    root = os.fspath(pipeline.root)  # text, since this is done for each source
     excluded = {
         same_text(os.path.normpath(pipeline.root / path))
         for pattern in pipeline.sources
@@ -142,8 +144,13 @@ def _matches(pipeline: Pipeline, given: tuple[str, ...], mistakes: Mistakes) -> 
 
     def is_excluded(path: str) -> bool:
         """Whether a source, or a folder above it, is excluded, however it is spelt; what a run makes always is."""
-        whole = same_text(os.path.normpath(pipeline.root / path))
-        return any(folder in excluded for folder in (whole, *map(str, Path(whole).parents)))
+        whole = same_text(os.path.normpath(os.path.join(root, path)))
+        return whole in excluded or lies_in_excluded(os.path.dirname(whole))
+
+    @functools.cache
+    def lies_in_excluded(folder: str) -> bool:
+        above = os.path.dirname(folder)
+        return folder in excluded or (above != folder and lies_in_excluded(above))
 
     for pattern in (as_stored(p, pipeline.root) for p in pipeline.sources if not p.startswith("!")):
         is_folder = pattern.endswith("/")
@@ -161,7 +168,7 @@ def _matches(pipeline: Pipeline, given: tuple[str, ...], mistakes: Mistakes) -> 
         check_brackets("pipeline.sources", expand_braces(pattern), pipeline.root, mistakes)
         base = os.path.normpath(fixed_part(pattern)) if fixed_part(pattern) else ""
         for path in map(os.path.normpath, matching(pipeline, pattern)):
-            if not counts(os.path.basename(path)) or not is_there(pipeline.root / path) or is_excluded(path):
+            if not counts(os.path.basename(path)) or not is_there(os.path.join(root, path)) or is_excluded(path):
                 continue
             if not (is_folder and (path in (base, ".") or _holds_jobs(pipeline, path))):
                 found[path] = base, is_folder
@@ -186,7 +193,7 @@ def _job_name(path: str, base: str, template: str, *, is_folder: bool) -> str:
     stem, suffix = (relative, "") if is_folder else os.path.splitext(relative)
     while stem.startswith("../"):
         stem = stem.removeprefix("../")
-    return encode_name(fill(template, {"path": stem, "suffix": suffix}.get))
+    return encode_name(stem if template == "{path}" else fill(template, {"path": stem, "suffix": suffix}.get))
 
 
 def _check_nesting(jobs: Mapping[str, Given], pipeline: Pipeline, mistakes: Mistakes) -> None:

@@ -47,7 +47,10 @@ class Tally:
     def _count(self, event: Event) -> None:
         if isinstance(event, ENDS):
             self.settled.add(event.task)
-        if isinstance(event, StageCompleted):
+        if isinstance(event, StageSkipped):  # first, since they are the most
+            self.skipped += 1
+            self.spared_s += event.spared_s
+        elif isinstance(event, StageCompleted):
             self.built += 1
             self.spared_s += event.spared_s
             self._made.add(event.task)
@@ -55,9 +58,6 @@ class Tally:
             self.restored += 1
             self.spared_s += event.spared_s
             self._made.add(event.task)
-        elif isinstance(event, StageSkipped):
-            self.skipped += 1
-            self.spared_s += event.spared_s
         elif isinstance(event, StageDelivered):
             self.copied += event.task not in self._made
         elif isinstance(event, StageFailed):

@@ -107,11 +107,12 @@ class Entry:
         self.spared_s = spared_s
         self.watched = watched
 
-    @property
-    def tasks(self) -> dict[str, float]:
-        """The tasks → how long each took, in seconds."""
-        found = json.loads(f"[{{{self.said}}}]".replace("\n", "},{")) if self.said else []
-        return {task["task"]: task.get("spared_s", 0.0) for task in found}
+
+def tasks_of(entries: Iterable[Entry]) -> dict[str, float]:
+    """The tasks of jobs → how long each took, in seconds."""
+    said = "\n".join(entry.said for entry in entries if entry.said)
+    found = json.loads(f"[{{{said}}}]".replace("\n", "},{")) if said else []
+    return {task["task"]: task.get("spared_s", 0.0) for task in found}
 
 
 def said_of(tasks: Mapping[str, float]) -> str:

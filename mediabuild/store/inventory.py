@@ -58,6 +58,12 @@ def delivered_files(job_dir: Path) -> dict[str, Path]:
     return {key: path for path, key in _ours(job_dir, DELIVERED)}
 
 
+def keeping(job_dirs: Iterable[Path]) -> list[Path]:
+    """Those of these jobs that keep units or earlier outputs."""
+    states = [(one, os.path.join(one, STATE_DIR)) for one in job_dirs]
+    return [one for one, state in states if any(os.access(f"{state}/{name}", os.F_OK) for name in (UNITS, GENERATIONS))]
+
+
 def units_files(job_dir: Path) -> list[Path]:
     """The units of all tasks of a job."""
     return [path for path, _ in _ours(job_dir, UNITS) if stat.S_ISREG(os.lstat(path).st_mode)]

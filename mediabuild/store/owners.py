@@ -19,7 +19,7 @@ from mediabuild.machine import regular
 from mediabuild.machine.files import write_atomically
 from mediabuild.pipeline.model import Pipeline, Task
 from mediabuild.pipeline.paths import jobs_dir_of
-from mediabuild.store import places
+from mediabuild.store import inventory, places
 from mediabuild.store.summaries import begin_summary
 
 
@@ -43,12 +43,18 @@ def is_ours(pipeline: Pipeline, job_dir: Path) -> bool:
 
 def may_touch(pipeline: Pipeline, job_dir: Path) -> bool:
     """Whether a job of a recording of this pipeline is its own, or nobody's."""
-    return owner_of(job_dir) in (None, name_of(pipeline)) and places.is_safe(job_dir, pipeline.jobs_dir)
+    return bool(own(pipeline, [job_dir]))
 
 
 def own(pipeline: Pipeline, job_dirs: Iterable[Path]) -> list[Path]:
     """Those of these jobs' directories that may be touched."""
-    return [job_dir for job_dir in job_dirs if may_touch(pipeline, job_dir)]
+    known = (None, name_of(pipeline))
+    return [one for one in job_dirs if owner_of(one) in known and places.is_safe(one, pipeline.jobs_dir)]
+
+
+def keeping(pipeline: Pipeline, job_dirs: Iterable[Path]) -> list[Path]:
+    """Those of them that keep units or earlier outputs."""
+    return own(pipeline, inventory.keeping(job_dirs))
 
 
 def claim(pipeline: Pipeline, task: Task) -> None:

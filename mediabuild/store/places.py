@@ -190,16 +190,21 @@ def check_shared(jobs_dir: Path) -> None:
 
 def is_safe(job_dir: Path, jobs_dir: Path) -> bool:
     """Whether no folder from the jobs directory down to those of a job's state is a link or anything else."""
-    above = [folder for folder in job_dir.parents if folder != jobs_dir and folder.is_relative_to(jobs_dir)]
-    state = state_of(job_dir)
+    whole, top = os.fspath(job_dir), os.path.join(jobs_dir, "")  # text, since a run may ask for each of 1,000 jobs
+    state = os.path.join(whole, STATE_DIR)
+    below = whole.startswith(top)  # unless the user said where, with `--job-dir`
+    above = [whole[: place + len(top)] for place, sign in enumerate(whole[len(top) :]) if below and sign == "/"]
     try:
-        _refuse_others([*reversed(above), job_dir, state, *(state / name for name in FOLDERS)])
-    except StageError:
+        _refuse_others([*above, whole, state])
+        with os.scandir(state) as entries:
+            return all(entry.is_dir(follow_symlinks=False) for entry in entries if entry.name in FOLDERS)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (StageError, OSError):
         return False
-    return True
 
 
-def _refuse_others(folders: Iterable[Path]) -> None:
+def _refuse_others(folders: Iterable[Path | str]) -> None:
     """Refuse what is no directory; what isn't there may be made."""
     for folder in folders:
         try:

@@ -217,7 +217,7 @@ def test_an_index_that_is_not_whole_is_empty(
         1.5,
         index.Watched([b"\xff".decode(errors="surrogateescape")], [(1, 2, 3, 4)], ["b"]),
     )
-    assert entry.tasks == {"A:a": 1.5}
+    assert index.tasks_of([entry]) == {"A:a": 1.5}
     whole = index.Index(code="c", models=[["A", "{}", "{}"]], others=["b"], jobs={"a": entry})  # type: ignore[list-item]
     content = bytearray(whole.encode())
     file = tmp_path_factory.getbasetemp() / "fresh.index"

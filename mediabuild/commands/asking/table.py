@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from mediabuild.machine.visible import one_line
 from mediabuild.reporting.console import duration
+from mediabuild.store.index import tasks_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -82,7 +83,7 @@ def _print_jobs(console: Console, build: Build, verdicts: Mapping[str, Verdict])
 def _left_out(build: Build) -> Iterator[tuple[str, str]]:
     """Job and stage of each task that wasn't made, since all of its job is fresh."""
     for job in build.left_out:
-        yield from ((job, name.partition(":")[0]) for name in build.bulk.known.jobs[job].tasks)
+        yield from ((job, name.partition(":")[0]) for name in tasks_of([build.bulk.known.jobs[job]]))
 
 
 def _lacking(build: Build) -> set[tuple[str, str]]:
