@@ -145,6 +145,8 @@ def check_command(
                 and part.startswith("outputs.")
             ):
                 mistakes.add(place, f"{{{part}}} stands for any number of files", "{out} is their folder")
+    if command[:1] and command[0].startswith("~"):  # other words a program may know itself
+        mistakes.add(f"{where}.command", f"{command[0]!r}: without a shell, ~ isn't home", "the path in full")
     if not any(os.path.basename(word) in SHELLS for word in command):
         _check_without_shell(where, command, running.env, mistakes)
 
@@ -152,11 +154,9 @@ def check_command(
 def _check_without_shell(where: str, command: list[str], env: Mapping[str, str], mistakes: Mistakes) -> None:
     """Note what only a shell would fill in."""
     for text in command:
-        home = "~" if text == command[0] and text.startswith("~") else ""  # other words a program may know itself
-        home = home or next(iter(OF_HOME.findall(text)), "")
+        home = next(iter(OF_HOME.findall(text)), "")
         if home:
-            what = "~ isn't home" if home == "~" else f"{home} stays as it is"
-            mistakes.add(f"{where}.command", f"{text!r}: without a shell, {what}", "the path in full")
+            mistakes.add(f"{where}.command", f"{text!r}: without a shell, {home} stays as it is", "the path in full")
     for place, text in ((f"{where}.command", " ".join(command)), *((f"{where}.env.{name}", env[name]) for name in env)):
         for name in OF_SHELL.findall(text):
             mistakes.add(place, f"{name}: without a shell, it stays as it is", name.removeprefix("$"))
