@@ -58,7 +58,9 @@ class Stage:
             well; so many run at once as fit into the machine's memory.
         lanes: it makes units with `Context.each_unit`: on the CPU several at once, with one library thread each.
         models: ``(params, lookup) -> {name: ModelRef}``: what it would load; cheap, no imports.
-        tools: Python packages whose versions are recorded; of a heavy stage, its worker may import them in advance.
+        tools: names of the Python packages whose versions are recorded in the manifest.
+        imports: modules that take long to import, and follow from nothing that the stage does before: the worker of a
+            heavy stage may import them before its turn comes.
         summary: the first line of its docstring, or the module's.
         run: the function itself.
     """
@@ -75,6 +77,7 @@ class Stage:
     lanes: bool = False
     models: Callable[[Any, Lookup], dict[str, ModelRef]] | None = None
     tools: tuple[str, ...] = ()
+    imports: tuple[str, ...] = ()
     summary: str = ""
     run: Callable[[Context, Any], Mapping[str, Any] | None] | None = None
 
@@ -91,6 +94,7 @@ def stage(
     lanes: bool = False,
     models: Callable[[Any, Lookup], dict[str, ModelRef]] | None = None,
     tools: tuple[str, ...] = (),
+    imports: tuple[str, ...] = (),
 ) -> Callable[[Callable[[Context, Any], Mapping[str, Any] | None]], Stage]:
     """Declare a stage; see `Stage` for the arguments. The params class is read from the annotation."""
 
@@ -112,6 +116,7 @@ def stage(
             lanes=lanes,
             models=models,
             tools=tools,
+            imports=imports,
             summary=doc.strip().split("\n")[0],
             run=function,
         )

@@ -76,6 +76,7 @@ def models(params: SeparateParams, lookup: Lookup) -> dict[str, ModelRef]:
     lanes=True,
     models=models,
     tools=("torch", "demucs"),
+    imports=("torch",),
 )
 def separate(ctx: Context, params: SeparateParams) -> None:
     """Separate the voice from the music and the noise."""

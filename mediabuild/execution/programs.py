@@ -123,7 +123,7 @@ class Programs:
         return Ran(fields["returned"], used, fields["tools"], fields["peak_memory_bytes"], fields["loaded"], **counts)
 
     def start_early(self, task: Task, device: str, memory_gb: float) -> None:
-        """Start the worker of a task that will run on it, which imports the stage's packages on a core that is spare.
+        """Start the worker of a task that will run on it, which imports what it declares on a core that is spare.
 
         Args:
             device: as it will run. memory_gb: what the task takes; its worker waits for that, too.
@@ -132,8 +132,8 @@ class Programs:
         if self.slots is None or spec.declaration is None:
             return
         slots = LaneSlots(1, 1, str(self.slots.folder), self.slots.counts, {"cpu": 1.0, "memory_gb": memory_gb})
-        modules = [tool.replace("-", "_") for tool in spec.declaration.tools]
-        self.workers.start_early(worker_key(spec, device), Early(modules, slots), memory_gb)
+        early = Early(list(spec.declaration.imports), slots)
+        self.workers.start_early(worker_key(spec, device), early, memory_gb)
 
     def _lanes(self, spec: StageSpec, device: str) -> LaneSlots:
         """What a stage may take to make units at once; a lane takes a core, and the stage's memory again."""

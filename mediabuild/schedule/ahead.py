@@ -1,4 +1,4 @@
-"""Starts the worker of a heavy task while what the task waits for still runs: its packages take seconds to import.
+"""Starts the worker of a heavy task while what the task waits for still runs: what it imports takes seconds.
 
 Only where a task of the run can't start just then, and only for a task that was never built: it runs for certain, once
 what it waits for is made. The worker imports on a core that nobody needs, or not at all.
@@ -66,4 +66,7 @@ class Ahead:
 
     def _will_run(self, task: Task) -> bool:
         only = self.executor.only
-        return task.stage.heavy and find_manifest(task.directory) is None and (only is None or task.name in only)
+        declaration = task.stage.declaration
+        if declaration is None or not declaration.imports or not declaration.heavy:
+            return False
+        return find_manifest(task.directory) is None and (only is None or task.name in only)

@@ -36,7 +36,8 @@ import os, sys
 from mediabuild.stage import Context, NoParams, stage
 
 
-@stage(version=1, inputs={"text": ""}, outputs={"text": "text.txt"}, heavy=True, memory_gb=1.0, tools=("slow-package",))
+@stage(version=1, inputs={"text": ""}, outputs={"text": "text.txt"}, heavy=True, memory_gb=1.0,
+       imports=("slow_package",))
 def second(ctx: Context, params: NoParams) -> None:
     """Note whether its package was there, in which process, and with how many threads for libraries."""
     was_there = "slow_package" in sys.modules
