@@ -32,7 +32,7 @@ from pathlib import Path
 from statistics import median, quantiles
 
 import pysubs2
-from peers import table
+from overhead.timing import table
 from recordings import ROOT, SETS, TIMES, Recording, recordings
 from scoring import Cue, broken_rules, word_errors
 from workers import ONE_THREAD

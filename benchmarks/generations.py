@@ -27,8 +27,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from overhead.report import machine
+from overhead.timing import rotated, run, table
 from page import write_page
-from peers import ROOT, install_peers, machine, rotated, run, table
+from peers import ROOT, install_peers
 
 PAGE = ROOT / "docs/BENCHMARKS_GENERATIONS.md"
 SCRIPT = 'i=0; while [ "$i" -lt "$3" ]; do cat "$1"; i=$((i+1)); done > "$2"; echo "$4" >> "$2"'

@@ -40,8 +40,7 @@ from scoring import word_errors
 from workers import PIPELINE, ROOT, make_recordings, run_pipeline, timed
 
 DOCS = ROOT / "docs/BENCHMARKS_MACHINE.md"
-SAMPLE_S = 0.1
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+SAMPLE_S = 0.2
 WITHOUT = "".join(
     f"[stages.{part}"
     for part in PIPELINE.split("[stages.")
@@ -92,7 +91,7 @@ class Memory:
 
     def _watch(self) -> None:
         while not self._over.wait(SAMPLE_S):
-            self.peak_bytes = max(self.peak_bytes, sum(map(_resident_bytes, _descendants(os.getpid()))))
+            self.peak_bytes = max(self.peak_bytes, sum(map(_memory_bytes, _descendants(os.getpid()))))
 
 
 def _descendants(pid: int) -> list[int]:
@@ -104,9 +103,11 @@ def _descendants(pid: int) -> list[int]:
     return found
 
 
-def _resident_bytes(pid: int) -> int:
-    with contextlib.suppress(OSError, IndexError):
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES
+def _memory_bytes(pid: int) -> int:
+    """What a process has in memory; of what several share, its part."""
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("Pss:")).split()[1]) * 1024
     return 0
 
 
@@ -198,13 +199,14 @@ def table(results: dict[str, Measured], *, same: bool) -> list[str]:
     return [*rows, f"- Every way of mediabuild wrote the same outputs, byte for byte: {'yes' if same else 'NO'}"]
 
 
-def with_section(title: str, text: str) -> str:
-    """The page, with this section in the place of the earlier one of its title, else at the end."""
+def write_section(title: str, lines: Sequence[str]) -> None:
+    """Write the page with this section in the place of the earlier one of its title, else at the end."""
     intro = (__doc__ or "").partition("\n")[0]
-    head = f"# The whole machine\n\n{intro}\n\nWritten by `benchmarks/machine.py`, which explains the ways.\n"
+    head = f"# The whole machine\n\n{intro}\n\nWritten by `benchmarks/machine.py` and `hour.py`, which explain it.\n"
     _, *found = DOCS.read_text(encoding="utf-8").split("\n## ") if DOCS.exists() else [""]
+    text = "\n".join(lines)
     sections = dict(section.split("\n", 1) for section in found) | {title: f"\n{text}\n"}
-    return head + "".join(f"\n## {name}\n{body.rstrip()}\n" for name, body in sections.items())
+    write_page(DOCS, head + "".join(f"\n## {name}\n{body.rstrip()}\n" for name, body in sections.items()))
 
 
 def main() -> int:
@@ -228,7 +230,7 @@ def main() -> int:
         busy_too = f", {options.busy} other processes busy" if options.busy else ""
         title = f"{options.count} x {options.length} s{busy_too}"
         where = f"{os.cpu_count()} cores, load {os.getloadavg()[2]:.1f} at the end, rounds: {options.rounds}."
-        write_page(DOCS, with_section(title, "\n".join([where, "", *lines])))
+        write_section(title, [where, "", *lines])
     return 0 if same else 1
 
 

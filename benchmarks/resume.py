@@ -28,8 +28,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from overhead.timing import table
 from page import write_page
-from peers import table
 from workers import ONE_THREAD, PIPELINE, ROOT, make_recordings
 
 from mediabuild.machine.hashing import hash_file

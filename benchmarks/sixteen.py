@@ -20,8 +20,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from machine import DOCS, with_section
-from page import write_page
+from machine import write_section
 from shelves import SHELVES, Shelf
 from workers import timed
 
@@ -63,7 +62,7 @@ def main() -> int:
     print("\n".join(rows))
     if not (options.no_docs or options.shelf):
         intro = "Stages that sleep, on sixteen cores on paper (`benchmarks/sixteen.py`): seconds ÷ lower bound."
-        write_page(DOCS, with_section("Sixteen cores", f"{intro} Measured on {os.cpu_count()}.\n\n" + "\n".join(rows)))
+        write_section("Sixteen cores", [f"{intro} Measured on {os.cpu_count()}.", "", *rows])
     return 0 if holds else 1
 
 
