@@ -112,6 +112,19 @@ def test_a_device_that_is_not_there(machine: Machine, there: tuple[str, ...], as
     assert f"{asked_for} is not there; this machine has: {', '.join(['cpu', *there])}" in run.err
 
 
+def test_one_worker_keeps_a_model_on_the_gpu(machine: Machine) -> None:
+    """Where there is memory for one, the worker of the first job is the second one's too: it has the model."""
+    project = machine("cuda:0")
+    project.write("pipeline.toml", PIPELINE.replace("[pipeline]", "[pipeline]\nresources = { cpu = 2, memory_gb = 1 }"))
+    heavy = STAGE.format(name="heavy", devices=("cuda",)).replace("devices=", "heavy=True, memory_gb=1.0, devices=")
+    project.write("stages/heavy.py", f"import os\n{heavy}".replace("(ctx.device)", '(f"{ctx.device} {os.getpid()}")'))
+    project.write("media/two.txt", "hello again\n")
+    assert project.run("heavy").status == 0
+    one, two = (project.read(f"jobs/{job}/heavy/device.txt") for job in ("one", "two"))
+    assert one.split()[0] == "cuda:0"
+    assert one == two
+
+
 def test_only_a_device_sensitive_stage_runs_again(machine: Machine) -> None:
     """Another device: its result is another one, with the reason; the other stage is as fresh as before."""
     project = machine("cuda:0")
