@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import os
 from pathlib import Path
 
@@ -80,3 +81,28 @@ def test_the_jobs_directory_itself_may_be_a_link(tmp_path: Path) -> None:
     (tmp_path / "large disk").mkdir()
     (tmp_path / "jobs").symlink_to(tmp_path / "large disk")
     places.check(task_in(tmp_path / "jobs"))
+
+
+def test_a_job_is_safe_where_every_folder_down_to_its_state_is_one(tmp_path: Path) -> None:
+    """A link or a file in the place of any of them, from below the jobs directory on; other names don't count."""
+    jobs, elsewhere = tmp_path / "jobs", tmp_path / "elsewhere"
+    state = jobs / "season/one/.mediabuild"
+    elsewhere.mkdir()
+    assert places.is_safe(jobs / "season/one", jobs), "what isn't there may be made"
+    (state / "units").mkdir(parents=True)
+    (state / "mine").symlink_to(elsewhere)
+    assert places.is_safe(jobs / "season/one", jobs)
+    folders = (jobs / "season", jobs / "season/one", state, state / "units", state / "generations")
+    for folder, is_link in itertools.product(folders, (True, False)):
+        there, aside = folder.exists(), tmp_path / "aside"
+        if there:
+            folder.rename(aside)
+        if is_link:
+            folder.symlink_to(elsewhere)
+        else:
+            folder.touch()
+        assert not places.is_safe(jobs / "season/one", jobs), folder
+        folder.unlink()
+        if there:
+            aside.rename(folder)
+    assert places.is_safe(jobs / "season/one", jobs)
