@@ -1,6 +1,7 @@
 """Updates, about once a day, the time at which a fresh task was last checked.
 
-Also hashes everything anew where the pipeline's `checksum` chooses another algorithm; nothing runs for that.
+Also hashes everything anew where the pipeline's `checksum` chooses another algorithm; nothing runs for that. And notes
+that it holds the outputs of its facts, should this be lost: other jobs may have the same facts one day.
 
 Not here: stale tasks (`executor`).
 """
@@ -21,6 +22,7 @@ from mediabuild.store import places
 from mediabuild.store.facts import by, compute_inputs_checksum
 from mediabuild.store.holding import holding
 from mediabuild.store.manifest import DAY_S, Manifest, find_manifest, write_manifest
+from mediabuild.store.traces import Traces
 
 
 def refresh(freshness: Freshness, task: Task) -> float:
@@ -45,6 +47,7 @@ def refresh(freshness: Freshness, task: Task) -> float:
                 return manifest.duration_s  # something changed between the look and the hashing
         manifest = msgspec.structs.replace(manifest, last_checked_ts=now)
         write_manifest(task.directory, manifest, places.part(task))
+        Traces(freshness.pipeline.jobs_dir).add(task, manifest)  # a kill may have come before the executor could
     return manifest.duration_s
 
 

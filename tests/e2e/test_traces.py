@@ -93,6 +93,18 @@ def test_a_renamed_recording_is_not_heard_again(shelf: Project) -> None:
     is_fresh(shelf)
 
 
+@pytest.mark.parametrize("way", ["killed", "checksum"])
+def test_what_is_fresh_is_found_by_other_jobs(shelf: Project, way: str) -> None:
+    """Where a kill came before it was noted who holds the outputs, or digests are of another kind now: noted anew."""
+    if way == "killed":
+        shutil.rmtree(shelf.root / TRACES)
+    else:
+        shelf.write("pipeline.toml", PIPELINE.replace("[pipeline]", '[pipeline]\nchecksum = "sha256"'))
+    assert shelf.run().ran == []
+    (shelf.root / "media/a.txt").rename(shelf.root / "media/b.txt")
+    assert sorted(sources(shelf.run())) == ["hear:b", "write:b"]
+
+
 def test_what_another_job_keeps_of_earlier_params_counts_too(shelf: Project) -> None:
     """Its generation is copied, and stays."""
     shelf.write("pipeline.toml", PIPELINE + "[jobs.a]\nparams.write = { times = 2 }\n")
