@@ -72,9 +72,9 @@ class TranscribeParams(msgspec.Struct, forbid_unknown_fields=True):
         ),
     ] = 28.0
     compute_type: Annotated[
-        Literal["int8", "int8_float16", "int8_float32", "float16", "bfloat16", "float32"],
-        msgspec.Meta(description="CTranslate2's number format; int8 runs everywhere"),
-    ] = "int8"
+        Literal["int8", "int8_float16", "int8_float32", "float16", "bfloat16", "float32"] | None,
+        msgspec.Meta(description="CTranslate2's number format; otherwise int8 on the CPU, float16 on a GPU"),
+    ] = None
 
 
 def models(params: TranscribeParams, lookup: Lookup) -> dict[str, ModelRef]:

@@ -20,6 +20,7 @@ from mediabuild.errors import StageError
 from mediabuild.media import formats
 from mediabuild.media.formats import Probe, Speech, Transcript
 from mediabuild.media.speech import whisper
+from mediabuild.media.speech.whisper import number_format
 from mediabuild.stage import Context, Lookup
 
 
@@ -104,6 +105,20 @@ def test_a_passage_doesnt_depend_on_the_others(
     found = [(part.start_s, part.end_s, part.text, part.avg_logprob) for part in transcript(alone).segments]
     assert 0 < len(found) < len(whole)
     assert found == [(p.start_s, p.end_s, p.text, p.avg_logprob) for p in whole[-len(found) :]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "supported", "found"),
+    [
+        ("cpu", (), "int8"),
+        ("cuda", ("float32", "int8", "int8_float32", "float16", "int8_float16"), "float16"),
+        ("cuda", ("float32", "int8", "int8_float32"), "int8_float32"),  # no half precision: GTX 10 and before
+        ("cuda", ("float32",), "float32"),
+    ],
+)
+def test_the_number_format_is_one_that_the_device_has(kind: str, supported: tuple[str, ...], found: str) -> None:
+    """On the CPU always the same one: what a processor can do changes no transcript."""
+    assert number_format(kind, lambda: supported) == found
 
 
 def by_hand(sound: Path) -> str:

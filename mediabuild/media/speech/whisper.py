@@ -6,7 +6,7 @@ Not here: what it hears (`passages`, `hearing`), and what becomes of it (the `tr
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -46,25 +46,39 @@ def repository(name: str) -> str:
     return "Systran/faster-whisper-" + ("large-v3" if name == "large" else name)
 
 
-def load(name: str, path: Path | None, device: str, compute_type: str, threads: int, at_once: int = 1) -> Any:
+def number_format(kind: str, supported: Callable[[], Collection[str]]) -> str:
+    """CTranslate2's number format where none is asked for: int8 on the CPU, half precision on a GPU that has it.
+
+    Args:
+        kind: `cpu` or `cuda`. supported: what the GPU has, as `ctranslate2.get_supported_compute_types` says.
+    """
+    if kind == "cpu":
+        return "int8"
+    known = supported()
+    return next((name for name in ("float16", "int8_float32") if name in known), "float32")
+
+
+def load(name: str, path: Path | None, device: str, compute_type: str | None, threads: int, at_once: int = 1) -> Any:
     """A model, from a folder, or from the hub.
 
     Args:
-        device: `cpu`, `cuda`, `cuda:1`. compute_type: CTranslate2's number format.
+        device: `cpu`, `cuda`, `cuda:1`. compute_type: CTranslate2's number format; None: see `number_format`.
         threads: of one hearing. at_once: how many threads may hear at once; they share the weights.
 
     Raises:
         StageError: it can't be loaded.
     """
+    from ctranslate2 import get_supported_compute_types
     from faster_whisper import WhisperModel, available_models
 
     kind, _, index = device.partition(":")
     try:
+        format_ = compute_type or number_format(kind, lambda: get_supported_compute_types(kind, int(index or 0)))
         return WhisperModel(
             str(path or name),
             device="cuda" if kind == "cuda" else "cpu",
             device_index=int(index or 0),
-            compute_type=compute_type,
+            compute_type=format_,
             cpu_threads=threads,
             num_workers=at_once,
         )
