@@ -99,6 +99,7 @@ def models(params: TranscribeParams, lookup: Lookup) -> dict[str, ModelRef]:
     memory_gb=0.5,
     lanes=True,
     models=models,
+    imports=("faster_whisper",),
     tools=("faster-whisper", "ctranslate2"),
 )
 def transcribe(ctx: Context, params: TranscribeParams) -> None:
