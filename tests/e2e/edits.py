@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import os
 import random
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -247,13 +248,34 @@ class Edits(RuleBasedStateMachine):
             node.temp = not node.temp
             self.world.save()
 
-    @rule(seed=st.randoms(use_true_random=False))
-    def shuffle_stages(self, seed: random.Random) -> None:
-        """The order of the tables in the file."""
-        names = list(self.world.nodes)
-        seed.shuffle(names)
-        self.world.nodes = {name: self.world.nodes[name] for name in names}
+    @rule(seed=st.randoms(use_true_random=False), renamed=st.booleans())
+    def shuffle_stages(self, seed: random.Random, renamed: bool) -> None:
+        """The order of the tables in the file; one may get another name, or an earlier one again."""
+        nodes = list(self.world.nodes.values())
+        seed.shuffle(nodes)
+        was, now = nodes[0].name, self.free_name() if renamed else nodes[0].name
+        nodes[0].name = now
+        for node in nodes:
+            node.reads = [re.sub(rf"\A(\??){was}\b", rf"\g<1>{now}", text) for text in node.reads]
+        self.world.nodes = {node.name: node for node in nodes}
+        times = self.world.job_times.items()
+        self.world.job_times = {(job, now if stage == was else stage): value for (job, stage), value in times}
         self.world.save()
+
+    def free_name(self) -> str:
+        """A name for a stage."""
+        return next(f"S{n}" for n in range(9) if f"S{n}" not in self.world.nodes)
+
+    @rule(copied=st.booleans())
+    def move_the_project(self, copied: bool) -> None:
+        """To another folder; or it is copied there, which gives all files new times, and the old one is deleted."""
+        old = self.world.root
+        self.world.root = old.with_name("moved" if old.name == "project" else "project")
+        if copied:
+            shutil.copytree(old, self.world.root, symlinks=True, copy_function=shutil.copy)
+            shutil.rmtree(old)
+        else:
+            old.rename(self.world.root)
 
     @rule(name=st.sampled_from(sorted(CODE)), salt=st.sampled_from(["salt", "malt", "pepper"]), hidden=st.booleans())
     def edit_the_code(self, name: str, salt: str, hidden: bool) -> None:
@@ -275,7 +297,7 @@ class Edits(RuleBasedStateMachine):
             del self.world.nodes[name]
             self.world.job_times = {k: v for k, v in self.world.job_times.items() if k[1] != name}
         else:
-            name = next(f"S{n}" for n in range(9) if f"S{n}" not in self.world.nodes)
+            name = self.free_name()
             self.world.nodes[name] = data.draw(stages(name, list(self.world.nodes.values())))
         self.world.save()
 

@@ -21,6 +21,8 @@ from tests.e2e.edits import INDEX
 from tests.e2e.graphs import TIMES
 from tests.e2e.oracle import Plan, alike, labelled, read_tree
 
+REMOVING = ("clean", "clean --orphans", "gc --all")
+
 
 class AnyHistory(Disturbances):
     """One project and what happens to it."""
@@ -107,10 +109,15 @@ class AnyHistory(Disturbances):
         plan = self.world.plan(times={name: times})
         self.verify(self.launch(f"{name}.times={times}"), plan)
 
-    @rule(number=st.integers(1, 150), at_once=AT_ONCE)
-    def kill_between_operations(self, number: int, at_once: str) -> None:
-        """The run dies before its n-th file-system operation."""
-        self.killed(*at_once.split(), kill_at=number)
+    @rule(number=st.integers(1, 150), at_once=AT_ONCE, command=st.sampled_from(["", "", *REMOVING]))
+    def kill_between_operations(self, number: int, at_once: str, command: str) -> None:
+        """A run dies before its n-th file-system operation, or a command that removes; this can be done again."""
+        words = (command or at_once).split()
+        self.killed(*words, kill_at=number)
+        if command:
+            again = self.launch(*words)
+            assert again.status == 0, again.out + again.err
+            assert self.treasures <= self.world.contents(), again.out
 
     @rule(delay_ms=st.integers(20, 250), at_once=AT_ONCE)
     def kill_at_a_moment(self, delay_ms: int, at_once: str) -> None:
