@@ -35,7 +35,7 @@ from mediabuild.pipeline.references import reads_collected
 from mediabuild.pipeline.reserved import ALL_JOBS
 from mediabuild.pipeline.sources import find_sources
 from mediabuild.pipeline.tasks import make_tasks
-from mediabuild.store import inventory, places
+from mediabuild.store import inventory, owners, places
 from mediabuild.store.digest import Digests
 from mediabuild.store.index import tasks_of
 from mediabuild.store.manifest import find_manifest
@@ -185,11 +185,11 @@ class Build:
         return []
 
     def orphaned(self) -> list[str]:
-        """Their names; from the index, where it was written for just these jobs."""
+        """Their names; from the index, where it was written for just these jobs, and as far as they weren't removed."""
         known = self.bulk.orphans(self.shelf) if self.options.as_written else None
         if known is None:
             return [orphan.job for orphan in self.orphans()]
-        return [job for job in known if (self.pipeline.jobs_dir / job).is_dir()]
+        return [job for job in known if owners.is_ours(self.pipeline, self.pipeline.jobs_dir / job)]
 
     def _job_dir(self, given: str | None) -> Path | None:
         if given is None:
