@@ -129,10 +129,10 @@ class Context:
     """What a running stage is given.
 
     Args:
-        stage: the stage's name. job: the job's name.
+        stage: the stage's name in the pipeline; a hint that names a param says this one. job: the job's name.
         out: the temporary directory for outputs; what is in it when the function returns is published.
         sources: input name → (key → path). The key is a matrix value, or the file's relative path.
-        outputs: the declaration's outputs.
+        outputs: the declaration's outputs. makers: input name → the stage that makes it, for hints.
         device: the resolved device: `cpu`, `mps`, `cuda`, `cuda:1`.
         project_dir: the folder of `pipeline.toml`.
         stage_dir: the folder of the stage's file.
@@ -159,6 +159,7 @@ class Context:
     may_keep: Callable[[], bool] = lambda: True
     kept: Units = field(default_factory=Units)
     report: Callable[[str, dict[str, Any]], None] = lambda kind, fields: None
+    makers: Mapping[str, str] = field(default_factory=dict)
     device_used: str | None = None
 
     def input(self, name: str) -> Path:

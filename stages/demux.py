@@ -56,21 +56,21 @@ class DemuxParams(msgspec.Struct, forbid_unknown_fields=True):
 def demux(ctx: Context, params: DemuxParams) -> None:
     """Cut the recording's audio track out, on the picture's clock, and say what the recording is."""
     media = ctx.input("media").absolute()
-    remedy = f"doit ignore {_quoted(f'demux:{ctx.job}')}"
+    remedy = f"doit ignore {_quoted(f'{ctx.stage}:{ctx.job}')}"
     with opened(media, remedy) as container:
         audio = [audio_track(i, stream, zero_s(container)) for i, stream in enumerate(container.streams.audio)]
-        wanted = _wanted_tracks(media.name, audio, params.audio_track, remedy, _kinds(container))
+        wanted = _wanted_tracks(ctx, media.name, audio, params.audio_track, remedy, _kinds(container))
         pictures = [i for i, stream in enumerate(container.streams.video) if not is_cover(stream)]
         kind = container.format.name.split(",")[0]
         open_end = params.clip_end_s is None and not pictures and is_bare(container)
     whole = extent(media, remedy)
-    told = [*whole.jumps, *_damage(whole), *_missing(whole, params, media.name, ctx.job, remedy)]
+    told = [*whole.jumps, *_damage(whole), *_missing(ctx, whole, params, media.name, remedy)]
     clip_s = _clip(ctx, params, whole.duration_s, media.name)
     track = _choose(wanted, media, clip_s, remedy, told)
     try:
         end_s = cut(media, track, clip_s, ctx.output("audio"), remedy, told, ctx.progress, open_end=open_end)
     except BrokenClock as error:
-        hint = _clip_hint(ctx.job, error.at_s) if error.at_s >= 1 else remedy
+        hint = _clip_hint(ctx, error.at_s) if error.at_s >= 1 else remedy
         raise StageError(f"{media.name}: {error.message}", hint) from error
     if open_end:  # how long bare sound is, only its decoder knows
         clip_s, whole = (clip_s[0], end_s), replace(whole, duration_s=end_s)
@@ -102,7 +102,7 @@ def _picture(media: Path, number: int, index: int, duration_s: float, remedy: st
 
 
 def _wanted_tracks(
-    name: str, tracks: list[AudioTrack], wanted: int | str | None, remedy: str, kinds: str
+    ctx: Context, name: str, tracks: list[AudioTrack], wanted: int | str | None, remedy: str, kinds: str
 ) -> list[AudioTrack]:
     """The audio track by its index or language; where nothing is said all that can be read, the default one first."""
     if not tracks:
@@ -119,7 +119,7 @@ def _wanted_tracks(
         listed = ", ".join(_described(track) for track in tracks)
         raise StageError(
             f"{name}: audio_track = {wanted!r}: no such track; it has {listed}",
-            f"doit demux.audio_track={tracks[0].index}",
+            f"doit {ctx.stage}.audio_track={tracks[0].index}",
         )
     if not found[0].rate_hz:
         raise StageError(f"{name}: audio track {found[0].index}: this ffmpeg has no decoder for it", remedy)
@@ -152,7 +152,7 @@ def _damage(whole: Extent) -> list[str]:
     return [f"{len(whole.complaints)} errors while it was read; the first: {whole.complaints[0]}"]
 
 
-def _missing(whole: Extent, params: DemuxParams, name: str, job: str, remedy: str) -> list[str]:
+def _missing(ctx: Context, whole: Extent, params: DemuxParams, name: str, remedy: str) -> list[str]:
     """What is to be told of a file of which something is missing, if the clip reaches that far.
 
     Raises:
@@ -163,14 +163,14 @@ def _missing(whole: Extent, params: DemuxParams, name: str, job: str, remedy: st
     if whole.missing is None or (params.clip_end_s is not None and params.clip_end_s <= whole.duration_s):
         return []
     if whole.is_short:
-        raise StageError(f"{name}: {whole.missing}", _clip_hint(job, whole.duration_s))
+        raise StageError(f"{name}: {whole.missing}", _clip_hint(ctx, whole.duration_s))
     return [f"it is {whole.missing}"]
 
 
-def _clip_hint(job: str, end_s: float) -> str:
+def _clip_hint(ctx: Context, end_s: float) -> str:
     usable_s = int(end_s * 10) / 10
-    name = msgspec.json.encode(job).decode()  # a string of JSON is one of TOML
-    return f"keep what there is: [jobs.{name}] params.demux = {{ clip_end_s = {usable_s:g} }} in pipeline.toml"
+    name = msgspec.json.encode(ctx.job).decode()  # a string of JSON is one of TOML
+    return f"keep what there is: [jobs.{name}] params.{ctx.stage} = {{ clip_end_s = {usable_s:g} }} in pipeline.toml"
 
 
 def _quoted(word: str) -> str:
@@ -184,7 +184,7 @@ def _clip(ctx: Context, params: DemuxParams, duration_s: float, name: str) -> tu
     if start_s >= duration_s:
         raise StageError(
             f"{name}: clip_start_s = {start_s:g} is beyond the recording's end at {duration_s:.3f} s",
-            "doit demux.clip_start_s=0",
+            f"doit {ctx.stage}.clip_start_s=0",
         )
     if end_s is not None and end_s > duration_s + ROUNDED_S:
         ctx.warn(f"{name}: clip_end_s = {end_s:g} is beyond the recording's end at {duration_s:.3f} s, which is used")

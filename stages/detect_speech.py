@@ -88,8 +88,8 @@ def detect_speech(ctx: Context, params: DetectSpeechParams) -> None:
         others = [track for track in probe.audio if track.index != probe.audio_track]
         named = ", ".join(f"{track.index} ({track.language or 'no language'})" for track in others)
         ctx.warn(
-            f"detect_speech: nobody speaks in audio track {probe.audio_track}; there are others: {named}; "
-            f"to hear one: doit demux.audio_track={others[0].index}"
+            f"detect_speech: nobody speaks in audio track {probe.audio_track}; there are others: {named}",
+            f"doit {ctx.makers.get('probe', 'demux')}.audio_track={others[0].index}",
         )
     formats.write(ctx.output("segments"), formats.Speech(found))
 

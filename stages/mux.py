@@ -94,9 +94,9 @@ class Order:
 def mux(ctx: Context, params: MuxParams) -> None:
     """The recording again, with the subtitles of every language in it."""
     media = ctx.input("media").absolute()
-    told = Told(media.name, ctx.warn)
+    told = Told(media.name, ctx.warn, ctx.stage)
     probe = formats.read_optional(ctx.inputs("probe"), Probe)
-    remedy = shlex.join(["doit", "ignore", f"mux:{ctx.job}"])
+    remedy = shlex.join(["doit", "ignore", f"{ctx.stage}:{ctx.job}"])
     with opened(media, remedy) as container:
         source = recording(container, media, _part(probe), probe.duration_s if probe else None)
     source = _known(source, told)
@@ -104,7 +104,8 @@ def mux(ctx: Context, params: MuxParams) -> None:
         raise StageError(f"{media.name}: has neither sound nor picture", remedy)
     transcript = formats.read_optional(ctx.inputs("transcript"), Transcript)
     languages = {"first": params.default_language, "burnt": params.burn_in}
-    subtitles = captions(ctx.inputs("subtitles"), transcript, probe.language if probe else None, **languages)
+    spoken = probe.language if probe else None
+    subtitles = captions(ctx.inputs("subtitles"), transcript, spoken, **languages, stage=ctx.stage)
     burnt = _burnt(params, subtitles, source, told)
     with tempfile.TemporaryDirectory(dir=ctx.out) as folder:  # sound is large
         _write(Order(source, subtitles, burnt, params, told, Path(folder), _canvas(source, probe)), ctx.out)
@@ -142,7 +143,9 @@ def _burnt(params: MuxParams, subtitles: list[Subtitles], source: Recording, tol
     if params.burn_in is None:
         return None
     if not source.pictures:
-        raise StageError(f"{told.name}: burn_in = {params.burn_in!r}: it has no picture", "doit mux.burn_in=null")
+        raise StageError(
+            f"{told.name}: burn_in = {params.burn_in!r}: it has no picture", f"doit {told.stage}.burn_in=null"
+        )
     found = [shown for shown in subtitles if shown.language == params.burn_in]
     if not found:
         told.tell(f"burn_in = {params.burn_in!r}: nothing to burn in, there are no cues")

@@ -86,7 +86,9 @@ def separate(ctx: Context, params: SeparateParams) -> None:
     reference = ctx.models["separator"]
     if reference.path is not None and pickles(reference.path):
         ctx.warn(f"separate: {reference.name} is loaded from a pickle, which can run any code: only use one you trust")
-    model = ctx.model(f"demucs {reference.name} {reference.path}", lambda: load(reference.name, reference.path))
+    model = ctx.model(
+        f"demucs {reference.name} {reference.path}", lambda: load(reference.name, reference.path, ctx.stage)
+    )
     if "vocals" not in model.sources:
         raise StageError(f"separate: model {params.model} has no vocals, only {', '.join(model.sources)}")
     if ctx.device == "mps" and params.model in SLOW_ON_MPS:

@@ -136,9 +136,11 @@ def _transcribed(
     """
     path = ctx.models["whisper"].path
     settings = (params.model, path, ctx.device, params.compute_type, ctx.threads, ctx.lanes.most)
-    model = ctx.model(" ".join(map(str, ("whisper", *settings))), lambda: load(*settings))
+    model = ctx.model(" ".join(map(str, ("whisper", *settings))), lambda: load(*settings, stage=ctx.stage))
     hotwords = fitting_hotwords(model, params.model, wanted, ctx.warn)
-    language, source = spoken_language(model, params.model, said, lambda: _opening(sound, found[0]), ctx.warn)
+    language, source = spoken_language(
+        model, params.model, said, lambda: _opening(sound, found[0]), ctx.warn, ctx.stage
+    )
     code = language.partition("-")[0].lower()
     whisper = listener(model, code, params.beam_size, hotwords.used)
 

@@ -25,7 +25,7 @@ from mediabuild.machine.here import quoted
 from mediabuild.machine.processes import Processes
 from mediabuild.machine.visible import last_lines
 from mediabuild.pipeline.code_of_stages.loading import builtin_stages_dir
-from mediabuild.pipeline.model import StageSpec, Task
+from mediabuild.pipeline.model import Produced, StageSpec, Task
 from mediabuild.reporting.events import Event, ModelLoading, StageProgress, StageWarning
 from mediabuild.store import places
 
@@ -92,6 +92,9 @@ class Programs:
             facts=observation.facts,
             out=str(out),
             sources={n: {k: str(p) for k, p in files.items()} for n, files in observation.handed.items()},
+            makers={
+                n: r.task.partition(":")[0] for n, refs in task.inputs.items() for r in refs if isinstance(r, Produced)
+            },
             outputs=dict(spec.outputs),
             device=device,
             project_dir=str(self.root),

@@ -27,7 +27,7 @@ from mediabuild.machine.hardware.slots import Slots
 from mediabuild.store.facts import ORDER, Facts
 from mediabuild.store.sight import ON_THE_WAY, Sight, moved, sight
 
-PROTOCOL = 5
+PROTOCOL = 6
 MESSAGE_CHARS = 10_000  # what a stage says to people is cut there: nobody reads more, and the log has it all
 REPLY_BYTES = 1 << 26  # a longer line is no reply; an answer with 100,000 file names has some ten MiB
 
@@ -96,6 +96,7 @@ class Request(msgspec.Struct):
 
     Args:
         code: the files of the stage's own code, as it was looked at: file → SHA-256, as hex.
+        makers: input → the stage that makes it.
         seen: what it is about to see, by its stats. folders: those of which just the entries count there.
     """
 
@@ -106,6 +107,7 @@ class Request(msgspec.Struct):
     facts: Facts
     out: str
     sources: dict[str, dict[str, str]]
+    makers: dict[str, str]
     outputs: dict[str, str]
     device: str
     project_dir: str

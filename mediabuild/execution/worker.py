@@ -118,8 +118,8 @@ class Worker:
         self.code.begin(request)
         declared = self._stage(request)
         params = msgspec.convert(request.facts.params, declared.params)
-        found = versions(declared.tools, map(Path, sys.path))
-        tools = {"python": python_version(None)} | {name: version for name, version in found.items() if version}
+        found = {name: found for name, found in versions(declared.tools, map(Path, sys.path)).items() if found}
+        tools = {"python": python_version(None)} | found
         kept = Units(
             Path(request.units),
             lambda: self._scope(request, declared, tools),
@@ -134,6 +134,7 @@ class Worker:
             out=Path(request.out),
             sources={name: {k: Path(p) for k, p in files.items()} for name, files in request.sources.items()},
             outputs=request.outputs,
+            makers=request.makers,
             device=request.device,
             project_dir=Path(request.project_dir),
             stage_dir=Path(request.file).parent,

@@ -107,11 +107,11 @@ def test_a_silent_track_names_the_others(run_stage: Callable[..., Context], tmp_
     """Where nobody speaks, the warning says which tracks there are besides, and what to type; a lone one is no news."""
     soundfile.write(tmp_path / "silence.wav", np.zeros(32_000), 16_000)
     tracks = [formats.AudioTrack(i, "aac", 2, 48_000, 0.0, tag) for i, tag in enumerate((None, "en", "es"))]
-    for count, expected in ((3, "1 (en), 2 (es); to hear one: doit demux.audio_track=1"), (1, "")):
+    for count, expected in ((3, "there are others: 1 (en), 2 (es) doit demux.audio_track=1"), (1, "")):
         info = formats.Probe("mp4", 2.0, 0.0, 2.0, 0, None, tracks[:count], [])
         formats.write(tmp_path / "probe.json", info)
         done = run_stage("detect_speech", {"audio": tmp_path / "silence.wav", "probe": tmp_path / "probe.json"})
-        said = [fields["message"] for kind, fields in done.messages if kind == "warning"]  # type: ignore[attr-defined]
+        said = ["{message} {hint}".format(**fields) for kind, fields in done.messages if kind == "warning"]  # type: ignore[attr-defined]
         assert bool(said) == bool(expected)
         assert all(message.endswith(expected) for message in said)
 

@@ -34,6 +34,7 @@ def captions(
     *,
     first: str | None,
     burnt: str | None,
+    stage: str = "mux",
 ) -> list[Subtitles]:
     """Those that have cues; first the language that is to be shown, or else what is spoken.
 
@@ -41,6 +42,7 @@ def captions(
         files: SubRip files, named `*.LANGUAGE.srt`.
         transcript: tells what is spoken, and whether a person wrote it. spoken: where there is no transcript.
         first, burnt: the languages that `default_language` and `burn_in` name.
+        stage: what the pipeline calls the stage, for hints.
 
     Raises:
         StageError: a file has another name, or there are no subtitles in a language that is named.
@@ -51,8 +53,8 @@ def captions(
         if tag is None:
             raise StageError(f"mux: {name}: its name should end in .LANGUAGE.srt", 'subtitles = "subtitles.srt"')
         found.append(Subtitles(tag[1], _title(tag[1], transcript), path.absolute()))
-    _expect(first, found, "default_language")
-    _expect(burnt, found, "burn_in")
+    _expect(first, found, f"{stage}.default_language")
+    _expect(burnt, found, f"{stage}.burn_in")
     shown = first or (transcript.language if transcript else spoken) or ""
     if not any(each.language == shown for each in found):
         shown = next((each.language for each in found if same_language(each.language, shown)), "")
@@ -83,6 +85,6 @@ def _expect(language: str | None, subtitles: list[Subtitles], param: str) -> Non
     there = [shown.language for shown in subtitles]
     if there and language is not None and language not in there:
         raise StageError(
-            f"mux: {param} = {language!r}: there are no such subtitles; there are: {', '.join(there)}",
-            f"doit mux.{param}={there[0]}",
+            f"{param} = {language!r}: there are no such subtitles; there are: {', '.join(there)}",
+            f"doit {param}={there[0]}",
         )

@@ -37,6 +37,7 @@ class Told:
 
     name: str
     warn: Callable[[str], None]
+    stage: str = "mux"
     lines: list[str] = field(default_factory=list)
 
     def tell(self, line: str) -> None:
@@ -55,7 +56,9 @@ def heard(said: str, told: Told, suffix: str) -> None:
     lines = [ADDRESS.sub("", line).strip() for line in said.splitlines()]
     wrong = [line for line in lines if WRONG.search(line)]
     if wrong:
-        raise StageError(f"{told.name}: a time doesn't fit into {suffix}: {wrong[0]}", "doit mux.container=mkv")
+        raise StageError(
+            f"{told.name}: a time doesn't fit into {suffix}: {wrong[0]}", f"doit {told.stage}.container=mkv"
+        )
     less = [line for line in lines if LESS.search(line)]
     disorder = [line for line in lines if ORDER.search(line)]
     less += disorder if len(disorder) > FEW else []

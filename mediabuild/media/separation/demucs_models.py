@@ -30,13 +30,16 @@ def pickles(path: Path) -> bool:
     return path.suffix == ".th" or (path.is_dir() and not any(path.glob("*.safetensors")))
 
 
-def load(name: str, path: Path | None) -> Any:
+def load(name: str, path: Path | None, stage: str = "separate") -> Any:
     """A model, from a file or folder, or from the hub.
+
+    Args:
+        stage: what the pipeline calls the stage, for hints.
 
     Raises:
         StageError: there is no such model, or not one alone.
     """
-    path = path or _fetched(name)
+    path = path or _fetched(name, stage)
     if path.is_file():
         return _single(path)
     bags, weights = sorted(path.glob("*.yaml")), sorted([*path.glob("*.safetensors"), *path.glob("*.th")])
@@ -72,7 +75,7 @@ def _bag(listing: Path) -> Any:
     return BagOnlyRepo(folder, parts).get_model(listing.stem)
 
 
-def _fetched(name: str) -> Path:
+def _fetched(name: str, stage: str) -> Path:
     """Download a model from the hub; only safetensors, never a pickle from demucs' older host."""
     from huggingface_hub import snapshot_download
 
@@ -82,5 +85,5 @@ def _fetched(name: str) -> Path:
     except Exception as error:  # no network, no such repository, a full disk
         raise StageError(
             f"separate: params.model {name!r}: {source} can't be fetched ({type(error).__name__})",
-            'model = "mini" under [stages.separate], or a local folder: model = "./models/htdemucs"',
+            f'model = "mini" under [stages.{stage}], or a local folder: model = "./models/htdemucs"',
         ) from error

@@ -58,12 +58,22 @@ def number_format(kind: str, supported: Callable[[], Collection[str]]) -> str:
     return next((name for name in ("float16", "int8_float32") if name in known), "float32")
 
 
-def load(name: str, path: Path | None, device: str, compute_type: str | None, threads: int, at_once: int = 1) -> Any:
+def load(
+    name: str,
+    path: Path | None,
+    device: str,
+    compute_type: str | None,
+    threads: int,
+    at_once: int = 1,
+    *,
+    stage: str = "transcribe",
+) -> Any:
     """A model, from a folder, or from the hub.
 
     Args:
         device: `cpu`, `cuda`, `cuda:1`. compute_type: CTranslate2's number format; None: see `number_format`.
         threads: of one hearing. at_once: how many threads may hear at once; they share the weights.
+        stage: what the pipeline calls the stage, for hints.
 
     Raises:
         StageError: it can't be loaded.
@@ -84,11 +94,9 @@ def load(name: str, path: Path | None, device: str, compute_type: str | None, th
         )
     except Exception as error:  # no network, no such model, a folder of another kind, a number format it can't do
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        hint = (
-            f'model = "{PACKAGED}" under [stages.transcribe], or a local CTranslate2 folder: model = "./models/small"'
-        )
+        hint = f'model = "{PACKAGED}" under [stages.{stage}], or a local CTranslate2 folder: model = "./models/small"'
         close = [] if name in available_models() else difflib.get_close_matches(name, available_models(), 1)
-        hint = f"did you mean {close[0]!r}? doit transcribe.model={close[0]}" if close else hint
+        hint = f"did you mean {close[0]!r}? doit {stage}.model={close[0]}" if close else hint
         raise StageError(f"transcribe: params.model {name!r} can't be loaded: {reason}", hint) from error
 
 
@@ -113,12 +121,13 @@ def listener(model: Any, language: str, beam_size: int, hotwords: Sequence[str])
 
 
 def spoken_language(
-    model: Any, name: str, said: tuple[str | None, Source], opening: Callable[[], np.ndarray], warn: Warn
+    model: Any, name: str, said: tuple[str | None, Source], opening: Callable[[], np.ndarray], warn: Warn, stage: str
 ) -> tuple[str, Source]:
     """The language to transcribe in, and where it is known from.
 
     Args:
         said: the language as it was told, and by whom. opening: the sound to hear it from, if need be.
+        stage: what the pipeline calls the stage, for hints.
 
     Raises:
         StageError: the model doesn't know it. faster-whisper itself would write English nonsense.
@@ -131,14 +140,14 @@ def spoken_language(
         if stated is None:
             warn(
                 f"transcribe: the language isn't known, and {name} hears English in anything",
-                'doit transcribe.language=en   (to keep it: params = { language = "en" } under [stages.transcribe])',
+                f'doit {stage}.language=en   (to keep it: params = {{ language = "en" }} under [stages.{stage}])',
             )
             return "en", "assumed"
         better = name.removesuffix(".en") if name.endswith(".en") else "small"
         whose = "params.language" if source == "param" else "the track's tag"
         raise StageError(
             f"transcribe: {whose} says {stated}, and {name} knows English only",
-            f"doit transcribe.model={better}   (or, where it is English after all: transcribe.language=en)",
+            f"doit {stage}.model={better}   (or, where it is English after all: {stage}.language=en)",
         )
     if stated and source == "param":
         raise StageError(
