@@ -21,14 +21,17 @@ from overhead.timing import Bound, Cost, table
 OF_ALL = ("mediabuild", "doit", "ninja", "make", "doit alone", "Snakemake", "DVC")
 Costs = dict[str, Cost]
 
-INTRODUCTION = """# Benchmarks
+# one line, which `page.write_page` breaks
+INTRODUCTION = (
+    "# Benchmarks\n\n"
+    "Written by `python benchmarks/peers.py`, which says how it measures. {machine}. Medians of {rounds} rounds, the "
+    "tools in turn. Every job is a text file that eight command stages copy, so the figures show the tools' own cost; "
+    "stages with models and devices are those of the default pipeline, and ninja looks at the same files. mediabuild "
+    "trusts a file whose size, mtime, ctime and inode are unchanged. make, ninja and Snakemake compare mtimes only. "
+    "The memory shown is an upper bound: a program that takes less than the measuring program shows that program's "
+    "memory.\n\n"
+)
 
-Written by `python benchmarks/peers.py`, which says how it measures. {machine}. Medians of {rounds} rounds, the
-tools in turn. Every job is a text file that eight command stages copy; what is measured is what the tools add.
-Contents are vouched for by size, mtime, ctime and inode; make, ninja and Snakemake compare mtimes only.
-Memory is at most what is shown: a program that takes less than the one that measures shows that one's.
-
-"""
 PLOTTER = """
 import json, sys
 import matplotlib
