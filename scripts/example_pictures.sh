@@ -43,7 +43,7 @@ picture hls site/one/poster.jpg
 sound podcast "showspectrumpic=s=320x180:legend=0:scale=log:stop=1000" feed/one.mp3
 sound dataset "showspectrumpic=s=320x180:legend=0:scale=log:stop=2000" corpus/wavs/talk1/a.wav corpus/wavs/talk2/b.wav corpus/wavs/talk1/c.wav
 picture karaoke "out/it's a [live], one.mp4" "select='gte(n,5)'"
-picture photos site/sheet.jpg
+picture photos site/sheet1.jpg
 picture audiobook out/emma.jpg
 picture lectures site/l01.mp4 "select='gte(n,5)'"
 picture music out/first/track1.png

@@ -1,14 +1,14 @@
-"""An HLS master playlist: python3 master.py MASTER jobs/JOB/rendition/RUNG/seg*.ts..."""
+"""An HLS master playlist: python3 master.py MASTER jobs/JOB/rendition/RUNG/index.m3u8..."""
 
-import os
+import pathlib
+import re
 import sys
 
-out, *segments = sys.argv[1:]
-largest = {}
-for segment in segments:  # a second each
-    rung = segment.split("/")[-2]
-    largest[rung] = max(largest.get(rung, 0), 8 * os.path.getsize(segment))
+out, *playlists = map(pathlib.Path, sys.argv[1:])
 with open(out, "w") as master:
     master.write("#EXTM3U\n")
-    for rung, bandwidth in largest.items():
-        master.write(f'#EXT-X-STREAM-INF:BANDWIDTH={bandwidth},NAME="{rung}"\n{rung}/index.m3u8\n')
+    for playlist in playlists:  # the most that a segment needs, bits a second
+        rung = playlist.parent.name
+        segments = re.findall(r"#EXTINF:([\d.]+).*\n(.+)", playlist.read_text())
+        most = max(8 * (playlist.parent / name).stat().st_size / max(float(s), 0.1) for s, name in segments)
+        master.write(f'#EXT-X-STREAM-INF:BANDWIDTH={round(most)},NAME="{rung}"\n{rung}/index.m3u8\n')

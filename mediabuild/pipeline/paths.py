@@ -46,8 +46,13 @@ def expand_braces(pattern: str) -> list[str]:
 
 def any_case(pattern: str) -> str:
     """A glob whose suffix fits in any case: `media/*.mp4` → `media/*.[mM][pP]4`."""
+    return any_suffix_case(pattern) if WILDCARDS.search(pattern.rpartition(".")[0]) else pattern
+
+
+def any_suffix_case(pattern: str) -> str:
+    """As `any_case`, whether the rest is a glob or not."""
     stem, dot, suffix = pattern.rpartition(".")
-    if not (dot and suffix.isalnum() and WILDCARDS.search(stem)):
+    if not (dot and suffix.isalnum()):
         return pattern
     return stem + dot + "".join(f"[{c.lower()}{c.upper()}]" if c.isalpha() else c for c in suffix)
 
@@ -75,13 +80,22 @@ def given_for(text: str, names: Mapping[str, str], optional: bool, root: Path, f
     path = as_stored(os.path.normpath(os.path.join(folder, fill(text, names.get))), root)
     blank = fill(text, dict.fromkeys(names, "").get)
     if not WILDCARDS.search(blank) or os.path.exists(root / path):
-        return Given(pattern=path, optional=optional, folder=folder)
+        there = _with_its_suffix(path, root) if folder else path
+        return Given(pattern=there, optional=optional, folder=folder)
     # braces before the names go in, which may hold braces of their own
     escaped = {name: glob.escape(value) for name, value in names.items()}
     inside = root / folder
     choices = [as_stored(os.path.normpath(fill(choice, escaped.get)), inside) for choice in expand_braces(text)]
     choices = list(map(any_case, choices)) if folder else choices
     return Given(pattern=path, globs=tuple(choices), optional=optional, folder=folder)
+
+
+def _with_its_suffix(path: str, root: Path) -> str:
+    """A path as the file there is called, if just the case of its suffix is another: `a.flac` may be `a.FLAC`."""
+    if os.path.lexists(root / path):
+        return path
+    found = matches(any_suffix_case(glob.escape(path)), root)
+    return found[0] if found else path
 
 
 def label_of(given: Given, path: str) -> str:

@@ -115,7 +115,7 @@ CASES = {
         name="songs/it's the fourth.flac",
     ),
     "photos": Case(
-        files=("site/img2-32.jpg", "site/summer/at the sea-64.jpg", "site/sheet.jpg", "site/index.html"),
+        files=("site/img2-32.jpg", "site/summer/at the sea-64.jpg", "site/sheet1.jpg", "site/index.html"),
         param="web.quality=9",
         by_param="web:img2:32 web:img2:64 web:img10:32 web:img10:64 web:summer/at the sea:32 "
         "web:summer/at the sea:64 thumb:img2 thumb:img10 thumb:summer/at the sea sheet:.all page:.all",
@@ -170,7 +170,7 @@ CASES |= {
         by_name="master:it's four",
     ),
     "lectures": Case(
-        files=("site/l01.mp4", "site/l02.mp4", "site/l10.mp4", "site/l10.sprite.jpg", "site/l02.png"),
+        files=("site/l01.mp4", "site/l02.mp4", "site/l10.mp4", "site/l10.sprite.1.jpg", "site/l02.png"),
         param="every_s=0.25",
         by_param="sprite:l01 sprite:l02 sprite:l10",
         source="lectures/l02/camera.mp4",
@@ -285,7 +285,7 @@ def test_an_example_and_its_edits(project: Project, name: str) -> None:
 
 
 def test_the_sheet_shows_all_photos(project: Project) -> None:
-    """Of any size: none of the first three places is black."""
+    """Of any size: none of the first three places is black; where they don't fit, there is another sheet."""
     started(project, "photos")
     assert project.run("sheet").status == 0
     command = [
@@ -293,7 +293,7 @@ def test_the_sheet_shows_all_photos(project: Project) -> None:
         "-v",
         "error",
         "-i",
-        project.root / "site/sheet.jpg",
+        project.root / "site/sheet1.jpg",
         "-f",
         "rawvideo",
         "-pix_fmt",
@@ -305,6 +305,9 @@ def test_the_sheet_shows_all_photos(project: Project) -> None:
     for place in range(3):
         rows = [grey[y * 3 * width + place * width :][:width] for y in range(height)]
         assert sum(map(sum, rows)) / (width * height) > 20, place
+    assert project.run("page", "sheet.tile=2x1").status == 0, "more photos than places"
+    assert re.findall(r'"(sheet\d\.jpg)"', project.read("site/index.html")) == ["sheet1.jpg", "sheet2.jpg"]
+    assert (project.root / "site/sheet2.jpg").stat().st_size > 0
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -348,6 +351,27 @@ def test_a_dialogue_with_dashes_in_a_table_of_a_spreadsheet(project: Project) ->
     assert all(line["ms"] > 300 for line in lengths.values())
 
 
+def test_slides_that_begin_late_and_end_early_stay_on_show(tmp_path: Path) -> None:
+    """The picture lasts as long as the camera's; a camera without sound is fine."""
+    for name, length in (("camera", 2), ("slides", 1)):
+        made = ("-f", "lavfi", "-i", f"color=size=32x18:rate=5:duration={length}", "-pix_fmt", "yuv420p")
+        command = [ffmpeg_path(), "-nostdin", "-v", "error", *made, tmp_path / f"{name}.mp4"]
+        subprocess.run(command, check=True)
+    for offset_s in ("0.4", "-0.4"):
+        out = tmp_path / f"{offset_s}.mp4"
+        script(
+            "lectures/composite.py",
+            ffmpeg_path(),
+            "18",
+            offset_s,
+            out,
+            tmp_path / "camera.mp4",
+            tmp_path / "slides.mp4",
+        )
+        with av.open(str(out)) as video:
+            assert (video.streams.video[0].frames, len(video.streams)) == (10, 1)
+
+
 NAME = "1; 50% = #2 \\ it's new"
 
 
@@ -373,6 +397,17 @@ def test_names_and_texts_of_people_get_into_pages_and_chapters(tmp_path: Path) -
     for meta, titles in (("book.meta", [NAME]), ("show.meta", [NAME, None])):
         with av.open(str(tmp_path / meta)) as read:
             assert [chapter["metadata"].get("title") or None for chapter in read.chapters()] == titles
+    (tmp_path / "notes.txt").write_text("0:00.5 A b\n1:00:01 D\n0:01 C\n")
+    script("podcast/chapters.py", tmp_path / "notes.txt", sound, tmp_path / "show.meta")
+    assert re.findall("START=(.*)", (tmp_path / "show.meta").read_text()) == ["500", "1000", "3601000"]
+    for name, loudness in (("a", "-21"), ("silent", "-inf")):
+        (tmp_path / name).write_text(json.dumps({"input_i": loudness}))
+    assert script("music/gain.py", "-18", tmp_path / "a", tmp_path / "silent") == '{"db": 3}\n'
+    assert script("music/gain.py", "-18", tmp_path / "silent") == '{"db": 0}\n'
+    (tmp_path / "seg0.ts").write_bytes(bytes(1000))
+    (tmp_path / "index.m3u8").write_text("#EXTM3U\n#EXTINF:2.000000,\nseg0.ts\n")
+    script("hls/master.py", tmp_path / "master.m3u8", tmp_path / "index.m3u8")
+    assert "BANDWIDTH=4000," in (tmp_path / "master.m3u8").read_text(), "a segment of two seconds"
     (tmp_path / "table.csv").write_text('\ufeffid,text\na,"two\nlines"\n')
     assert script("dataset/lines.py", "job", tmp_path / "table.csv") == "job/a|two lines\n"
 

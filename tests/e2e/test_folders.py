@@ -208,6 +208,19 @@ def test_tracks_of_each_folder_are_a_matrix(albums: Project) -> None:
     assert "opus:one:ch2" in names and "opus:it's a [live] one:b" in names
 
 
+def test_a_track_whose_suffix_is_in_capitals(project: Project) -> None:
+    """What the matrix finds in any case, the input finds, too, by the name that it has there."""
+    project.write("pipeline.toml", ALBUMS.replace("{flac,wav}", "flac"))
+    project.write("albums/one/a.flac", "a")
+    project.write("albums/one/b.FLAC", "bc")
+    run = once(project)
+    assert run.status == 0, run.out
+    assert project.read("opus/one/b.opus").split()[0] == "bc2"
+    assert not once(project).ran
+    (project.root / "albums/one/b.FLAC").write_text("bcd")
+    assert sorted(once(project).ran) == ["album:one", "loudness:one:b", "opus:one:a", "opus:one:b"]
+
+
 def test_names_of_files_are_names_of_outputs(albums: Project) -> None:
     """Whatever a file name may hold; only tasks' names and directories are encoded. A star makes no pattern."""
     albums.write("albums/one/100%: a=b {x} [y].flac", "special\n")
