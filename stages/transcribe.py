@@ -90,7 +90,7 @@ def models(params: TranscribeParams, lookup: Lookup) -> dict[str, ModelRef]:
 
 
 @stage(
-    version=8,
+    version=9,
     inputs={"audio": "the recording's sound, WAV", "speech": "where somebody speaks"},
     optional={"probe": "the track's language, and the clip's start", "hotwords": "words to expect, one a line"},
     outputs={"transcript": "transcript.json", "hotwords": "hotwords.json"},

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediabuild.media.speech.passages import LONE_S, MARK_S, pack, passages, spans
+from mediabuild.media.speech.passages import LEAST_S, LONE_S, MARK_S, Passage, pack, passages, spans
 
 TIMES = st.lists(st.tuples(st.integers(112, 9_000), st.integers(1, 40_000)), max_size=40)
+LONG = st.lists(st.tuples(st.integers(112, 9_000), st.integers(700, 40_000)), max_size=60)
 
 
 def stretches(gaps: list[tuple[int, int]]) -> list[tuple[float, float]]:
@@ -32,32 +33,55 @@ class Said:
     end: float
 
 
-@given(gaps=TIMES, clip_start_s=st.integers(0, 10_000), longest_s=st.sampled_from([10.0, 28.0]))
-def test_windows_hold_all_speech_in_order_and_are_short(
-    gaps: list[tuple[int, int]], clip_start_s: int, longest_s: float
-) -> None:
+@given(gaps=TIMES, longest_s=st.sampled_from([10.0, 28.0]))
+def test_windows_hold_all_speech_in_order_and_are_short(gaps: list[tuple[int, int]], longest_s: float) -> None:
     """Every stretch is in one window, in order; a window is too long only if a single stretch is."""
     speech = stretches(gaps)
-    windows = pack(speech, float(clip_start_s), longest_s)
+    windows = pack(speech, longest_s)
     assert [part for window in windows for part in window] == speech
     assert all(len(window) == 1 or window[-1][1] - window[0][0] <= longest_s for window in windows)
 
 
-@given(gaps=TIMES, moved_ms=st.integers(1, 900_000), longest_s=st.sampled_from([28.0, math.inf]))
-def test_a_moved_clip_packs_the_same_windows_after_a_mark(
-    gaps: list[tuple[int, int]], moved_ms: int, longest_s: float
-) -> None:
-    """When the clip starts later, all windows from the next mark on are the same on the source's clock."""
-    whole = pack(stretches(gaps), 0.0, longest_s)
-    moved_s = moved_ms / 1000
-    left = [(a - moved_s, b - moved_s) for a, b in stretches(gaps) if a >= moved_s]
-    mark_s = -(-moved_s // MARK_S) * MARK_S
+@given(gaps=LONG, moved_ms=st.integers(1, 900_000))
+def test_a_moved_clip_has_the_same_passages_after_a_minute(gaps: list[tuple[int, int]], moved_ms: int) -> None:
+    """When the clip starts later, the passages from the second mark on are the same on the source's clock."""
+    speech, moved_s = stretches(gaps), moved_ms / 1000
+    left = [(a - moved_s, b - moved_s) for a, b in speech if a >= moved_s]
+    mark_s = (((left[0][0] + moved_s) // MARK_S) + 2) * MARK_S if left else math.inf
 
-    def after(windows: list[list[tuple[float, float]]], start_s: float) -> list[list[tuple[int, int]]]:
-        on_source = [[(round(1000 * (a + start_s)), round(1000 * (b + start_s))) for a, b in part] for part in windows]
-        return [window for window in on_source if window[0][0] >= 1000 * mark_s]
+    def after(found: list[Passage], start_s: float) -> list[list[tuple[int, int]]]:
+        parts = [[(round(1000 * (a + start_s)), round(1000 * (b + start_s))) for a, b in one.speech] for one in found]
+        return [part for part in parts if part[0][0] >= 1000 * mark_s]
 
-    assert after(pack(left, moved_s, longest_s), moved_s) == after(whole, 0.0)
+    clip_s = speech[-1][1] + 1 if speech else 1.0
+    assert after(passages(left, moved_s, clip_s - moved_s), moved_s) == after(passages(speech, 0.0, clip_s), 0.0)
+
+
+@given(gaps=st.lists(st.tuples(st.integers(112, 5_000), st.integers(700, 28_000)), min_size=1, max_size=60))
+def test_a_passage_is_a_minute_or_so(gaps: list[tuple[int, int]]) -> None:
+    """None is so short that Whisper would hear it less well, unless there is no more speech; none takes minutes."""
+    speech = stretches(gaps)
+    found = passages(speech, 0.0, speech[-1][1] + 1)
+    lengths_s = [part.speech[-1][1] - part.speech[0][0] for part in found]
+    assert len(found) == 1 or min(lengths_s) >= 20
+    assert len(found) == 1 or min(lengths_s[0], lengths_s[-1]) >= LEAST_S
+    assert max(lengths_s) <= 2 * MARK_S + 2 * LEAST_S
+
+
+@pytest.mark.parametrize(
+    ("silences_s", "begins"),
+    [
+        ({}, 12),  # all alike: the first after the mark
+        ({14: 2.0}, 14),  # the longest of those nearby
+        ({11: 2.0}, 12),  # one before the mark counts not
+        ({17: 2.0}, 12),  # nor one that is far behind it
+    ],
+)
+def test_a_passage_begins_after_the_longest_silence_nearby(silences_s: dict[int, float], begins: int) -> None:
+    """Speech in stretches of 4 s with a second between them, the first after the mark of a minute begins at 60 s."""
+    speech = stretches([(int(1000 * silences_s.get(index, 1.0)), 4000) for index in range(25)])
+    starts = [index for index, _ in enumerate(speech) if speech[index] == passages(speech, 0.0, 200.0)[1].speech[0]]
+    assert starts == [begins]
 
 
 @given(gaps=TIMES, end_ms=st.integers(0, 5_000))
@@ -66,10 +90,9 @@ def test_a_passage_hears_its_speech_and_little_silence(gaps: list[tuple[int, int
     speech = stretches(gaps)
     clip_s = (speech[-1][1] if speech else 0.0) + end_ms / 1000
     found = passages(speech, 0.0, clip_s)
-    kept = [
-        part for window in pack(speech, 0.0, math.inf) if any(b - a >= LONE_S for a, b in window) for part in window
-    ]
-    assert [part for passage in found for part in passage.speech] == kept
+    kept = [part for passage in found for part in passage.speech]
+    assert set(speech) - set(kept) <= {(a, b) for a, b in speech if b - a < LONE_S}
+    assert kept == [part for part in speech if part in kept]
     chunks = [chunk for passage in found for chunk in passage.chunks]
     assert all(0 <= a < b <= clip_s + 1e-9 for a, b in chunks)
     assert all(before[1] <= after[0] + 1e-9 for before, after in pairwise(chunks))

@@ -112,7 +112,7 @@ def _again(
     """The same speech in windows that begin and end at silences."""
     ends = [passage.start_s, *(end_s for _, end_s in passage.speech)]
     starts = [*(start_s for start_s, _ in passage.speech), passage.end_s]
-    for window in pack(stretches, -stretches[0][0], longest_s):
+    for window in pack(stretches, longest_s):
         start_s, end_s = window[0][0], window[-1][1]
         before_s = max(time_s for time_s in ends if time_s <= start_s)
         after_s = min(time_s for time_s in starts if time_s >= end_s)

@@ -1,8 +1,8 @@
 """What Whisper hears: passages of a recording, about a minute each, without the long silences in them.
 
-A passage begins at a silence and holds what faster-whisper's own `vad_filter` would keep of it: chunks of speech with
-some silence around them, one after the other. Passages are counted on the source's clock, so that a moved clip finds
-most of them again.
+A passage begins after a long silence and holds what faster-whisper's own `vad_filter` would keep of it: chunks of
+speech with some silence around them, one after the other. Passages are counted on the source's clock, so that a moved
+clip finds most of them again.
 
 Spans are the parts of a passage that can be heard again by themselves: they begin and end at silences in which one of
 Whisper's segments begins or ends, too.
@@ -18,7 +18,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-MARK_S = 60.0  # a passage begins at the first silence after this, and after each multiple of it
+MARK_S = 60.0  # a passage begins soon after each multiple of this:
+REACH_S = 20.0  # after the longest silence this near, or else the first one
+LEAST_S = 30.0  # what is shorter than one of Whisper's windows costs as much, and is heard less well
 JOIN_S = 1.632  # a shorter silence stays: `min_silence_duration_ms` of 2000, in windows of 32 ms, less 200 ms each side
 AROUND_S = 0.2  # heard at both ends of a chunk besides what `detect_speech` added: its 200 ms make 400
 LONE_S = 0.65  # no passage is made of shorter stretches alone (their silence included): a click, a drum
@@ -64,35 +66,64 @@ def passages(speech: Sequence[Stretch], clip_start_s: float, clip_s: float) -> l
         speech: ordered, not overlapping, in seconds from the clip's start.
         clip_start_s: where the clip starts, on the source's clock. clip_s: how long it is.
     """
-    packed = pack(speech, clip_start_s, math.inf)
+    parts = _split(speech, clip_start_s)
     found = []
-    for index, stretches in enumerate(packed):
-        before_s = packed[index - 1][-1][1] if index else None
-        after_s = packed[index + 1][0][0] if index + 1 < len(packed) else None
+    for index, stretches in enumerate(parts):
+        before_s = parts[index - 1][-1][1] if index else None
+        after_s = parts[index + 1][0][0] if index + 1 < len(parts) else None
         if any(end_s - start_s >= LONE_S for start_s, end_s in stretches):
             found.append(Passage(stretches, _chunks(stretches, before_s, after_s, clip_s)))
     return found
 
 
-def pack(speech: Sequence[Stretch], clip_start_s: float, longest_s: float) -> list[list[Stretch]]:
+def _split(speech: Sequence[Stretch], clip_start_s: float) -> list[list[Stretch]]:
+    """The speech in parts of about `MARK_S`, each of which begins after the longest silence nearby.
+
+    Where parts begin doesn't depend on where the clip does, except at its ends: a part there that is shorter than
+    `LEAST_S` belongs to its neighbour, and the first mark is none.
+    """
+    begins: dict[int, int] = {}  # mark → which stretch begins a part
+    marks = [_mark(clip_start_s + start_s) for start_s, _ in speech]
+    for index in range(1, len(speech)):
+        mark, after_s = marks[index]
+        known = begins.get(mark)
+        nearby = after_s < REACH_S and known is not None and _silence_s(speech, index) > _silence_s(speech, known)
+        if mark != marks[0][0] and (known is None or nearby):
+            begins[mark] = index
+    cuts = [0, *begins.values(), len(speech)]
+    while len(cuts) > 2 and round(speech[-1][1] - speech[cuts[-2]][0], 3) < LEAST_S:
+        del cuts[-2]
+    if len(cuts) > 2 and round(speech[cuts[1] - 1][1] - speech[0][0], 3) < LEAST_S:
+        del cuts[1]
+    return [list(speech[first:last]) for first, last in itertools.pairwise(cuts)] if speech else []
+
+
+def _mark(time_s: float) -> tuple[int, float]:
+    """Which mark of the source a time follows, and by how many seconds."""
+    # Rounded: a time on the source's clock is a sum, and 299.99999999999997 is past no mark.
+    mark, after_s = divmod(round(time_s, 6), MARK_S)
+    return int(mark), after_s
+
+
+def _silence_s(speech: Sequence[Stretch], index: int) -> float:
+    """How long the silence before a stretch is, in whole milliseconds: it is a difference of sums."""
+    return round(speech[index][0] - speech[index - 1][1], 3)
+
+
+def pack(speech: Sequence[Stretch], longest_s: float) -> list[list[Stretch]]:
     """Neighbouring stretches of speech in windows of at most `longest_s`, from first start to last end.
 
-    A stretch that is longer makes a window of its own. The first stretch that starts after a mark (`MARK_S` of the
-    source) starts a window, whatever came before: windows don't depend on where the clip starts.
+    A stretch that is longer makes a window of its own.
 
     Args:
-        speech: ordered, not overlapping, in seconds from the clip's start.
+        speech: ordered, not overlapping.
     """
     windows: list[list[Stretch]] = []
-    mark = -1
     for start_s, end_s in speech:
-        # Rounded: a time on the source's clock is a sum, and 299.99999999999997 is past no mark.
-        stretch_mark = int(round(clip_start_s + start_s, 6) // MARK_S)
-        if windows and stretch_mark == mark and end_s - windows[-1][0][0] <= longest_s:
+        if windows and end_s - windows[-1][0][0] <= longest_s:
             windows[-1].append((start_s, end_s))
         else:
             windows.append([(start_s, end_s)])
-        mark = stretch_mark
     return windows
 
 
