@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mediabuild.machine.files import move_tree, remove_tree
-from mediabuild.machine.listing import leaves
+from mediabuild.machine.listing import files_below
 from mediabuild.pipeline.model import Task
 from mediabuild.pipeline.reserved import MANIFEST_NAME
 from mediabuild.store import inventory, places
@@ -82,13 +82,17 @@ def find(task: Task, trace: str, digests: Digests) -> Path | None:
 
 
 def is_whole(directory: Path, manifest: Manifest, digests: Digests) -> bool:
-    """Whether every output is there as it was recorded, and nothing else is."""
+    """Whether every output is there as it was recorded, and nothing else is; an empty folder is something, too."""
     recorded = manifest.output_files()
     sound = all(
         (directory / path).is_dir() if path.endswith("/") else digests.holds(directory / path, digest)
         for path, digest in recorded.items()
     )
-    return sound and set(leaves(directory)) - {MANIFEST_NAME} == {path for path in recorded if not path.endswith("/")}
+    try:
+        there = {path for path, _ in files_below(directory, follow=False)} - {MANIFEST_NAME}
+    except OSError:
+        return False
+    return sound and there == recorded.keys()
 
 
 def forget(task: Task) -> None:

@@ -9,6 +9,7 @@ Not here: when to publish (`executor`).
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import functools
@@ -146,6 +147,11 @@ def keep_edits(current: Path, coming: Mapping[str, str], aside: Path, digests: D
         now = unused_name(aside / inside)
         move(file, now)
         kept[now] = file
+        with contextlib.suppress(OSError):  # folders that it leaves empty are as little of the stage's making
+            for folder in file.parents:
+                if folder == current or folder in vouched:
+                    break
+                folder.rmdir()
     return kept
 
 

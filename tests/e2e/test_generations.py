@@ -89,6 +89,27 @@ def test_an_edit_never_becomes_a_generation(chain: Project) -> None:
     assert chain.read("jobs/one/B/b.txt") == "hello\nhello\n"
 
 
+def test_a_folder_that_a_person_made_never_comes_back(chain: Project) -> None:
+    """A file of theirs in an output that is a directory is kept beside; its folder is no part of any result."""
+    script = 'mkdir -p "$2/deep" "$2/none"; cp "$1" "$2/deep/a"'
+    stage = f'[stages.D]\ncommand = ["sh", "-c", \'{script}\', "D", "{{inputs.i}}", "{{outputs.o}}", "{{params.n}}"]\n'
+    stage += 'inputs = { i = "source" }\noutputs = { o = "parts" }\nparams = { n = 1 }\n'
+    chain.write("pipeline.toml", f"{chain.read('pipeline.toml')}\n{stage}")
+    chain.run()
+    parts = chain.root / "jobs/one/D/parts"
+    before = sorted(parts.rglob("*"))
+    chain.write("jobs/one/D/parts/new/er/mine", "mine\n")
+    chain.write("jobs/one/D/parts/none/mine", "mine\n")
+    chain.run("n=2")
+    assert chain.read("jobs/one/D.edited/parts/new/er/mine") == "mine\n"
+    assert chain.run().tasks("stage_restored") == ["D:one"]
+    assert sorted(parts.rglob("*")) == before
+    chain.run("n=2")
+    (next(g for g in generations(chain) if g.parent.name == "D") / "parts/added").mkdir()
+    back = chain.run()
+    assert (back.ran, sorted(parts.rglob("*"))) == (["D:one"], before)
+
+
 def test_the_limit_is_held_and_the_oldest_goes_first(chain: Project) -> None:
     """`[cache] max_gb`: the least recently used generations go; the current outputs never do."""
     chain.write("pipeline.toml", chain.read("pipeline.toml") + "\n[cache]\nmax_gb = 0.000013\n")  # 13 kB
