@@ -92,9 +92,9 @@ def init(folder: Path, example: str = "") -> int:
     from mediabuild.pipeline.document import shipped  # only where a project is begun: every run imports this module
     from mediabuild.pipeline.mistakes import nearest
 
-    if example and not (examples() / example / "pipeline.toml").is_file():
-        known = [path.parent.name for path in sorted(examples().glob("*/pipeline.toml"))]
-        print(f"ERROR: init: there is no example {example!r}\n  hint: {nearest(example, known)}", file=sys.stderr)
+    if example and example not in example_names():
+        hint = nearest(example, example_names())
+        print(f"ERROR: init: there is no example {example!r}\n  hint: {hint}", file=sys.stderr)
         return 3
     files = {"pipeline.schema.json": shipped("docs/pipeline.schema.json"), ".gitignore": GITIGNORE}
     if example:
@@ -137,6 +137,11 @@ def wiring() -> str:
     return "\n".join(lines)
 
 
+def example_names() -> list[str]:
+    """What `init --example` takes."""
+    return [path.parent.name for path in sorted(examples().glob("*/pipeline.toml"))]
+
+
 def examples() -> Path:
     """The folder of the examples: inside the wheel, or in the clone."""
     package = Path(__file__).parents[1]
@@ -147,6 +152,7 @@ def examples() -> Path:
 def _init(arguments: list[str]) -> int:
     """`init`, which needs no pipeline."""
     words = [part for word in arguments for part in (word.split("=", 1) if word.startswith("--example=") else [word])]
+    words = ["--example", *words] if len(words) == 1 and words[0] in example_names() else words  # as people type it
     if not words or (len(words) == 2 and words[0] == "--example"):
         try:
             return init(Path.cwd(), *words[1:])
@@ -154,7 +160,8 @@ def _init(arguments: list[str]) -> int:
             print(f"ERROR: init: {error.filename}: {error.strerror}", file=sys.stderr)
             return 2
     asked = arguments in (["-h"], ["--help"])
-    text = INIT_USAGE if asked else f"ERROR: init: takes only --example NAME, not {arguments[0]!r}\n{INIT_USAGE}"
+    wrong = f"ERROR: init: takes only --example NAME, not {shlex.join(arguments)!r}; NAME is one of "
+    text = INIT_USAGE if asked else f"{wrong}{', '.join(example_names())}\n{INIT_USAGE}"
     print(text, file=sys.stdout if asked else sys.stderr)
     return 0 if asked else 3
 

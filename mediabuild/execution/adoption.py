@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mediabuild.errors import StageError
-from mediabuild.execution.executor import Executor, refuse_troubles
+from mediabuild.execution.executor import Executor
 from mediabuild.execution.outcome import Ran
+from mediabuild.freshness.observation import refuse_troubles
 from mediabuild.freshness.producers import deleted_outputs
 from mediabuild.machine.files import PART, is_straight, move, unused_name
 from mediabuild.machine.here import command

@@ -26,7 +26,7 @@ from mediabuild.execution.restorer import Restorer
 from mediabuild.execution.sweep import sweep_dead, watching
 from mediabuild.freshness.look import Freshness, Look
 from mediabuild.freshness.meanwhile import Meanwhile
-from mediabuild.freshness.observation import Observation
+from mediabuild.freshness.observation import Observation, refuse_troubles
 from mediabuild.freshness.producers import deleted_outputs
 from mediabuild.machine.here import command
 from mediabuild.machine.processes import Processes
@@ -268,13 +268,3 @@ class Executor:
             reasons = self.freshness.output_reasons(producer, manifest) if manifest else [Reason("never_run")]
             if reasons:
                 raise StageError(f"{producer.name}: {reasons[0]}", f"{command(producer.name)}, then again")
-
-
-def refuse_troubles(task: Task, observation: Observation) -> None:
-    """Never build on what can't be looked at.
-
-    Raises:
-        StageError: names what it is.
-    """
-    if observation.troubles:
-        raise StageError("; ".join(str(trouble) for trouble in observation.troubles), command("explain", task.name))

@@ -15,11 +15,12 @@ from pathlib import Path
 from mediabuild.machine.here import command
 from mediabuild.pipeline.model import Given, Pipeline, Reason, Reference, Task
 from mediabuild.pipeline.paths import expand_braces
+from mediabuild.pipeline.reserved import ALL_JOBS
 from mediabuild.store.digest import Digests
 from mediabuild.store.facts import Files
 from mediabuild.store.manifest import Manifest, find_manifest
 
-CHANGED = "frozen, and isn't what was recorded (if it is meant to be: {remedy})"
+CHANGED = "frozen, and isn't what was recorded"
 
 
 class Fixity:
@@ -47,7 +48,7 @@ class Fixity:
             promised = _recorded(own, path) if own else set()
             promised = promised or {d for other in self._beside(task) for d in _recorded(find_manifest(other), path)}
             if promised and not any(self._is(path, digest, was) for was in promised):
-                yield Reason("inputs", f"{name}: {path}", now=CHANGED.format(remedy=command("reset-dep", task.name)))
+                yield Reason("inputs", f"{name}: {path}", now=CHANGED)
 
     def _beside(self, task: Task) -> list[Path]:
         """The directories of the job's other tasks."""
@@ -66,6 +67,12 @@ class Fixity:
         if self.pipeline.frozen is True:
             return bool(reference.label)  # a source
         return any(is_frozen_by(pattern, reference.pattern) for pattern in self.pipeline.frozen or ())
+
+
+def accepting(task: Task) -> str:
+    """What is typed where a frozen source is meant to be another: adopt it, and make anew what follows from it."""
+    what = [task.name] if task.job == ALL_JOBS else ["--job", task.job]
+    return f"if it is meant to be another: {command('reset-dep', *what)} && {command('--force', *what)}"
 
 
 def is_frozen_by(pattern: str, path: str) -> bool:

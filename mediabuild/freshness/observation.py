@@ -14,13 +14,14 @@ from typing import Any
 
 import msgspec
 
-from mediabuild.errors import MediabuildError
+from mediabuild.errors import MediabuildError, StageError
 from mediabuild.freshness.code import CodeReader
-from mediabuild.freshness.fixity import Fixity
+from mediabuild.freshness.fixity import CHANGED, Fixity, accepting
 from mediabuild.freshness.inputs import InputReader
 from mediabuild.freshness.presence import why
 from mediabuild.freshness.producers import Producers
 from mediabuild.machine.hardware.device import Devices
+from mediabuild.machine.here import command
 from mediabuild.machine.interpreter import site_packages
 from mediabuild.pipeline.model import Pipeline, Reason, StageSpec, Task
 from mediabuild.stage import Lookup, ModelRef
@@ -140,3 +141,15 @@ def _plain(params: Mapping[str, Any]) -> dict[str, Any]:
     """Params as a manifest holds them."""
     plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(params))
     return plain
+
+
+def refuse_troubles(task: Task, observation: Observation) -> None:
+    """Never build on what can't be looked at.
+
+    Raises:
+        StageError: names what it is.
+    """
+    if observation.troubles:
+        frozen = any(trouble.now == CHANGED for trouble in observation.troubles)
+        hint = accepting(task) if frozen else command("explain", task.name)
+        raise StageError("; ".join(str(trouble) for trouble in observation.troubles), hint)

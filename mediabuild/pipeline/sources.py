@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shlex
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
@@ -108,7 +109,19 @@ def _hint(pipeline: Pipeline) -> str:
     if any(path == jobs_dir or path.startswith(os.path.join(jobs_dir, "")) for path in whole):
         return 'jobs_dir holds them, and what lies there is no source: jobs_dir = "jobs"'
     close = next(filter(None, (closest_path(p, pipeline.root) for p in pipeline.sources if p[0] != "!")), "")
-    return f'did you mean "{close}"?' if close else "put one there"
+    return f'did you mean "{close}"?' if close else _moving(pipeline) or "put one there"
+
+
+def _moving(pipeline: Pipeline) -> str:
+    """How a file beside the pipeline file that would be a source gets to where sources are; empty where none is."""
+    for pattern in pipeline.sources:
+        folder = fixed_part(pattern)
+        if pattern[0] != "!" and folder and not pattern.endswith("/"):
+            there = matching(pipeline, pattern.rpartition("/")[2])
+            if files := [path for path in there if (pipeline.root / path).is_file()]:
+                make = "" if (pipeline.root / folder).is_dir() else f"{shlex.join(['mkdir', '-p', folder])} && "
+                return make + shlex.join(["mv", in_order(files)[0], f"{folder}/"])
+    return ""
 
 
 def _named(pipeline: Pipeline, given: tuple[str, ...], mistakes: Mistakes) -> dict[str, Match]:

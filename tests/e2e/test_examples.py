@@ -435,4 +435,7 @@ def test_init_knows_its_examples(project: Project) -> None:
     project.write("pipeline.toml", "mine")
     assert project.command("init", "--example=podcast").status == 0
     assert project.read("pipeline.toml") == "mine"
-    assert project.command("init", "--example").status == 3
+    said = project.command("init", "--example")
+    assert (said.status, "NAME is one of archive, audiobook, " in said.err) == (3, True)
+    assert project.command("init", "hls").status == 0, "as people type it"
+    assert (project.root / "master.py").exists()

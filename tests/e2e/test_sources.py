@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 
 import pytest
 
@@ -89,6 +91,18 @@ def test_a_loop_of_links_makes_one_job_of_a_recording(project: Project) -> None:
     for link, target in (("media/loop", "."), ("media/a/to-b", "../b"), ("media/far", "../elsewhere")):
         (project.root / link).symlink_to(target)
     assert {name.partition(":")[2] for name in project.run().ran} == {"a/x", "b/y", "far/z"}
+
+
+def test_a_recording_beside_the_pipeline_file(project: Project) -> None:
+    """Where there is no other, what to type takes it to where sources are."""
+    project.write("pipeline.toml", CHAIN)
+    project.write("my talk.TXT", "hello\n")
+    for _ in range(2):  # without the folder, and with it
+        said = project.command("validate").err
+        (typed,) = re.findall(r"no source matches media/\*\.txt \((.*)\)", said)
+        subprocess.run(typed, shell=True, cwd=project.root, check=True)
+        assert project.command("validate").status == 0
+        (project.root / "media/my talk.TXT").rename(project.root / "my talk.TXT")
 
 
 def test_suffixes_fit_in_any_case(project: Project) -> None:
