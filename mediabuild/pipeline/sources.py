@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import functools
 import os
-import shlex
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
+from mediabuild.machine.here import quoted
 from mediabuild.machine.listing import as_stored, counts, matches
 from mediabuild.machine.natural import in_order
 from mediabuild.machine.visible import same_text
@@ -119,8 +119,8 @@ def _moving(pipeline: Pipeline) -> str:
         if pattern[0] != "!" and folder and not pattern.endswith("/"):
             there = matching(pipeline, pattern.rpartition("/")[2])
             if files := [path for path in there if (pipeline.root / path).is_file()]:
-                make = "" if (pipeline.root / folder).is_dir() else f"{shlex.join(['mkdir', '-p', folder])} && "
-                return make + shlex.join(["mv", in_order(files)[0], f"{folder}/"])
+                make = "" if (pipeline.root / folder).is_dir() else f"{quoted('mkdir', '-p', folder)} && "
+                return make + quoted("mv", in_order(files)[0], f"{folder}/")
     return ""
 
 
