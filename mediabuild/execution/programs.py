@@ -69,6 +69,7 @@ class Programs:
         device = device_with(observation.facts.device, gpus)  # `cuda` is what is recorded
         log = places.log(task)
         log.parent.mkdir(parents=True, exist_ok=True)
+        regular.open_file(log, "wb").close()  # what it tells of is this run, also where that ends at once
         try:
             if task.stage.running.each:
                 return run_pieces(self.commands, task, meanwhile, out, log, device, keeping)
@@ -83,7 +84,6 @@ class Programs:
 
     def _run_python(self, task: Task, meanwhile: Meanwhile, out: Path, log: Path, device: str, keeping: Keeping) -> Ran:
         spec, observation = task.stage, meanwhile.before
-        regular.open_file(log, "wb").close()
         request = Request(
             task=task.name,
             job=task.job,

@@ -166,6 +166,10 @@ def test_a_piece_for_each_row(project: Project) -> None:
     assert project.run().ran == ["speak:tavern"]
     assert pieces(project) == 1
     assert sorted(p.name for p in (project.root / "voice/tavern").iterdir()) == ["bye.wav", "hail.wav"]
+    project.write("lines/tavern.csv", "name,text\n")
+    said = project.run().out
+    assert "has no column 'id'" in said
+    assert "| ==" not in said, "the log of an earlier run tells nothing of this one"
 
 
 @pytest.mark.parametrize(
