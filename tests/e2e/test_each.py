@@ -178,6 +178,7 @@ def test_a_piece_for_each_row(project: Project) -> None:
         ("name,text,voice\na,b,c\n", "tavern.csv has no column 'id', which names the pieces"),
         ("id,txt,voice\na,b,c\n", "tavern.csv has no column 'text'"),
         ("", "has no column 'id'"),
+        ("id;text;voice\na;b;c\n", "hint: save it with commas (.csv) or tabs (.tsv), not ';'"),
         ("id,text,voice\na,b,c\na,d,e\n", "two pieces are called 'a'"),
         ("id,text,voice\n,b,c\n", "'' can't be the name of a file"),
         ("id,text,voice\n../x,b,c\n", "'../x' can't be the name of a file"),

@@ -94,7 +94,9 @@ def _rows(where: str, files: Sequence[Path], columns: Collection[str]) -> Iterat
             known = list(table.fieldnames or ())
             for column in sorted({ID, *columns} - set(known)):
                 what = f"{where}: {files[0].name} has no column {column!r}"
-                raise StageError(what + (", which names the pieces" if column == ID else ""), nearest(column, known))
+                apart = next((mark for mark in (";", "\t", ",") if len(known) == 1 and mark in known[0]), "")
+                hint = f"save it with commas (.csv) or tabs (.tsv), not {apart!r}" if apart else nearest(column, known)
+                raise StageError(what + (", which names the pieces" if column == ID else ""), hint)
             for row in table:
                 cells = {column: row[column] or "" for column in columns}
                 yield Piece((row[ID] or "").strip(), cells=cells)
