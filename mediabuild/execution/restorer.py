@@ -1,7 +1,8 @@
 """Brings back outputs that were made earlier from the same facts: from generations, from copies, from other jobs.
 
 In this order: the task's own earlier outputs, by rename; what is left of its present ones, with good copies for the
-rest; what another task made of the same, by copies. All digests are verified on the way.
+rest; what another task made of the same, by copies, with its units: the next small change needs them. All digests are
+verified on the way.
 
 Not here: what is kept (`generations`, `traces`), and whether a task may be restored at all (`executor`).
 """
@@ -46,7 +47,10 @@ class Restorer:
         return (
             generations.find(task, facts.trace(), self.digests) is not None
             or self._good_files(task, facts) is not None
-            or any(generations.is_whole(found, theirs, self.digests) for found, theirs in self.traces.find(task, facts))
+            or any(
+                generations.is_whole(found.directory, found.manifest, self.digests)
+                for found in self.traces.find(task, facts)
+            )
         )
 
     def reads_nothing(self, task: Task, look: Look | None) -> bool:
@@ -96,7 +100,7 @@ class Restorer:
 
     def _borrow(self, task: Task, facts: Facts) -> Restored | None:
         """From another task that was given the same, by copies."""
-        for directory, theirs in self.traces.find(task, facts):
+        for directory, theirs, units in self.traces.find(task, facts):
             ours = msgspec.structs.replace(
                 theirs,
                 task=task.name,
@@ -107,6 +111,8 @@ class Restorer:
             files = {path: directory / path for path in theirs.output_files()}
             found = self._assemble(task, ours, files, theirs.task)
             if found is not None:
+                generations.share_units(units, task)
+                self.recorder.kept_some = True
                 return found
         return None
 

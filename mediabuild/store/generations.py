@@ -18,6 +18,7 @@ from pathlib import Path
 
 from mediabuild.machine.files import move_tree, remove_tree
 from mediabuild.machine.listing import files_below
+from mediabuild.machine.reflink import copy
 from mediabuild.pipeline.model import Task
 from mediabuild.pipeline.reserved import MANIFEST_NAME
 from mediabuild.store import inventory, places
@@ -93,6 +94,25 @@ def is_whole(directory: Path, manifest: Manifest, digests: Digests) -> bool:
     except OSError:
         return False
     return sound and there == recorded.keys()
+
+
+def share_units(units: Path | None, task: Task) -> None:
+    """Give a task that keeps none yet a copy of another's units; the caller holds the task's lock.
+
+    Args:
+        units: another run may add to the file meanwhile: what is cut off at its end counts not.
+    """
+    target = places.units(task)
+    if units is None or not task.stage.keeps_units or os.path.lexists(target):
+        return
+    with contextlib.suppress(OSError):  # a full disk: a cache is no reason to fail
+        folder = places.make_temporary(task)
+        try:
+            copy(units, folder / target.name)
+            target.parent.mkdir(exist_ok=True)
+            os.replace(folder / target.name, target)
+        finally:
+            remove_tree(folder)
 
 
 def forget(task: Task) -> None:

@@ -15,7 +15,7 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -36,6 +36,14 @@ class Holder(msgspec.Struct, array_like=True):
     directory: str
     job_dir: str
     key: str
+
+
+class Found(NamedTuple):
+    """Outputs of the same facts: where they lie, what is recorded of them, and the file of the task's units."""
+
+    directory: Path
+    manifest: Manifest
+    units: Path | None
 
 
 class Traces:
@@ -63,8 +71,8 @@ class Traces:
             with regular.open_file(file, "ab") as stream:
                 stream.write(line + b"\n")
 
-    def find(self, task: Task, facts: Facts) -> Iterator[tuple[Path, Manifest]]:
-        """Directories of other tasks whose manifests record the same facts, the newest word first.
+    def find(self, task: Task, facts: Facts) -> Iterator[Found]:
+        """What other tasks hold whose manifests record the same facts, the newest word first.
 
         Args:
             facts: of the task as it is now. What the files hold is for the caller to verify.
@@ -76,7 +84,7 @@ class Traces:
             for directory in self._places(line):
                 manifest = find_manifest(directory) if directory != task.directory else None
                 if manifest is not None and not manifest.adopted and _of(task, manifest) == trace:
-                    yield directory, manifest
+                    yield Found(directory, manifest, self._units(line))
 
     def prune(self) -> None:
         """Forget traces that nobody holds any more."""
@@ -103,6 +111,15 @@ class Traces:
                     yield path
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError, OSError):
             return  # damaged
+
+
+    def _units(self, line: bytes) -> Path | None:
+        """The units of a task that has a place."""
+        holder = msgspec.json.decode(line, type=Holder)
+        job_dir = Path(os.path.realpath(self.jobs_dir / holder.job_dir))
+        inside = job_dir.is_relative_to(os.path.realpath(self.jobs_dir))
+        files = inventory.units_files(job_dir) if inside else []
+        return next((file for file in files if file.name == holder.key), None)
 
 
 def _of(task: Task, manifest: Manifest) -> str:

@@ -153,6 +153,19 @@ def test_what_counts_makes_all_units_anew(shouting: Project, change: str) -> Non
     assert shouting.read("jobs/a/shout/loud.txt") == loud([*LINES, "more"], mark)
 
 
+def test_units_go_where_the_result_goes(shouting: Project) -> None:
+    """A recording that was renamed costs nothing, and a change of it afterwards only what it touches."""
+    shouting.run()
+    made(shouting)
+    (shouting.root / "media/a.txt").rename(shouting.root / "media/b.txt")
+    shouting.run()
+    shouting.command("clean", "--orphans")
+    assert not (shouting.root / "jobs/a").exists()
+    shouting.write("media/b.txt", "\n".join([*LINES, "another line"]))
+    shouting.run()
+    assert made(shouting) == ["another line"]
+
+
 def test_a_damaged_file_of_units_costs_what_it_lost(shouting: Project) -> None:
     """Cut in the middle, or garbage: a clean build's bytes, and what is whole isn't made again."""
     assert shouting.run().status == 0

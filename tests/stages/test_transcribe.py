@@ -20,6 +20,7 @@ from mediabuild.errors import StageError
 from mediabuild.media import formats
 from mediabuild.media.formats import Probe, Speech, Transcript
 from mediabuild.media.speech import whisper
+from mediabuild.media.speech.passages import passages
 from mediabuild.media.speech.whisper import number_format
 from mediabuild.stage import Context, Lookup
 
@@ -93,14 +94,22 @@ def test_transcribing_twice_gives_the_same_bytes(run_stage: Callable[..., Contex
         assert first.output(name).read_bytes() == second.output(name).read_bytes()
 
 
-def test_a_passage_doesnt_depend_on_the_others(
-    run_stage: Callable[..., Context], heard: dict[str, Path], tmp_path: Path
-) -> None:
+def read_twice(reading: Any) -> tuple[np.ndarray, int]:
+    """The reading, and once more after five seconds, which makes two passages; and its rate."""
+    sound, rate_hz = soundfile.read(reading.path, dtype="int16")
+    return np.concatenate([sound, np.zeros(5 * rate_hz, np.int16), sound]), rate_hz
+
+
+def test_a_passage_doesnt_depend_on_the_others(run_stage: Callable[..., Context], reading: Any, tmp_path: Path) -> None:
     """The part after a mark of the source's clock gives alone what it gives after the part before."""
-    formats.write(tmp_path / "probe.json", Probe("wav", 600.0, 285.0, 322.0, 0, "en", [], []))  # a mark at 15 s
-    inputs = heard | {"probe": tmp_path / "probe.json"}
+    twice, rate_hz = read_twice(reading)
+    soundfile.write(tmp_path / "twice.wav", twice, rate_hz)
+    formats.write(tmp_path / "probe.json", Probe("wav", 600.0, 265.0, 340.0, 0, "en", [], []))  # a mark at 35 s
+    inputs = {"audio": tmp_path / "twice.wav", "probe": tmp_path / "probe.json"}
+    inputs["speech"] = run_stage("detect_speech", inputs).output("segments")
     whole = transcript(run_stage("transcribe", inputs)).segments
-    last = [part for part in formats.read(heard["speech"], Speech).segments if part[0] > 15]
+    _, second = passages(formats.read(inputs["speech"], Speech).segments, 265.0, len(twice) / rate_hz)
+    last = second.speech
     alone = run_stage("transcribe", inputs | {"speech": speech(tmp_path / "last.json", *last)})
     found = [(part.start_s, part.end_s, part.text, part.avg_logprob) for part in transcript(alone).segments]
     assert 0 < len(found) < len(whole)
@@ -296,16 +305,16 @@ def stretches(gaps: list[tuple[int, int]]) -> list[tuple[float, float]]:
 
 
 def test_a_moved_clip_hears_only_what_is_new(run_stage: Callable[..., Context], reading: Any, tmp_path: Path) -> None:
-    """The clip's start moved off every grid, its end by ten seconds: passages that lie in both come back.
+    """The clip's start moved off every grid, its end by some seconds: passages that lie in both come back.
 
     And each time the bytes are those of a build without units, in two lanes.
     """
     units = tmp_path / "state" / "units" / "transcribe"
     (tmp_path / "state" / "tmp").mkdir(parents=True)
-    sound, rate_hz = soundfile.read(reading.path, dtype="int16")
+    sound, rate_hz = read_twice(reading)
     end_s = len(sound) / rate_hz
-    clips = ((0.0, end_s - 10), (0.0, end_s), (0.17, end_s), (1.37, end_s))
-    before_s = 285.0  # of the source: a passage ends at 300
+    clips = ((0.0, end_s - 4), (0.0, end_s), (0.17, end_s), (1.37, end_s))
+    before_s = 265.0  # of the source: a passage ends soon after 300
     texts: list[str] = []
     for number, (start_s, stop_s) in enumerate(clips):
         wav, info = tmp_path / f"{number}.wav", tmp_path / f"{number}.json"
