@@ -74,7 +74,7 @@ def measure(folder: Path, length_s: int) -> list[str]:
     rows.append(["all, beside each other", *total, f"{size_mb(folder / 'jobs'):.1f}"])
     where = f"{length_s / 60:g} minutes, {size_mb(video.parent):.0f} MB, on {os.cpu_count()} cores; CPU {cpu_s:.0f} s."
     heads = ["stage", "s", "s of a second", "most memory, MB", "disk, MB"]
-    return [where, "", table(heads, rows), "", "All of the disk includes kept units and what delivered copies share."]
+    return [where, "", table(heads, rows), "All of the disk includes kept units and what delivered copies share."]
 
 
 def main() -> int:
