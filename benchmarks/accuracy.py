@@ -211,7 +211,8 @@ HEAD = f"""# Accuracy
 
 Written by `python benchmarks/accuracy.py --docs`, which says how it measures. The model is tiny.en, int8, beam 5,
 temperature 0; by hand is faster-whisper with its `vad_filter`, on the same sound. Two sets of recordings, whose texts
-differ: no threshold was chosen on the held-back one. Voices are synthetic, except for the reader of `tests/speech`.
+differ: no threshold was chosen on the held-back one, but for how passages are cut. Voices are synthetic, except for
+the reader of `tests/speech`.
 Recordings of a telephone's band show most of the difference: there Whisper's own speech detection loses sentences.
 
 Goals: no more word errors than by hand, all together, and at most {WORSE_POINTS} points more in any recording. At least
