@@ -82,6 +82,7 @@ def page(found: Found, kept: list[Bound], args: argparse.Namespace) -> str:
         INTRODUCTION.format(machine=machine(), rounds=args.rounds),
         "## Bounds\n\n",
         table(("bound", "at most", "found", ""), [bound.row for bound in kept]),
+        "\nHow recordings fare is in [BENCHMARKS_MACHINE](BENCHMARKS_MACHINE.md), an hour of speech among them.\n",
         "\n## No-op\n\nMedian seconds, and the most memory.\n\n",
         table(("", *(f"{jobs * STAGES:,} stages" for jobs in noop)),
               [(tool, *(shown(costs.get(tool)) for costs in noop.values())) for tool in OF_ALL]),
