@@ -112,7 +112,6 @@ class Traces:
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError, OSError):
             return  # damaged
 
-
     def _units(self, line: bytes) -> Path | None:
         """The units of a task that has a place."""
         holder = msgspec.json.decode(line, type=Holder)
