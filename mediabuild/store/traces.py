@@ -117,8 +117,10 @@ class Traces:
         holder = msgspec.json.decode(line, type=Holder)
         job_dir = Path(os.path.realpath(self.jobs_dir / holder.job_dir))
         inside = job_dir.is_relative_to(os.path.realpath(self.jobs_dir))
-        files = inventory.units_files(job_dir) if inside else []
-        return next((file for file in files if file.name == holder.key), None)
+        with contextlib.suppress(OSError):  # another run removes them at this moment
+            files = inventory.units_files(job_dir) if inside else []
+            return next((file for file in files if file.name == holder.key), None)
+        return None
 
 
 def _of(task: Task, manifest: Manifest) -> str:
