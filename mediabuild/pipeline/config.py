@@ -58,7 +58,8 @@ def load_pipeline(file: Path, *, commands: tuple[str, ...] = (), alone: bool = F
     values = _pipeline_values(document.get("pipeline", {}), mistakes)
     sources, root = values.get("sources", ()), file.parent.absolute()
     stages = _stages(root, document.get("stages", {}), mistakes, commands, isolate=values.get("isolate", False))
-    check_references(stages, mistakes, folders=any(p.endswith("/") for p in sources if p[0] != "!"))
+    lost = document.get("stages", {}).keys() - stages.keys()
+    check_references(stages, mistakes, folders=any(p.endswith("/") for p in sources if p[0] != "!"), lost=lost)
     table_file = root / at_home(values["jobs"]) if "jobs" in values else None
     said = jobs_of(document.get("jobs", {}), table_file, stages, mistakes)
     order = canonical_order(stages, mistakes)

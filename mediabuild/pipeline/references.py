@@ -6,10 +6,10 @@ Not here: the tasks that a reference stands for (`tasks`).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from mediabuild.pipeline.deliveries import deliver_texts
-from mediabuild.pipeline.mistakes import Mistakes, nearest
+from mediabuild.pipeline.mistakes import Mistakes, closest, nearest
 from mediabuild.pipeline.model import Pipeline, Produced, StageSpec, Task
 from mediabuild.pipeline.paths import in_source
 from mediabuild.pipeline.placeholders import check_names, names_in
@@ -53,11 +53,14 @@ def reads_collected(pipeline: Pipeline) -> bool:
     return any(collecting & set(needed_stages(spec)) for spec in pipeline.stages.values() if not spec.collect)
 
 
-def check_references(stages: Mapping[str, StageSpec], mistakes: Mistakes, *, folders: bool) -> None:
+def check_references(
+    stages: Mapping[str, StageSpec], mistakes: Mistakes, *, folders: bool, lost: Collection[str] = ()
+) -> None:
     """Note references to what no stage makes: one that is written in several places is said once, with the places.
 
     Args:
         folders: sources are folders, so that `source/…` is a path in one.
+        lost: stages whose own mistakes are noted: that nothing makes what is theirs only follows.
     """
     wrong: dict[tuple[str, str], list[str]] = {}  # what, hint → where
     for spec in stages.values():
@@ -74,6 +77,8 @@ def check_references(stages: Mapping[str, StageSpec], mistakes: Mistakes, *, fol
             producer, output, value = split_reference(text)
             if producer == "source":
                 mistakes.add(where, f"{text!r}: a source has no outputs", '"source", or "source/…" in a folder')
+            elif producer not in stages and any(closest(name, [producer]) for name in lost):
+                continue
             elif producer not in stages:
                 hint = nearest(producer, [*stages, "source"])
                 hint += "; a path needs a /, such as ./" + text

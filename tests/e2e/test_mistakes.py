@@ -345,6 +345,14 @@ def test_several_mistakes_are_said_at_once(one: Project) -> None:
     assert "5 mistakes" in said
 
 
+def test_what_only_follows_is_not_said(one: Project) -> None:
+    """A stage whose name is misspelt in its heading: that nothing makes what the others read is no mistake of theirs."""
+    said = refused(one, pipeline=HEAD + "[stages.demxu]\n" + stage("beta", "demux.audio") + stage("gamma", "beta.txet"))
+    assert "stages.demxu: there is no stage 'demxu' (did you mean 'demux'?)" in said
+    assert "stages.gamma.inputs.text: 'beta' has no output 'txet'" in said
+    assert "2 mistakes" in said
+
+
 def test_params_of_a_python_stage(one: Project) -> None:
     """A built-in stage's params are checked before anything runs: name, type, bounds, all at once, and its inputs."""
     pipeline = (
