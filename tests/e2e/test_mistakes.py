@@ -346,7 +346,7 @@ def test_several_mistakes_are_said_at_once(one: Project) -> None:
 
 
 def test_what_only_follows_is_not_said(one: Project) -> None:
-    """A stage whose name is misspelt in its heading: that nothing makes what the others read is no mistake of theirs."""
+    """A stage is misspelt in its heading: that nothing makes what the others read is no mistake of theirs."""
     said = refused(one, pipeline=HEAD + "[stages.demxu]\n" + stage("beta", "demux.audio") + stage("gamma", "beta.txet"))
     assert "stages.demxu: there is no stage 'demxu' (did you mean 'demux'?)" in said
     assert "stages.gamma.inputs.text: 'beta' has no output 'txet'" in said
