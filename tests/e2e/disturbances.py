@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from tests.e2e.crash import wait_for_end
-from tests.e2e.edits import INDEX, Edits
+from tests.e2e.edits import INDEX
+from tests.e2e.tampering import Tampering
 from tests.e2e.world import CODE
 
 AT_ONCE = st.sampled_from(["-n1", "", "-n3"])  # how many tasks run at once; as many as there are cores, where unsaid
@@ -25,7 +26,7 @@ COMMANDS = st.sampled_from(["", "gc", "check"])
 STATE_PLACES = ("tmp", "generations", "units", "locks", "logs", "delivered", "marks", "swap")
 
 
-class Disturbances(Edits):
+class Disturbances(Tampering):
     """The rules whose runs are disturbed."""
 
     def under_way(self, *doings: str, at_once: str = "-n1", once: bool = True, **kill: Any) -> None:

@@ -35,7 +35,7 @@ SCRIPTS = {  # $1 … are: the output, times, word, value, the inputs
     '{ all "$@"; printf "%s\\n" "$i$w$v"; } > "${o%n.txt}p$i.txt"; i=$((i+1)); done',
 }
 KINDS = ("join", "join", "head", "count", "slow", "exec", "split", "tools", "pair", "many", "own")
-BROKEN = "exit 7; "
+BROKEN = {"": "", "always": "exit 7; ", "thrice": '[ "$2" != 3 ] || exit 7; '}  # $2: its param `times`
 FILE_KINDS = ("join", "head", "count", "slow", "exec")
 OWN_STAGE = '''"""A stage of the project's own, each file that it reads a unit."""
 
@@ -104,6 +104,8 @@ class Node:
         temp: its outputs go once all that read them are fresh.
         when: it is only in jobs where its first input is there, if that may be absent.
         table: its matrix is a table, whose values set `word`; not of files.
+        broken: whether its program fails: always, or where `times` is 3.
+        collect: it has one task over all jobs.
     """
 
     name: str
@@ -114,15 +116,16 @@ class Node:
     values: Values = ()
     file: str = "out.txt"
     deliver: bool = False
-    broken: bool = False
+    broken: str = ""
     temp: bool = False
     when: bool = False
     table: bool = False
+    collect: bool = False
 
     @property
     def conditional(self) -> bool:
         """Whether it has a `when`."""
-        return self.when and self.reads[0].startswith("?")
+        return self.when and self.reads[0].startswith("?") and not self.collect
 
     def word_of(self, value: str) -> Any:
         """Its param `word` for a value of its matrix."""
@@ -140,7 +143,23 @@ class Node:
 
     def needs_input(self, reference: str) -> bool:
         """Whether it can't do without an input."""
-        return not reference.startswith("?") and ("/" in reference or self.kind != "own")
+        return not reference.startswith("?") and ("/" in reference or self.kind != "own" or self.collect)
+
+    def fails(self, times: int) -> bool:
+        """Whether its program fails with this param."""
+        return self.broken == "always" or (self.broken == "thrice" and times == 3)
+
+    def settle(self, *, folders: bool) -> None:
+        """Leave out what it can't have: parts of sources that are no folders, and what is one job's where it collects.
+
+        Args:
+            folders: the sources are folders.
+        """
+        self.values = self.values if folders and not self.collect else self.listed
+        self.reads = [text if folders or "source/" not in text else "source" for text in self.reads]
+        self.reads = [text if self.values or text != OF_VALUE else "source/main.txt" for text in self.reads]
+        of_a_job = [text for text in self.reads if self.collect and ("source" in text or "{job}" in text)]
+        self.reads = ["./words.txt" if text in of_a_job else text for text in self.reads]
 
     @property
     def outputs(self) -> dict[str, str]:
@@ -155,7 +174,7 @@ class Node:
 
     def command(self) -> list[str]:
         """The argv of a command stage, with its placeholders."""
-        script = ALL + (BROKEN if self.broken else "") + SCRIPTS[self.kind] + THEN
+        script = ALL + BROKEN[self.broken] + SCRIPTS[self.kind] + THEN
         value = "{params.v}" if self.values else ""
         inputs = [f"{{inputs.i{number}}}" for number in range(len(self.reads))]
         return ["sh", "-c", script, self.name, "{outputs.out}", "{params.times}", "{params.word}", value, *inputs]
@@ -176,8 +195,10 @@ class Node:
             table["when"] = "i0"
         if self.temp:
             table["temp"] = True
+        if self.collect:
+            table["collect"] = True
         if self.deliver:
-            table["deliver"] = f"out/{{job}}-{self.name}" + ("-{v}" if self.values else "")
+            table["deliver"] = f"out/{'all' if self.collect else '{job}'}-{self.name}" + ("-{v}" if self.values else "")
         return table
 
 
@@ -199,8 +220,9 @@ def stages(draw: st.DrawFn, name: str, earlier: list[Node]) -> Node:
     reads = draw(st.lists(references(readable, values), min_size=1, max_size=3))
     deliver = kind in (*FILE_KINDS, "own") and draw(st.booleans()) and draw(st.booleans())
     temp = not deliver and draw(st.booleans()) and draw(st.booleans())
-    when, table = draw(st.booleans()), draw(st.booleans())
-    return Node(name, kind, reads, draw(TIMES), draw(WORDS), values, deliver=deliver, temp=temp, when=when, table=table)
+    when, table, collect = draw(st.booleans()), draw(st.booleans()), draw(st.booleans()) and draw(st.booleans())
+    return Node(name, kind, reads, draw(TIMES), draw(WORDS), values,
+                deliver=deliver, temp=temp, when=when, table=table, collect=collect)  # fmt: skip
 
 
 def fits(values: Values, producer: Node) -> bool:

@@ -19,7 +19,9 @@ from tests.e2e.crash import Launcher, wait_for_end
 from tests.e2e.disturbances import AT_ONCE, Disturbances
 from tests.e2e.edits import INDEX
 from tests.e2e.graphs import TIMES
-from tests.e2e.oracle import Plan, alike, labelled, read_tree
+from tests.e2e.oracle import Plan
+from tests.e2e.trees import alike, labelled, read_tree
+from tests.e2e.world import ALL
 
 REMOVING = ("clean", "clean --orphans", "gc --all")
 
@@ -97,7 +99,7 @@ class AnyHistory(Disturbances):
         start, stop = sorted((first % len(order), last % len(order)))
         chosen = None if job is None else jobs[job % len(jobs)]
         selected = {p.name for p in self.world.points() if p.stage in order[start : stop + 1]
-                    and chosen in (None, p.job)}  # fmt: skip
+                    and (chosen is None or p.job in (chosen, ALL))}  # fmt: skip
         plan = self.world.plan(selected, ranged=True, forced=selected if force else set())
         words = [f"--from={order[start]}", f"--to={order[stop]}", *(["--force"] if force else [])]
         self.verify(self.launch(*words, *([f"--job={chosen}"] if chosen else [])), plan)
@@ -195,8 +197,7 @@ class AnyHistory(Disturbances):
     def verify_deleted(self) -> None:
         """After a build of everything, nothing is left of what was only for others to read."""
         nodes = self.world.nodes
-        read = {p for point in self.world.points() for r in nodes[point.stage].reads
-                for p in self.world.producers(point, r)}  # fmt: skip
+        read = {p for point in self.world.points() for p in self.world.all_read(point, ())}
         for point in read:
             manifest = self.world.manifest(point) if nodes[point.stage].temp else None
             if manifest is not None:

@@ -10,17 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import blake3
-
+from tests.e2e.trees import Link, Program, Tree, alike, digest, flat, labelled, plain, read_file, read_tree
 from tests.e2e.world import CODE, Point, World
 
-Tree = bytes | dict[str, bytes] | str  # a file, a directory (relative path → bytes), or the digest of a deleted file
 Outputs = dict[str, list[tuple[str, Tree]]]  # output name → its paths in the stage's directory
 
 
@@ -35,6 +32,8 @@ class Plan:
         again: of these, temp tasks that are made again → the tasks that read them and are about to run.
         delivers: tasks that copy their outputs. forced: tasks that must really run.
         outputs, copies: what is there afterwards.
+        held: tasks that fail or wait for one that does, in this run or the last that tried.
+        absent: these, and what was never built: a task over all jobs is made without them.
     """
 
     error: bool = False
@@ -47,6 +46,13 @@ class Plan:
     outputs: dict[Point, Outputs] = field(default_factory=dict)
     copies: dict[Path, bytes] = field(default_factory=dict)
     forced: set[str] = field(default_factory=set)
+    held: set[Point] = field(default_factory=set)
+    absent: set[Point] = field(default_factory=set)
+
+    @property
+    def stopped(self) -> set[str]:
+        """The tasks that fail or wait for one that does."""
+        return self.fails | self.blocked
 
     @property
     def idle(self) -> bool:
@@ -59,75 +65,6 @@ class Plan:
         while more := {name for name, readers in self.again.items() if readers <= restored | found} - found:
             found |= more
         return found
-
-
-def digest(content: bytes) -> str:
-    """As in manifests."""
-    return "blake3:" + blake3.blake3(content).hexdigest()
-
-
-class Program(bytes):
-    """The content of an executable."""
-
-
-class Link(bytes):
-    """The content behind a link, and what the link says."""
-
-    to = ""
-    program = False
-
-    @classmethod
-    def of(cls, content: bytes, to: str) -> Link:
-        """A link to a file with this content."""
-        link = cls(content)
-        link.to, link.program = to, isinstance(content, Program)
-        return link
-
-
-def flat(tree: Tree) -> bytes:
-    """All bytes of a file or directory, in the order of names."""
-    assert not isinstance(tree, str), "a program reads what was deleted"
-    if isinstance(tree, bytes):
-        return bytes(tree)
-    return b"".join(tree[name] for name in sorted(tree, key=lambda name: name.split("/")))
-
-
-def plain(tree: Tree) -> Tree:
-    """What a person gives: only the bytes count."""
-    if isinstance(tree, dict):
-        return {name: bytes(content) for name, content in tree.items()}
-    return bytes(tree) if isinstance(tree, bytes) else tree
-
-
-def labelled(label: str, tree: Tree) -> dict[str, str]:
-    """Label → digest, as a manifest records a file or directory."""
-    if isinstance(tree, str):
-        return {label: tree}
-    if isinstance(tree, bytes):
-        mode = "+x" if isinstance(tree, Program) or getattr(tree, "program", False) else ""
-        return {label: digest(tree) + mode + (f"+link:{tree.to}" if isinstance(tree, Link) else "")}
-    found = {k: v for name, content in tree.items() for k, v in labelled(f"{label}/{name}", content).items()}
-    return found or {label + "/": digest(b"")}
-
-
-def alike(one: Tree, other: Tree) -> bool:
-    """Whether two files or directories are the same: bytes, executables and links."""
-    return labelled("", one) == labelled("", other)
-
-
-def read_tree(path: Path) -> Tree:
-    """A file or directory on disk."""
-    if path.is_dir():
-        files = {str(file.relative_to(path)): read_file(file) for file in path.rglob("*") if file.is_file()}
-        empty = [folder for folder in path.rglob("*") if folder.is_dir() and not any(folder.iterdir())]
-        return files | {f"{folder.relative_to(path)}/": b"" for folder in empty}  # that they are there is content too
-    return read_file(path)
-
-
-def read_file(path: Path) -> bytes:
-    """A file's content, as an executable's or behind a link where it is one."""
-    content = Program(path.read_bytes()) if os.access(path, os.X_OK) else path.read_bytes()
-    return Link.of(content, os.readlink(path)) if path.is_symlink() else content
 
 
 def text(value: Any) -> str:
@@ -143,17 +80,22 @@ def compact(value: Any) -> str:
 class Oracle(World):
     """A project, and what is to become of it."""
 
-    def read(self, point: Point, reference: str, made: dict[Point, Outputs]) -> Iterator[tuple[str, Tree]]:
+    def inputs(self, point: Point, plan: Plan) -> list[list[tuple[str, Tree]]]:
+        """What its inputs hold."""
+        return [list(self.read(point, reference, plan)) for reference in self.nodes[point.stage].reads]
+
+    def read(self, point: Point, reference: str, plan: Plan) -> Iterator[tuple[str, Tree]]:
         """(label, content) of all that a reference hands over, in order."""
         reference = reference.removeprefix("?")
         for label, file in self.files(point, reference):
             yield label, plain(read_tree(file))
         if "/" not in reference and reference != "source":
             _, _, output = reference.partition(".")
-            for producer in self.producers(point, reference):
-                for name in [output] if output else sorted(made[producer]):
-                    for path, tree in made[producer].get(name, []):
-                        yield f"{producer.folder}/{path}", tree
+            for producer in self.taken(point, reference, plan.absent):
+                folder = f"{producer.job}/" * (producer.job != point.job) + producer.folder
+                for name in [output] if output else sorted(plan.outputs[producer]):
+                    for path, tree in plan.outputs[producer].get(name, []):
+                        yield f"{folder}/{path}", tree
 
     def compute(self, point: Point, params: dict[str, Any], inputs: list[list[tuple[str, Tree]]]) -> Outputs:
         """What the task's program writes."""
@@ -244,8 +186,7 @@ class Oracle(World):
 
     def deleted(self, point: Point, plan: Plan) -> list[Point]:
         """The tasks whose deleted outputs a task reads."""
-        producers = [p for text in self.nodes[point.stage].reads for p in self.producers(point, text)]
-        outputs = {p: plan.outputs.get(p, {}).values() for p in producers}
+        outputs = {p: plan.outputs.get(p, {}).values() for p in self.all_read(point, plan.absent)}
         return [p for p in outputs if any(isinstance(tree, str) for files in outputs[p] for _, tree in files)]
 
     def lacks(self, point: Point, plan: Plan, selected: set[str] | None) -> bool:
@@ -255,16 +196,14 @@ class Oracle(World):
 
     def make_again(self, point: Point, plan: Plan, times: dict[str, int]) -> None:
         """What the task reads was deleted, and it is about to run."""
-        for text in self.nodes[point.stage].reads:
-            for producer in self.producers(point, text):
-                if producer.name in plan.again:  # another reader has asked for it
-                    plan.again[producer.name].add(point.name)
+        for producer in self.all_read(point, plan.absent):
+            if producer.name in plan.again:  # another reader has asked for it
+                plan.again[producer.name].add(point.name)
         for producer in self.deleted(point, plan):
             self.make_again(producer, plan, times)
             plan.again[producer.name] = {point.name}
-            inputs = [list(self.read(producer, text, plan.outputs)) for text in self.nodes[producer.stage].reads]
             plan.runs.add(producer.name)
-            plan.outputs[producer] = self.compute(producer, self.params(producer, times), inputs)
+            plan.outputs[producer] = self.compute(producer, self.params(producer, times), self.inputs(producer, plan))
 
     def copies(self, point: Point, outputs: Outputs) -> dict[Path, bytes]:
         """The copies that `deliver` asks for."""
@@ -273,7 +212,7 @@ class Oracle(World):
             return {}
         path, tree = outputs["out"][0]
         assert isinstance(tree, bytes)
-        name = f"{point.job}-{point.stage}" + (f"-{point.value}" if point.value else "")
+        name = f"{'all' if node.collect else point.job}-{point.stage}" + (f"-{point.value}" if point.value else "")
         return {self.root / "out" / (name + path[path.index(".") :]): tree}
 
     def plan(
@@ -292,32 +231,34 @@ class Oracle(World):
         """
         if selected is not None and not selected:
             return Plan(error=True)  # such as a range of stages that the job doesn't have
-        plan, stopped = Plan(forced=forced or set()), set()
+        plan = Plan(forced=forced or set())
         may_run: set[Point] = set()  # in a range: as far as can be told before anything runs
         for point in self.points():
             manifest = self.manifest(point)
             there = self.on_disk(point, manifest) if manifest is not None else None
+            producers, params = self.all_read(point, plan.absent), self.params(point, times or {})
+            known = all(p in plan.outputs for p in producers)
+            sound = manifest is not None and there is not None and known and not self.misses(point, plan.absent)
+            fresh = sound and self.same(point, manifest, params, self.inputs(point, plan))
             if selected is not None and point.name not in selected:
                 if there is not None:
                     plan.outputs[point] = there
+                waits = any(p in plan.held and not self.may_lack(point, p) for p in producers)
+                plan.held |= {point} if waits or (self.failed_before(point) and not fresh) else set()
+                plan.absent |= {point} if point in plan.held or manifest is None else set()
                 continue
-            node = self.nodes[point.stage]
-            producers = [p for reference in node.reads for p in self.producers(point, reference)]
             if ranged and any(p in may_run for p in producers):
                 may_run.add(point)
                 plan.error = plan.error or self.lacks(point, plan, selected)
-            if any(p in stopped for p in producers):
+            if any(p.name in plan.stopped for p in producers or self.all_read(point, ())):
                 plan.blocked.add(point.name)
-                stopped.add(point)
+                plan.held.add(point)
+                plan.absent.add(point)
                 continue
-            if any(p not in plan.outputs for p in producers):
+            if not known:
                 assert ranged, "a task is planned before what it reads"
                 plan.error = True
                 continue
-            params = self.params(point, times or {})
-            inputs = [list(self.read(point, reference, plan.outputs)) for reference in node.reads]
-            sound = manifest is not None and there is not None and not self.misses(point)
-            fresh = sound and self.same(point, manifest, params, inputs)
             if there is not None and fresh and point.name not in plan.forced:
                 plan.outputs[point] = there
                 self.note_copies(point, plan)
@@ -327,14 +268,15 @@ class Oracle(World):
             if plan.error:
                 continue
             self.make_again(point, plan, times or {})
-            if node.broken or self.misses(point):
+            misses = self.misses(point, plan.absent)
+            if misses or self.nodes[point.stage].fails(params["times"]):
                 plan.fails.add(point.name)
-                plan.unstarted |= {point.name} if self.misses(point) else set()
-                stopped.add(point)
+                plan.unstarted |= {point.name} if misses else set()
+                plan.held.add(point)
+                plan.absent.add(point)
                 continue
             plan.runs.add(point.name)
-            inputs = [list(self.read(point, reference, plan.outputs)) for reference in node.reads]
-            plan.outputs[point] = self.compute(point, params, inputs)
+            plan.outputs[point] = self.compute(point, params, self.inputs(point, plan))
             self.note_copies(point, plan)
         if plan.error:
             return Plan(error=True)
@@ -342,14 +284,15 @@ class Oracle(World):
 
     def clean(self) -> dict[Point, Outputs]:
         """What a clean build makes of the sources, files and the pipeline that are there now."""
-        made: dict[Point, Outputs] = {}
+        plan = Plan()
         for point in self.points():
-            reads = self.nodes[point.stage].reads
-            fails = self.nodes[point.stage].broken or self.misses(point)
-            if not fails and all(p in made for r in reads for p in self.producers(point, r)):
-                inputs = [list(self.read(point, reference, made)) for reference in reads]
-                made[point] = self.compute(point, self.params(point, {}), inputs)
-        return made
+            params = self.params(point, {})
+            fails = self.nodes[point.stage].fails(params["times"]) or self.misses(point, plan.absent)
+            if fails or not all(p in plan.outputs for p in self.all_read(point, plan.absent)):
+                plan.absent.add(point)
+            else:
+                plan.outputs[point] = self.compute(point, params, self.inputs(point, plan))
+        return plan.outputs
 
     def note_copies(self, point: Point, plan: Plan) -> None:
         """The copies that are to be there, and whether the task has any to make."""

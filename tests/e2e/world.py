@@ -6,20 +6,24 @@ Not here: what a run must do with it (`oracle`).
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
-from tests.e2e.graphs import FILES, MODULE, OF_VALUE, OWN_STAGE, Node
+from tests.e2e.graphs import FILES, MODULE, OWN_STAGE, Node
 
 CODE = {"own.py": OWN_STAGE, "_shared.py": MODULE, "_hidden.py": MODULE}  # file in stages/ → its text, with a salt
 
 
+ALL = ".all"  # stands for the job in a task over all jobs
+
+
 @dataclass(frozen=True)
 class Point:
-    """A task: a stage of a job, and of a matrix value."""
+    """A task: a stage of a job, or of all jobs, and of a matrix value."""
 
     stage: str
     job: str
@@ -63,16 +67,15 @@ class World:
 
     def save(self) -> None:
         """Write `pipeline.toml` and the project's own stage."""
-        for node in self.nodes.values():
-            node.values = node.values if self.folders else node.listed
-            node.reads = [text if self.folders or "source/" not in text else "source" for text in node.reads]
-            node.reads = [text if node.values or text != OF_VALUE else "source/main.txt" for text in node.reads]
         first = self.nodes[self.order()[0]]
-        first.when = False  # so that each job has a task
+        first.when = first.collect = False  # so that each job has a task
         first.values = FILES if first.of_files else first.values
+        for node in self.nodes.values():
+            node.settle(folders=self.folders)
         jobs: dict[str, Any] = {}
         for (job, stage), times in self.job_times.items():
-            jobs.setdefault(job, {"params": {}})["params"][stage] = {"times": times}
+            if not self.nodes[stage].collect:
+                jobs.setdefault(job, {"params": {}})["params"][stage] = {"times": times}
         stages = {node.name: node.in_toml() for node in self.nodes.values()}
         document = {
             "pipeline": {"sources": ["media/*/" if self.folders else "media/**/*.txt"]},
@@ -118,9 +121,13 @@ class World:
 
     def points(self) -> list[Point]:
         """All tasks, dependencies first."""
-        places = [(stage, job) for job in self.jobs() for stage in self.order()]
+        places = [(stage, job) for stage in self.order() for job in self.places(stage)]
         points = [Point(stage, job, value) for stage, job in places for value in self.values(stage, job)]
         return [point for point in points if self.exists(point)]
+
+    def places(self, stage: str) -> list[str]:
+        """The jobs of a stage, or what stands for all of them."""
+        return [ALL] if self.nodes[stage].collect else sorted(self.jobs(), key=natural)
 
     def values(self, stage: str, job: str) -> list[str]:
         """The values of a stage's matrix in a job; without a matrix, an empty text."""
@@ -137,15 +144,32 @@ class World:
         needed = [text for text in node.reads if node.needs_input(text) and self.declared(point, text)]
         return all(self.producers(point, text) for text in needed)
 
-    def misses(self, point: Point) -> bool:
-        """Whether it fails, since a file is not there that it reads, or that a task would be of which it reads."""
+    def misses(self, point: Point, absent: Collection[Point] = ()) -> bool:
+        """Whether it fails, since a file is not there that it reads, or that a task would be of which it reads.
+
+        Args:
+            absent: tasks that one over all jobs is made without; it needs one of each kind.
+        """
         node = self.nodes[point.stage]
         needed = [text for text in node.reads if node.needs_input(text)]
+        if node.collect:
+            of_stages = [text for text in needed if self.declared(point, text)]
+            needed = [text for text in needed if "/" in text]
+            if not all(self.taken(point, text, absent) for text in of_stages):
+                return True
         return not all(self.declared(point, text) or self.files(point, text) for text in needed)
+
+    def taken(self, point: Point, reference: str, absent: Collection[Point]) -> list[Point]:
+        """The tasks behind a reference, without those that the task is made without."""
+        return [p for p in self.producers(point, reference) if p not in absent or not self.may_lack(point, p)]
+
+    def may_lack(self, point: Point, producer: Point) -> bool:
+        """Whether a task is made without one that fails: over all jobs, without that of a job."""
+        return point.job == ALL != producer.job
 
     def files(self, point: Point, reference: str) -> list[tuple[str, Path]]:
         """What a path or glob matches, in order: what manifests call it, and where it is."""
-        reference, source = reference.removeprefix("?"), self.jobs()[point.job]
+        reference, source = reference.removeprefix("?"), self.jobs().get(point.job, self.root)
         inside = self.folders and reference.startswith("source")
         if reference == "source":
             return [("source" if inside else str(source.relative_to(self.root)), source)]
@@ -158,7 +182,7 @@ class World:
         return [("source/" * inside + str(file.relative_to(base)), file) for file in files if file.exists()]
 
     def producers(self, point: Point, reference: str) -> list[Point]:
-        """The tasks behind a reference; a matrix that the reader lacks gives them all, by value."""
+        """The tasks behind a reference, by job and value; a matrix that the reader lacks gives all values."""
         return [producer for producer in self.declared(point, reference) if self.exists(producer)]
 
     def declared(self, point: Point, reference: str) -> list[Point]:
@@ -166,8 +190,14 @@ class World:
         stage = reference.removeprefix("?").partition(".")[0]
         if stage not in self.nodes:
             return []
-        values = sorted(self.values(stage, point.job), key=natural)
-        return [Point(stage, point.job, v) for v in values if "" in (v, point.value) or v == point.value]
+        places = self.places(stage)
+        jobs = places if ALL in (point.job, *places) else [point.job]
+        found = [Point(stage, job, v) for job in jobs for v in sorted(self.values(stage, job), key=natural)]
+        return [producer for producer in found if "" in (producer.value, point.value) or producer.value == point.value]
+
+    def all_read(self, point: Point, absent: Collection[Point]) -> list[Point]:
+        """The tasks that a task reads."""
+        return [producer for text in self.nodes[point.stage].reads for producer in self.taken(point, text, absent)]
 
     def closure(self, names: list[str]) -> set[str]:
         """The tasks and all that they need."""
@@ -175,7 +205,7 @@ class World:
         for point in reversed(self.points()):
             if point.name in names or point.name in found:
                 found.add(point.name)
-                found |= {p.name for text in self.nodes[point.stage].reads for p in self.producers(point, text)}
+                found |= {producer.name for producer in self.all_read(point, ())}
         return found
 
     def directory(self, point: Point) -> Path:
@@ -201,7 +231,7 @@ class World:
             withdrawn: also of tasks that are no more, which `clean --orphans` removes.
         """
         left = []
-        for job in self.jobs():
+        for job in (*self.jobs(), ALL):
             ours = tuple(f"{point.key}." for point in self.points() if point.job == job)
             folders = [self.root / "jobs" / job / ".mediabuild" / name for name in ("tmp", "swap")]
             paths = [path for folder in folders if folder.exists() for path in folder.iterdir()]
@@ -209,6 +239,10 @@ class World:
         places = [*map(self.directory, self.points()), *(copy.parent for copy in (self.root / "out").rglob("*"))]
         left += [path for place in places for path in place.glob(".*")]
         return sorted(str(path.relative_to(self.root)) for path in left)
+
+    def failed_before(self, point: Point) -> bool:
+        """Whether it is noted that the task failed last time."""
+        return (self.root / "jobs" / point.job / ".mediabuild/marks" / f"{point.key}.failed").exists()
 
     def contents(self) -> set[bytes]:
         """The content of every file in the jobs' directories and among the copies."""
