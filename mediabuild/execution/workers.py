@@ -14,7 +14,7 @@ import os
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -131,13 +131,15 @@ class RunningWorker:
         if self.processes.stopping.is_set():
             return  # it is being stopped, and has a moment to tidy up
         self.child.signal(signal.SIGKILL)
-        self.processes.finish(self.child)
-        self._close_pipes()
+        self.finish()
 
-    def close(self) -> None:
-        """Let it go; it notices that the pipe closes."""
+    def let_go(self) -> None:
+        """It notices that the pipe closes, and ends itself."""
         with contextlib.suppress(OSError):
             self.requests.close()
+
+    def finish(self) -> None:
+        """Wait until it has ended."""
         self.processes.finish(self.child)
         self._close_pipes()
 
@@ -170,8 +172,7 @@ class Workers:
             while spare and sum(worker.memory_gb for worker in self._idle) > room_gb:
                 ended.append(spare.pop(0))
                 self._idle.remove(ended[-1])
-        for worker in ended:
-            worker.close()
+        _let_go(ended)
 
     def run(self, key: Key, request: Request, timeout_s: float | None, report: Report) -> dict[str, Any]:
         """Run a request on an idle worker of this kind, or on a new one; as `RunningWorker.run`."""
@@ -217,15 +218,21 @@ class Workers:
         with self._lock:
             self._idle.append(worker)
             surplus, self._idle = self._idle[:-MOST_IDLE], self._idle[-MOST_IDLE:]
-        for one in surplus:
-            one.close()
+        _let_go(surplus)
 
     def close(self) -> None:
         """End all idle workers; no request may be running."""
         with self._lock:
-            for worker in self._idle:
-                worker.close()
+            _let_go(self._idle)
             self._idle.clear()
+
+
+def _let_go(workers: Sequence[RunningWorker]) -> None:
+    """End idle workers, all at once: each takes a while to give its memory back."""
+    for worker in workers:
+        worker.let_go()
+    for worker in workers:
+        worker.finish()
 
 
 def _environment(threads: int) -> dict[str, str]:
