@@ -1,15 +1,16 @@
 """Makes the units of a stage that aren't kept yet: one after the other, or several at once, in lanes.
 
-The stage's own thread makes one unit after the other. Beside it there may be lanes: threads that make the next unit
-whenever they get a core for it, one of the task's own or one that nobody needs just then. A lane asks anew for each
-unit, so a task that waits gets the core after one unit at most. What comes out, and in which order, doesn't depend on
-the number of lanes; neither does the error of a unit that can't be made.
+The stage's own thread makes one batch of units after the other. Beside it there may be lanes: threads that make the
+next batch whenever they get a core for it, one of the task's own or one that nobody needs just then. A lane asks anew
+for each batch, so a task that waits gets the core after one batch at most. What comes out, and in which order, doesn't
+depend on the number of lanes; neither does the error of a unit that can't be made.
 
 Not here: how a unit is kept (`units`), and whose the cores are (`machine.hardware.slots`).
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -22,10 +23,11 @@ POLL_S = 0.1  # how often a lane asks for a core
 AHEAD = 4  # how many units, for each lane, may wait for the stage to take them: they are in memory
 
 GiveBack = Callable[[], None]
+Make = Callable[[list[int]], Iterable[bytes]]  # given the numbers of units, their results in that order
 
 
-def one_by_one(kept: Units, facts: Sequence[Any], make: Callable[[list[int]], Iterable[bytes]]) -> Iterator[bytes]:
-    """As `Context.units`."""
+def one_by_one(kept: Units, facts: Sequence[Any], make: Make) -> Iterator[bytes]:
+    """As `Context.units` without a batch."""
     wanted = list(facts)
     missing = [number for number, known in enumerate(wanted) if not kept.has(known)]
     started = time.monotonic()
@@ -49,19 +51,27 @@ class Lanes:
 
     Args:
         own: how many cores the task has. most: how many units are made at once at most.
-        spare: takes a core that nobody needs, for one unit, and returns what gives it back; None where there is none.
+        spare: takes a core that nobody needs, for one batch, and returns what gives it back; None where there is none.
             Asked by one thread at a time.
+        wanted: whether tasks wait for cores; then lanes get none.
     """
 
-    def __init__(self, own: int = 1, most: int = 1, spare: Callable[[], GiveBack | None] = lambda: None) -> None:
+    def __init__(
+        self,
+        own: int = 1,
+        most: int = 1,
+        spare: Callable[[], GiveBack | None] = lambda: None,
+        wanted: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.own = own
         self.most = max(own, most)
         self.spare = spare
+        self.wanted = wanted
         self._begun: list[_Work] = []
 
-    def each(self, kept: Units, facts: Sequence[Any], make: Callable[[int], bytes]) -> Iterator[bytes]:
-        """As `Context.each_unit`."""
-        work = _Work(self, kept, list(facts), make)
+    def each(self, kept: Units, facts: Sequence[Any], make: Make, batch: int) -> Iterator[bytes]:
+        """As `Context.units` with a batch."""
+        work = _Work(self, kept, list(facts), make, batch)
         self._begun.append(work)
         try:
             for number in range(len(work.facts)):
@@ -79,14 +89,16 @@ class _Work:
     """The units of one call of `each`.
 
     Args:
-        facts: of each unit. make: makes one, given its number; called from several threads.
+        facts: of each unit. make: called from several threads. batch: how many units it makes at a time at most.
     """
 
-    def __init__(self, lanes: Lanes, kept: Units, facts: list[Any], make: Callable[[int], bytes]) -> None:
+    def __init__(self, lanes: Lanes, kept: Units, facts: list[Any], make: Make, batch: int) -> None:
         self.lanes = lanes
         self.kept = kept
         self.facts = facts
         self.make = make
+        self.batch = batch
+        self.ahead = AHEAD * lanes.most * batch
         self.todo = deque(number for number, known in enumerate(facts) if not kept.has(known))
         self.missing = set(self.todo)
         self.made: dict[int, bytes] = {}
@@ -110,7 +122,8 @@ class _Work:
             self.reading = number
             self.changed.notify_all()
         if number not in self.missing:  # what was kept is damaged
-            return self._made(number)
+            [result] = self._making([number])
+            return result
         while True:
             with self.changed:
                 if number in self.failed:
@@ -118,7 +131,7 @@ class _Work:
                 if number in self.made:
                     return self.made.pop(number)
                 following = self._begin()
-                if following is None:
+                if not following:
                     self.changed.wait()
                     continue
             self._try(following)
@@ -131,51 +144,60 @@ class _Work:
         for thread in self.threads:
             thread.join()
 
-    def _begin(self) -> int | None:
-        """The next unit to make, if there is one; the condition's lock is held."""
-        if not self.todo or self.over or self.failed or self.todo[0] > self.reading + AHEAD * self.lanes.most:
-            return None
-        return self.todo.popleft()
+    def _begin(self) -> list[int]:
+        """The next units to make, so many that none of the lanes is left without; the condition's lock is held."""
+        if not self._can_begin():
+            return []
+        lanes = self.lanes.own if self.batch > 1 and self.lanes.wanted() else self.lanes.most
+        count = min(self.batch, math.ceil(len(self.todo) / lanes))
+        return [self.todo.popleft() for _ in range(count)]
 
-    def _try(self, number: int) -> None:
-        """Make a unit, and note what became of it."""
+    def _can_begin(self) -> bool:
+        return bool(self.todo) and not (self.over or self.failed) and self.todo[0] <= self.reading + self.ahead
+
+    def _try(self, numbers: list[int]) -> None:
+        """Make units, and note what became of each."""
+        following = iter(numbers)
+        number = next(following)
         try:
-            result = self._made(number)
+            for result in self._making(numbers):
+                with self.changed:
+                    self.made[number] = result
+                    self.changed.notify_all()
+                number = next(following, number)
         except BaseException as error:  # the stage's own thread raises it
             with self.changed:
                 self.failed[number] = error
                 self.changed.notify_all()
-        else:
-            with self.changed:
-                self.made[number] = result
-                self.changed.notify_all()
 
-    def _made(self, number: int) -> bytes:
+    def _making(self, numbers: list[int]) -> Iterator[bytes]:
+        """Units, each kept as it comes."""
         started = time.monotonic()
-        result = self.make(number)
-        self.kept.keep(self.facts[number], result, time.monotonic() - started)
-        return result
+        for number, result in zip(numbers, self.make(numbers), strict=True):
+            self.kept.keep(self.facts[number], result, time.monotonic() - started)
+            started = time.monotonic()
+            yield result
 
     def _lane(self) -> None:
         while (give_back := self._core()) is not None:
             try:
                 with self.changed:
-                    number = self._begin()
-                if number is not None:
-                    self._try(number)
+                    numbers = self._begin()
+                if numbers:
+                    self._try(numbers)
             finally:
                 give_back()
                 with self.changed:
                     self.changed.notify_all()
 
     def _core(self) -> GiveBack | None:
-        """A core for one unit, as soon as there are both; None where nothing is left to make."""
+        """A core for one batch, as soon as there are both; None where nothing is left to make."""
         with self.asking:
             while True:
                 with self.changed:
                     if self.over or self.failed or not self.todo:
                         return None
-                    can_begin = self.todo[0] <= self.reading + AHEAD * self.lanes.most
+                    can_begin = self._can_begin()
                     if can_begin and self.own_free:
                         self.own_free -= 1
                         return self._own_back

@@ -56,7 +56,8 @@ class Stage:
             otherwise it shares the light worker.
         memory_gb: what a run takes at most besides its models' files, in gigabytes (10⁹ bytes), and each lane as
             well; so many run at once as fit into the machine's memory.
-        lanes: it makes units with `Context.each_unit`: on the CPU several at once, with one library thread each.
+        lanes: it makes units in batches (`Context.units`, `Context.each_unit`): on the CPU several batches at once,
+            with one library thread each.
         models: ``(params, lookup) -> {name: ModelRef}``: what it would load; cheap, no imports.
         tools: names of the Python packages whose versions are recorded in the manifest.
         imports: modules that take long to import, and follow from nothing that the stage does before: the worker of a
@@ -195,7 +196,9 @@ class Context:
         """
         self.report("warning", {"message": message, "hint": hint})
 
-    def units(self, facts: Sequence[Any], make: Callable[[list[int]], Iterable[bytes]]) -> Iterator[bytes]:
+    def units(
+        self, facts: Sequence[Any], make: Callable[[list[int]], Iterable[bytes]], batch: int | None = None
+    ) -> Iterator[bytes]:
         """Work in pieces that are kept one by one: each result in order, made only if it isn't kept already.
 
         What was kept comes back after a kill, and in later runs that share some of the pieces. The stage's
@@ -206,17 +209,17 @@ class Context:
                 sentence): plain values, as JSON can hold them. Two pieces with equal facts are the same piece.
             make: given the numbers of the pieces to make, yields their results in that order; each is kept as
                 it comes, so a generator loses least when it is killed.
+            batch: how many pieces `make` is given at most; it may then be called by several threads at once, at most
+                `lanes.most`, where cores are free: it loads no model, and what it shares with itself (an open file)
+                it locks. Each has one library thread. None: it is called once, with all.
         """
-        return one_by_one(self.kept, facts, make)
+        if batch is None:
+            return one_by_one(self.kept, facts, make)
+        return self.lanes.each(self.kept, facts, make, batch)
 
     def each_unit(self, facts: Sequence[Any], make: Callable[[int], bytes]) -> Iterator[bytes]:
-        """As `units`, for pieces that can be made at the same time: several are, where cores are free.
-
-        Args:
-            make: given the number of a piece, makes it. Several threads call it at once, at most `lanes.most`: it
-                loads no model, and what it shares with itself (an open file) it locks. Each has one library thread.
-        """
-        return self.lanes.each(self.kept, facts, make)
+        """As `units` with a batch of one: `make` is given a number, and makes that piece."""
+        return self.units(facts, lambda numbers: map(make, numbers), batch=1)
 
     def unit(self, facts: Any, make: Callable[[], bytes]) -> bytes:
         """One piece, where its facts follow from the results of those before it; otherwise as `units`."""

@@ -16,6 +16,7 @@ voice is used for: transcribing it is worse than transcribing the recording.
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from mediabuild.errors import StageError
-from mediabuild.media import formats
+from mediabuild.media import formats, gpu
 from mediabuild.media.recordings.sound import Sound
 from mediabuild.media.separation.demucs_models import load, pickles, repository
 from mediabuild.media.separation.grid import Grid, Stretch
@@ -54,6 +55,7 @@ class SeparateParams(msgspec.Struct, forbid_unknown_fields=True):
             "`owner/name`), or a local file or folder with .safetensors or .th files (with a `/`)",
         ),
     ] = EMBEDDED
+    batch_size: gpu.BatchSize = 4
 
 
 def models(params: SeparateParams, lookup: Lookup) -> dict[str, ModelRef]:
@@ -93,7 +95,8 @@ def separate(ctx: Context, params: SeparateParams) -> None:
         raise StageError(f"separate: model {params.model} has no vocals, only {', '.join(model.sources)}")
     if ctx.device == "mps" and params.model in SLOW_ON_MPS:
         _move_to_cpu(ctx, f"{params.model} is slower on mps than on the CPU")
-    with_fallback(ctx, lambda device: _separate_on(ctx, model, device))
+    with gpu.memory(ctx.stage, ctx.device, params.batch_size):
+        with_fallback(ctx, lambda device: _separate_on(ctx, model, device, params.batch_size))
 
 
 def with_fallback(ctx: Context, work: Callable[[str], None]) -> None:
@@ -116,10 +119,11 @@ def _move_to_cpu(ctx: Context, reason: str) -> None:
     ctx.device_used = "cpu"
 
 
-def _separate_on(ctx: Context, model: Any, device: str) -> None:
+def _separate_on(ctx: Context, model: Any, device: str, batch_size: int) -> None:
     """Write both outputs, a unit at a time."""
     import soundfile
 
+    model.to(device)
     with soundfile.SoundFile(ctx.input("audio")) as recording:
         bits = 16 if recording.subtype in ("PCM_16", "PCM_U8") else 24
         layout = {
@@ -134,7 +138,7 @@ def _separate_on(ctx: Context, model: Any, device: str) -> None:
             soundfile.SoundFile(ctx.output("accompaniment"), "w", **layout) as accompaniment,
         ):
             grid = Grid(sound.rate_hz, model.samplerate, sound.first_frame, sound.frames)
-            for voice in grid.at_recording_rate(_voices(ctx, model, device, sound, grid), sound.channels):
+            for voice in grid.at_recording_rate(_voices(ctx, model, device, batch_size, sound, grid), sound.channels):
                 mixture = recording.read(len(voice), dtype="float64", always_2d=True)
                 part, rest = split_exactly(mixture, voice[: len(mixture)], bits)
                 vocals.write(part)
@@ -175,7 +179,9 @@ def container(frames: int, channels: int, bits: int) -> str:
     return "RF64" if frames * channels * bits // 8 > WAV_LIMIT_BYTES else "WAV"
 
 
-def _voices(ctx: Context, model: Any, device: str, sound: Sound, grid: Grid) -> Iterator[tuple[int, np.ndarray]]:
+def _voices(
+    ctx: Context, model: Any, device: str, batch_size: int, sound: Sound, grid: Grid
+) -> Iterator[tuple[int, np.ndarray]]:
     """The voice at the model's rate, unit by unit: where it begins on the grid, float32 [samples, channels]."""
     import numpy as np
     import soxr
@@ -188,7 +194,8 @@ def _voices(ctx: Context, model: Any, device: str, sound: Sound, grid: Grid) -> 
     stride = int((1 - OVERLAP) * segment_samples)  # as apply_model counts it
     strides = max(round(UNIT_S * model.samplerate / stride), round(1 / MOST_STRIDES_WASTED))
     stretches = grid.stretches(stride, strides, segment_samples - stride)
-    voice = model.sources.index("vocals")
+    vocals = model.sources.index("vocals")
+    on_cuda = device.startswith("cuda")
 
     # A model with other channels than the recording hears each of them alone.
     together = model.audio_channels == sound.channels
@@ -198,18 +205,26 @@ def _voices(ctx: Context, model: Any, device: str, sound: Sound, grid: Grid) -> 
         places = [place - stretch.start for place in (stretch.stop, stretch.first, stretch.last)]
         return [*sound.facts(frames), skip, *places, device]
 
-    def make(number: int) -> bytes:
-        stretch = stretches[number]
+    def mixture(stretch: Stretch) -> torch.Tensor:  # [1 or channels, the model's channels, samples]
         frames, skip = grid.heard(sound, stretch)
         heard = soxr.resample(frames, grid.rate_hz, model.samplerate)[skip : skip + stretch.stop - stretch.start]
         channels = torch.from_numpy(np.ascontiguousarray(heard.T))
-        batch = channels[None] if together else channels[:, None].repeat(1, model.audio_channels, 1)
-        parts = apply_model(model, batch, shifts=0, overlap=OVERLAP, segment=segment, device=device)[:, voice]
-        found = (parts[0] if together else parts.mean(dim=1)).T.cpu().numpy()
-        return packed(found[stretch.first - stretch.start : stretch.last - stretch.start], model.samplerate)
+        return channels[None] if together else channels[:, None].repeat(1, model.audio_channels, 1)
+
+    def make(numbers: list[int]) -> Iterator[bytes]:
+        for _, alike in itertools.groupby((stretches[n] for n in numbers), lambda part: part.stop - part.start):
+            batch = list(alike)
+            mixtures = torch.cat(list(map(mixture, batch)))
+            # demucs adds its segments up where the mixture lies.
+            mixtures = mixtures.to(device) if on_cuda else mixtures
+            found = apply_model(model, mixtures, shifts=0, overlap=OVERLAP, segment=segment, device=device)[:, vocals]
+            for stretch, parts in zip(batch, found.cpu().split(len(found) // len(batch)), strict=True):
+                voice = (parts[0] if together else parts.mean(dim=1)).T.numpy()
+                yield packed(voice[stretch.first - stretch.start : stretch.last - stretch.start], model.samplerate)
 
     done_s, total_s = 0.0, grid.frames / grid.rate_hz
-    for stretch, unit in zip(stretches, ctx.each_unit([facts(s) for s in stretches], make), strict=True):
+    units = ctx.units([facts(s) for s in stretches], make, batch_size if on_cuda else 1)
+    for stretch, unit in zip(stretches, units, strict=True):
         done_s += (stretch.last - stretch.first) / model.samplerate
         ctx.progress(min(done_s, total_s), total_s)
         yield stretch.first, unpacked(unit)

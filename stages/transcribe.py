@@ -9,22 +9,23 @@ The temperature is 0, so that the same sound gives the same text; what would hav
 flagged instead: `repetitive` and `unsure`. A passage is a unit: what was heard in it is kept, and comes back with the
 same sound.
 
-Not here: when exactly each word is spoken (`align`), terms (`glossary`), who decides what is heard at once
-(`mediabuild.media.speech.passages`, `mediabuild.media.speech.hearing`), and models (`mediabuild.media.speech.whisper`).
+Not here: when exactly each word is spoken (`align`), terms (`glossary`), and, in `mediabuild.media.speech`, what is
+heard at once (`passages`), what is heard twice (`hearing`), batches (`together`), and models (`whisper`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from mediabuild.media import formats
+from mediabuild.media import formats, gpu
 from mediabuild.media.languages import ANY_TAG, tag_for
 from mediabuild.media.recordings.sound import Sound
 from mediabuild.media.speech.hearing import REPETITIVE, UNSURE, Heard, hear
 from mediabuild.media.speech.passages import Passage, Stretch, passages
+from mediabuild.media.speech.together import Together
 from mediabuild.media.speech.whisper import (
     PACKAGED,
     Hotwords,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 NEAR_S = 1.0  # Whisper's times are off by up to this; text that is further from any speech is invented
 GRAZED_S = 0.3
 SHORTEST_S = 0.1
+CPU_BATCH = 4  # passages that a core hears at once: they are lost together when it is killed
 
 
 class TranscribeParams(msgspec.Struct, forbid_unknown_fields=True):
@@ -75,6 +77,7 @@ class TranscribeParams(msgspec.Struct, forbid_unknown_fields=True):
         Literal["int8", "int8_float16", "int8_float32", "float16", "bfloat16", "float32"] | None,
         msgspec.Meta(description="CTranslate2's number format; otherwise int8 on the CPU, float16 on a GPU"),
     ] = None
+    batch_size: gpu.BatchSize = 8
 
 
 def models(params: TranscribeParams, lookup: Lookup) -> dict[str, ModelRef]:
@@ -142,14 +145,19 @@ def _transcribed(
         model, params.model, said, lambda: _opening(sound, found[0]), ctx.warn, ctx.stage
     )
     code = language.partition("-")[0].lower()
-    whisper = listener(model, code, params.beam_size, hotwords.used)
+    on_cpu = ctx.device == "cpu"
 
-    def make(number: int) -> bytes:
+    def heard_by(number: int, model: Any) -> bytes:
+        whisper = listener(model, code, params.beam_size, hotwords.used)
         return _unit(hear(whisper, sound, found[number], params.max_window_s), found[number].start_s)
+
+    def make(numbers: list[int]) -> Iterator[bytes]:
+        with gpu.memory(ctx.stage, ctx.device, params.batch_size):
+            yield from Together(model, CPU_BATCH if on_cpu else params.batch_size).each(heard_by, numbers)
 
     facts = [[*sound.facts_between(part.start_s, part.end_s), _shape(part), code, hotwords.used] for part in found]
     heard: list[formats.Segment] = []
-    for passage, unit in zip(found, ctx.each_unit(facts, make), strict=True):
+    for passage, unit in zip(found, ctx.units(facts, make, CPU_BATCH if on_cpu else None), strict=True):
         for segment in msgspec.json.decode(unit, type=list[Heard]):
             segment.start += passage.start_s
             segment.end += passage.start_s

@@ -48,7 +48,7 @@ class LaneSlots(msgspec.Struct):
 
     def spare(self) -> Callable[[], GiveBack | None]:
         """What takes a core that nobody needs; it comes back when this process ends, however it does."""
-        slots = Slots(Path(self.folder), self.counts) if self.folder else None
+        slots = self._slots()
 
         def take() -> GiveBack | None:
             held = None
@@ -57,6 +57,20 @@ class LaneSlots(msgspec.Struct):
             return held.give_back if held is not None else None
 
         return take
+
+    def wanted(self) -> Callable[[], bool]:
+        """What tells whether a task waits for a core."""
+        slots = self._slots()
+
+        def is_wanted() -> bool:
+            with contextlib.suppress(OSError):
+                return slots is not None and slots.is_wanted()
+            return False
+
+        return is_wanted
+
+    def _slots(self) -> Slots | None:
+        return Slots(Path(self.folder), self.counts) if self.folder else None
 
 
 class Early(msgspec.Struct):

@@ -140,7 +140,7 @@ class Worker:
             stage_dir=Path(request.file).parent,
             models={name: ModelRef(name, Path(path) if path else None) for name, path in request.models.items()},
             threads=request.threads,
-            lanes=Lanes(request.lanes.own, request.lanes.most, request.lanes.spare()),
+            lanes=Lanes(request.lanes.own, request.lanes.most, request.lanes.spare(), request.lanes.wanted()),
             cache=self._cache(request),
             may_keep=request.models_are_still,
             kept=kept,

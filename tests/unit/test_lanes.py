@@ -1,9 +1,9 @@
-"""Lanes: units made at once are the units of one lane, in its order; a core that is spare is given back after each."""
+"""Lanes: units made at once are those of one lane, in its order; a spare core is given back after each batch."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -143,3 +143,49 @@ def test_a_damaged_unit_is_made_again_in_its_place(tmp_path: Path) -> None:
     assert list(again.each_unit(range(5), make)) == [b"unit %d" % number for number in range(5)]
     assert sorted(made) == [2, 4]
     again.kept.close()
+
+
+@pytest.mark.parametrize(("wanted", "sizes"), [(False, [4, 4, 2, 1]), (True, [4, 4, 3])])
+def test_a_batch_leaves_something_for_each_lane(tmp_path: Path, wanted: bool, sizes: list[int]) -> None:
+    """Where a lane might come, the last batches are small; where tasks wait for cores, none comes."""
+    batches: list[list[int]] = []
+
+    def make(numbers: list[int]) -> Iterator[bytes]:
+        batches.append(numbers)
+        yield from (b"%d" % number for number in numbers)
+
+    ctx = context(tmp_path, Lanes(1, 2, wanted=lambda: wanted))
+    assert list(ctx.units(range(11), make, batch=4)) == [b"%d" % number for number in range(11)]
+    assert [len(batch) for batch in batches] == sizes
+    assert [number for batch in batches for number in batch] == list(range(11))
+    assert all(ctx.kept.has(number) for number in range(11))
+    ctx.kept.close()
+
+
+def test_what_came_before_the_error_of_a_batch_is_kept(tmp_path: Path) -> None:
+    """Unit 2 of 0 to 3 fails: 0 and 1 are taken and kept, the error is told in its place, nothing else is begun."""
+    batches: list[list[int]] = []
+
+    def make(numbers: list[int]) -> Iterator[bytes]:
+        batches.append(numbers)
+        for number in numbers:
+            if number == 2:
+                raise ValueError("unit 2")
+            yield b"x"
+
+    ctx = context(tmp_path, Lanes())
+    coming = ctx.units(range(9), make, batch=4)
+    assert [next(coming), next(coming)] == [b"x", b"x"]
+    with pytest.raises(ValueError, match="unit 2"):
+        next(coming)
+    assert batches == [[0, 1, 2, 3]]
+    assert [ctx.kept.has(number) for number in range(4)] == [True, True, False, False]
+    ctx.kept.close()
+
+
+def test_a_stage_that_makes_too_few_is_told(tmp_path: Path) -> None:
+    """A `make` that leaves a piece out is an error, not a shorter result."""
+    ctx = context(tmp_path, Lanes())
+    with pytest.raises(ValueError, match="shorter"):
+        list(ctx.units(range(3), lambda numbers: [b"x"] * (len(numbers) - 1), batch=3))
+    ctx.kept.close()

