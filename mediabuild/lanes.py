@@ -10,11 +10,13 @@ Not here: how a unit is kept (`units`), and whose the cores are (`machine.hardwa
 
 from __future__ import annotations
 
+import contextlib
+import json
 import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 from mediabuild.units import Units
@@ -24,11 +26,37 @@ AHEAD = 4  # how many units, for each lane, may wait for the stage to take them:
 
 GiveBack = Callable[[], None]
 Make = Callable[[list[int]], Iterable[bytes]]  # given the numbers of units, their results in that order
+Results = Generator[bytes, None, None]
+
+
+def lent(facts: Sequence[Any], make: Make, work: Callable[[list[Any], Make], Results]) -> Results:
+    """The results of all units, in order; those with the same facts are one unit, which is made once.
+
+    Args:
+        work: yields the results of different units, given their facts, and what makes them.
+    """
+    by_facts: dict[str, int] = {}
+    first = [by_facts.setdefault(json.dumps(known, sort_keys=True), number) for number, known in enumerate(facts)]
+    wanted_again = {other for number, other in enumerate(first) if other != number}
+    numbers = list(by_facts.values())
+    known: dict[int, bytes] = {}
+    with contextlib.closing(work([facts[n] for n in numbers], lambda few: make([numbers[n] for n in few]))) as results:
+        for number, other in enumerate(first):
+            if other != number:
+                yield known[other]
+                continue
+            result = next(results)
+            if number in wanted_again:
+                known[number] = result
+            yield result
 
 
 def one_by_one(kept: Units, facts: Sequence[Any], make: Make) -> Iterator[bytes]:
     """As `Context.units` without a batch."""
-    wanted = list(facts)
+    return lent(facts, make, lambda different, few: _one_by_one(kept, different, few))
+
+
+def _one_by_one(kept: Units, wanted: list[Any], make: Make) -> Results:
     missing = [number for number, known in enumerate(wanted) if not kept.has(known)]
     started = time.monotonic()
     coming = iter(make(missing)) if missing else iter(())
@@ -71,7 +99,10 @@ class Lanes:
 
     def each(self, kept: Units, facts: Sequence[Any], make: Make, batch: int) -> Iterator[bytes]:
         """As `Context.units` with a batch."""
-        work = _Work(self, kept, list(facts), make, batch)
+        return lent(facts, make, lambda different, few: self._each(kept, different, few, batch))
+
+    def _each(self, kept: Units, facts: list[Any], make: Make, batch: int) -> Results:
+        work = _Work(self, kept, facts, make, batch)
         self._begun.append(work)
         try:
             for number in range(len(work.facts)):

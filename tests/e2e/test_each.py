@@ -172,6 +172,19 @@ def test_a_piece_for_each_row(project: Project) -> None:
     assert "| ==" not in said, "the log of an earlier run tells nothing of this one"
 
 
+@pytest.mark.parametrize("cpu", [1, 4])
+def test_equal_rows_are_one_piece(project: Project, cpu: int) -> None:
+    """It is run once, also by force and where several are made at once; each row has its file."""
+    text = ROWS.replace("{row.text}/{row.voice}", "{row.text}").replace("'echo", "'sleep 0.1; echo")
+    project.write("pipeline.toml", text.replace("each ", f"resources = {{ cpu = {cpu} }}\neach "))
+    project.write("lines/a.csv", "id,text\none,same\ntwo,same\nthree,other\nfour,same\n")
+    for force in ([], ["--force"]):
+        run = project.run(*force)
+        assert (run.status, pieces(project)) == (0, 2), run.out
+        assert [project.read(f"voice/a/{name}.wav") for name in ("one", "two", "three", "four")] == [
+            "same\n", "same\n", "other\n", "same\n"]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("table", "said"),
     [

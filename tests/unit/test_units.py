@@ -192,6 +192,25 @@ def test_only_what_is_missing_is_made_and_all_comes_in_order(file: Path, tmp_pat
     assert asked == [0, 1, 1]
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_pieces_with_the_same_facts_are_one(file: Path, tmp_path: Path, kept: bool) -> None:
+    """It is made once, also where nothing can be kept or nothing may be found, one by one and in lanes."""
+    facts = ["a", "b", "a", "c", "b", "a"]
+    for reuse in (True, False):
+        context = Context("stage", "job", tmp_path, {}, {}, kept=Units(file if kept else None, str(reuse), reuse=reuse))
+        made: list[int] = []
+
+        def make(number: int, made: list[int] = made) -> bytes:
+            made.append(number)
+            return facts[number].encode()
+
+        results = list(context.units(facts, lambda numbers, make=make: map(make, numbers)))
+        assert (results, made) == ([fact.encode() for fact in facts], [0, 1, 3])
+        again = context.kept.file is not None and reuse
+        results = list(context.each_unit(facts, make))
+        assert (results, made) == ([fact.encode() for fact in facts], [0, 1, 3] if again else [0, 1, 3, 0, 1, 3])
+
+
 def test_each_unit_is_kept_as_it_comes(file: Path, tmp_path: Path) -> None:
     """A stage that fails at the third of five has two when it is tried again."""
 

@@ -74,7 +74,7 @@ class PieceRun:
         regular.open_file(self.log, "wb").close()
         pool = ThreadPoolExecutor(max(1, spec.resources.cpu))
         try:
-            waiting = [pool.submit(self._make, piece) for piece in self.pieces]
+            waiting = [pool.submit(self._make, alike) for alike in self._different()]
             for future in waiting:
                 future.result()
             if self.failed:
@@ -99,23 +99,40 @@ class PieceRun:
         what = f"{len(names)} of {len(self.pieces)} pieces failed: {', '.join(names[:SHOWN])}{more}"
         return StageError(f"{what}: {first.message}", first.hint)
 
-    def _make(self, piece: Piece) -> None:
-        """Take up what was kept of a piece, or run the command for it."""
+    def _different(self) -> list[list[Piece]]:
+        """The pieces, those that follow from the same together."""
+        found: dict[str, list[Piece]] = {}
+        for piece in self.pieces:
+            found.setdefault(json.dumps(self._facts(piece), sort_keys=True), []).append(piece)
+        return list(found.values())
+
+    def _make(self, alike: list[Piece]) -> None:
+        """Make a piece; the others that follow from the same are copies of it, where it can be kept."""
+        result: bytes | None = None
+        for piece in alike:
+            if result is None or not self._put(piece, result):
+                result = self._result(piece)
+            if piece.name not in self.failed:
+                self._report()
+
+    def _result(self, piece: Piece) -> bytes | None:
+        """Take up what was kept of a piece, or run the command for it; None where it failed, or is too much to keep."""
         facts = self._facts(piece)
         kept = self.units.take(facts)
-        if kept is None or not self._put(piece, kept):
-            started_s = time.monotonic()
-            with TemporaryFile() as printed:
-                try:
-                    result = self._run(piece, printed)
-                except StageError as error:
-                    self._say(f"{piece.name}: {error.message}", printed)
-                    self.failed[piece.name] = error
-                    return
-                self._say(piece.name, printed)
-            if result is not None and self._is_still(piece):
-                self.units.keep(facts, result, time.monotonic() - started_s)
-        self._report()
+        if kept is not None and self._put(piece, kept):
+            return kept
+        started_s = time.monotonic()
+        with TemporaryFile() as printed:
+            try:
+                result = self._run(piece, printed)
+            except StageError as error:
+                self._say(f"{piece.name}: {error.message}", printed)
+                self.failed[piece.name] = error
+                return None
+            self._say(piece.name, printed)
+        if result is not None and self._is_still(piece):
+            self.units.keep(facts, result, time.monotonic() - started_s)
+        return result
 
     def _run(self, piece: Piece, printed: Any) -> bytes | None:
         """Run the command; what it wrote, packed, or None where that is too much to be kept."""
