@@ -6,6 +6,8 @@ Not here: what becomes of what the program wrote (`tampering`), the runs (`histo
 from __future__ import annotations
 
 import copy
+import csv
+import io
 import os
 import random
 import re
@@ -17,13 +19,28 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from tests.e2e.graphs import BROKEN, FILE_KINDS, TIMES, VALUES, WORDS, Node, Values, fits, graphs, references, stages
+from tests.e2e.graphs import (
+    BROKEN,
+    EACH,
+    FILE_KINDS,
+    TIMES,
+    VALUES,
+    WORDS,
+    Node,
+    Values,
+    fits,
+    graphs,
+    references,
+    stages,
+)
 from tests.e2e.oracle import Oracle
 from tests.e2e.world import CODE, Point
 
 JOBS = ("one", "two words", "sub/zwei ü")
 CONTENTS = st.sampled_from([b"", b"a\n", b"b\n", b"ab\n", b"ba\n", b"hello\n", b"a\nlonger\ntext\n"])
 FILES = ("words.txt", "extra/a.txt", "extra/b.txt", "tree/p", "tree/q/r", "notes/one.txt", "notes/two words.txt")
+IDS = st.sampled_from(["x", "y2", "y10", "z/z"])  # of rows of the table
+CELLS = st.sampled_from(["one", "one", "two", "", 'it\'s, "3"', "a\nb"])
 PARTS = ("p2.txt", "p10.txt", "p3.txt", "sub/x")  # of a folder that is a source
 INDEX = st.integers(0, 99)
 WAYS = st.sampled_from(["plain", "hidden", "future", "past", "anew", "mode"])
@@ -49,6 +66,7 @@ class Edits(RuleBasedStateMachine):
             self.put(self.world.source_name(job), content)
         for name in (*FILES[:4], *(f"media/{JOBS[0]}/{part}" for part in PARTS[:2] if folders)):
             self.put(name, b"x\n")
+        self.put("rows.csv", b"id,text\nx,one\ny10,two\n")
         self.world.save()
 
     def put(self, name: str, content: bytes) -> None:
@@ -89,7 +107,7 @@ class Edits(RuleBasedStateMachine):
 
     def is_input(self, file: Path) -> bool:
         """Whether a file is one that stages read and people write."""
-        places = ("media", "words.txt", "extra", "tree", "notes")
+        places = ("media", "words.txt", "rows.csv", "extra", "tree", "notes")
         return file.relative_to(self.world.root).parts[0] in places and file.is_file()
 
     @rule(index=INDEX, content=CONTENTS, renamed=st.booleans())
@@ -106,6 +124,18 @@ class Edits(RuleBasedStateMachine):
             path.rename(other)
         elif len(list(path.parent.iterdir())) > 1 or name.startswith(("notes", "media")):
             path.unlink()
+
+    @rule(rows=st.lists(st.tuples(IDS, CELLS), max_size=4), more=st.booleans())
+    def edit_rows(self, rows: list[tuple[str, str]], more: bool) -> None:
+        """Rows of the table come, go, change, turn; it may have a column that nobody uses."""
+        lines = (
+            [["id", "text"], *rows]
+            if not more
+            else [["more", "text", "id"], *((str(len(rows)), *row[::-1]) for row in rows)]
+        )
+        table = io.StringIO()
+        csv.writer(table).writerows(lines)
+        self.put("rows.csv", table.getvalue().encode())
 
     @rule(index=INDEX, content=CONTENTS)
     def add_or_remove_a_source(self, index: int, content: bytes) -> None:
@@ -190,6 +220,13 @@ class Edits(RuleBasedStateMachine):
         if node.kind in FILE_KINDS:
             node.kind, node.file = kind, file
             self.world.save()
+
+    @rule(index=INDEX, each=EACH, told=st.booleans())
+    def edit_each(self, index: int, each: str, told: bool) -> None:
+        """A stage's command runs once for each piece of an input, or once."""
+        node = self.node(index)
+        node.each, node.told = each, told
+        self.world.save()
 
     @rule(index=INDEX, broken=st.sampled_from(sorted(BROKEN)))
     def break_or_mend(self, index: int, broken: str) -> None:

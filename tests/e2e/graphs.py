@@ -90,6 +90,8 @@ FILES = "source/*.txt"
 VALUES = st.sampled_from([(), (), ("x",), ("x", "y"), ("y", "x"), FILES, FILES, "source/sub/*"])
 PATHS = ("./words.txt", "./extra/*.txt", "./tree", "?./notes/{job}.txt", "?./none/*")
 PARTS = ("source/main.txt", "?source/p2.txt", "source/*.txt", "?source/sub/*")  # of a source that is a folder
+EACH = st.sampled_from(["", "", "", "files", "rows"])
+TABLE = "./rows.csv"
 OF_VALUE = "source/{v}.txt"  # one file of it
 
 
@@ -106,6 +108,8 @@ class Node:
         table: its matrix is a table, whose values set `word`; not of files.
         broken: whether its program fails: always, or where `times` is 3.
         collect: it has one task over all jobs.
+        each: its program runs once for each of the `files` of its first input, or of the `rows` of a table.
+        told: it is told what the piece is called.
     """
 
     name: str
@@ -121,6 +125,8 @@ class Node:
     when: bool = False
     table: bool = False
     collect: bool = False
+    each: str = ""
+    told: bool = False
 
     @property
     def conditional(self) -> bool:
@@ -145,12 +151,17 @@ class Node:
         """Whether it can't do without an input."""
         return not reference.startswith("?") and ("/" in reference or self.kind != "own" or self.collect)
 
+    @property
+    def in_pieces(self) -> bool:
+        """Whether its program runs once for each piece."""
+        return self.each != "" and self.kind in FILE_KINDS
+
     def fails(self, times: int) -> bool:
         """Whether its program fails with this param."""
         return self.broken == "always" or (self.broken == "thrice" and times == 3)
 
     def settle(self, *, folders: bool) -> None:
-        """Leave out what it can't have: parts of sources that are no folders, and what is one job's where it collects.
+        """Mend what it can't have: parts of sources that are no folders, one job's files where it collects, no table.
 
         Args:
             folders: the sources are folders.
@@ -160,10 +171,14 @@ class Node:
         self.reads = [text if self.values or text != OF_VALUE else "source/main.txt" for text in self.reads]
         of_a_job = [text for text in self.reads if self.collect and ("source" in text or "{job}" in text)]
         self.reads = ["./words.txt" if text in of_a_job else text for text in self.reads]
+        if self.in_pieces and self.each == "rows":
+            self.reads[0] = TABLE
 
     @property
     def outputs(self) -> dict[str, str]:
         """As `pipeline.toml` writes them."""
+        if self.in_pieces:
+            return {"out": "*.txt" if self.file == "out.txt" else "new/*.txt"}
         return {
             "split": {"out": "parts"},
             "tools": {"out": "parts"},
@@ -175,8 +190,9 @@ class Node:
     def command(self) -> list[str]:
         """The argv of a command stage, with its placeholders."""
         script = ALL + BROKEN[self.broken] + SCRIPTS[self.kind] + THEN
-        value = "{params.v}" if self.values else ""
-        inputs = [f"{{inputs.i{number}}}" for number in range(len(self.reads))]
+        of_rows = self.in_pieces and self.each == "rows"
+        value = "{row.text}" * of_rows + "{piece}" * (self.told and self.in_pieces) + "{params.v}" * bool(self.values)
+        inputs = [f"{{inputs.i{number}}}" for number in range(int(of_rows), len(self.reads))]
         return ["sh", "-c", script, self.name, "{outputs.out}", "{params.times}", "{params.word}", value, *inputs]
 
     def in_toml(self) -> dict[str, Any]:
@@ -187,6 +203,8 @@ class Node:
             table["uses"] = "own"
         else:
             table |= {"command": self.command(), "outputs": self.outputs}
+        if self.in_pieces:
+            table |= {"each": "i0", "resources": {"cpu": 2}}
         if self.values:
             tables = {value: {"word": self.word_of(value)} for value in self.listed}
             listed = tables if self.table else list(tables)
@@ -199,6 +217,7 @@ class Node:
             table["collect"] = True
         if self.deliver:
             table["deliver"] = f"out/{'all' if self.collect else '{job}'}-{self.name}" + ("-{v}" if self.values else "")
+            table["deliver"] += "/" * self.in_pieces
         return table
 
 
@@ -221,8 +240,9 @@ def stages(draw: st.DrawFn, name: str, earlier: list[Node]) -> Node:
     deliver = kind in (*FILE_KINDS, "own") and draw(st.booleans()) and draw(st.booleans())
     temp = not deliver and draw(st.booleans()) and draw(st.booleans())
     when, table, collect = draw(st.booleans()), draw(st.booleans()), draw(st.booleans()) and draw(st.booleans())
-    return Node(name, kind, reads, draw(TIMES), draw(WORDS), values,
-                deliver=deliver, temp=temp, when=when, table=table, collect=collect)  # fmt: skip
+    each, told = draw(EACH), draw(st.booleans())
+    return Node(name, kind, reads, draw(TIMES), draw(WORDS), values, deliver=deliver, temp=temp, when=when, table=table,
+                collect=collect, each=each, told=told)  # fmt: skip
 
 
 def fits(values: Values, producer: Node) -> bool:

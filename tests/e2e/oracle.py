@@ -12,13 +12,13 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from os.path import splitext
+from pathlib import Path, PurePath
 from typing import Any
 
-from tests.e2e.trees import Link, Program, Tree, alike, digest, flat, labelled, plain, read_file, read_tree
-from tests.e2e.world import CODE, Point, World
-
-Outputs = dict[str, list[tuple[str, Tree]]]  # output name → its paths in the stage's directory
+from tests.e2e.trees import alike, digest, labelled, plain, read_file, read_tree
+from tests.e2e.world import CODE, Point, World, natural
+from tests.e2e.written import Item, Outputs, written
 
 
 @dataclass
@@ -67,11 +67,6 @@ class Plan:
         return found
 
 
-def text(value: Any) -> str:
-    """A param's value as a command gets it."""
-    return value if isinstance(value, str) else json.dumps(value)
-
-
 def compact(value: Any) -> str:
     """JSON as manifests hold it in a text."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
@@ -80,52 +75,32 @@ def compact(value: Any) -> str:
 class Oracle(World):
     """A project, and what is to become of it."""
 
-    def inputs(self, point: Point, plan: Plan) -> list[list[tuple[str, Tree]]]:
+    def inputs(self, point: Point, plan: Plan) -> list[list[Item]]:
         """What its inputs hold."""
         return [list(self.read(point, reference, plan)) for reference in self.nodes[point.stage].reads]
 
-    def read(self, point: Point, reference: str, plan: Plan) -> Iterator[tuple[str, Tree]]:
-        """(label, content) of all that a reference hands over, in order."""
+    def read(self, point: Point, reference: str, plan: Plan) -> Iterator[Item]:
+        """All that a reference hands over, in order."""
         reference = reference.removeprefix("?")
         for label, file in self.files(point, reference):
-            yield label, plain(read_tree(file))
+            yield Item(label, plain(read_tree(file)), "" if file.is_dir() else file.stem)
         if "/" not in reference and reference != "source":
             _, _, output = reference.partition(".")
             for producer in self.taken(point, reference, plan.absent):
                 folder = f"{producer.job}/" * (producer.job != point.job) + producer.folder
-                for name in [output] if output else sorted(plan.outputs[producer]):
-                    for path, tree in plan.outputs[producer].get(name, []):
-                        yield f"{folder}/{path}", tree
+                of_job, of_value = self.may_lack(point, producer), producer.value != point.value
+                above = ":".join([producer.job] * of_job + [producer.value] * (producer.value != "" and of_value))
+                made = plan.outputs[producer]
+                handed = [item for name in ([output] if output else sorted(made)) for item in made.get(name, [])]
+                for path, tree in handed:
+                    inside = "" if above and output and len(handed) == 1 else splitext(path)[0]
+                    place = str(PurePath(above, inside)) if above else PurePath(path).stem * (path != "parts")
+                    yield Item(f"{folder}/{path}", tree, place)
 
-    def compute(self, point: Point, params: dict[str, Any], inputs: list[list[tuple[str, Tree]]]) -> Outputs:
-        """What the task's program writes."""
-        node = self.nodes[point.stage]
-        content = b"".join(flat(tree) for files in inputs for _, tree in files)
-        times, word = params["times"], (text(params["word"]) + point.value).encode()
-        joined: Tree = content * times + word + b"\n"
-        path = node.outputs["out"]
-        if node.kind == "head":
-            return {"out": [(path, content[:times])]}
-        if node.kind == "count":
-            return {"out": [(path, f"{len(content)}\n".encode())]}
-        if node.kind == "split":
-            parts: Tree = {f"d{n}/part": content + str(n).encode() + word + b"\n" for n in range(times)}
-            return {"out": [(path, parts)]}
-        if node.kind == "exec":
-            return {"out": [(path, Program(joined))]}
-        if node.kind == "tools":
-            run = Program(joined)
-            return {"out": [(path, {"part": joined, "run": run, "link": Link.of(joined, "part"),
-                                    "d/up": Link.of(run, "../run")})]}  # fmt: skip
-        if node.kind == "pair":
-            return {"out": [(path, joined)], "size": [("sub/size", f"{len(content)}\n".encode())]}
-        if node.kind == "many":
-            each = [(f"p{n}.txt", content + str(n).encode() + word + b"\n") for n in range(times)]
-            return {"out": [(path, f"{len(content)}\n".encode())], "each": each}
-        if node.kind == "own":
-            salts = self.salts["own.py"] + point.value + self.salts["_shared.py"] + self.salts["_hidden.py"]
-            return {"out": [(path, content * times + salts.encode())]}
-        return {"out": [(path, joined)]}
+    def compute(self, point: Point, plan: Plan, times: dict[str, int]) -> Outputs | None:
+        """What the task's program writes; None where it fails."""
+        params, inputs = self.params(point, times), self.inputs(point, plan)
+        return written(self.nodes[point.stage], point.value, params, inputs, self.salts)
 
     def manifest(self, point: Point) -> dict[str, Any] | None:
         """The recorded facts, if they are sound."""
@@ -157,8 +132,7 @@ class Oracle(World):
         for name, files in manifest["outputs"].items():
             recorded |= files
             directory = declared.get(name, "")
-            whole = directory and (folder / directory).is_dir()
-            paths = [directory] if whole else sorted({p.split("/")[0] if p.startswith("parts/") else p for p in files})
+            paths = [directory] if directory == "parts" else sorted(files, key=natural)
             try:
                 found[name] = [(path, read_tree(folder / path)) for path in paths]
             except OSError:
@@ -203,17 +177,21 @@ class Oracle(World):
             self.make_again(producer, plan, times)
             plan.again[producer.name] = {point.name}
             plan.runs.add(producer.name)
-            plan.outputs[producer] = self.compute(producer, self.params(producer, times), self.inputs(producer, plan))
+            made = self.compute(producer, plan, times)
+            assert made is not None, "it was made before, from the same"
+            plan.outputs[producer] = made
 
     def copies(self, point: Point, outputs: Outputs) -> dict[Path, bytes]:
         """The copies that `deliver` asks for."""
         node = self.nodes[point.stage]
         if not node.deliver:
             return {}
-        path, tree = outputs["out"][0]
-        assert isinstance(tree, bytes)
         name = f"{'all' if node.collect else point.job}-{point.stage}" + (f"-{point.value}" if point.value else "")
-        return {self.root / "out" / (name + path[path.index(".") :]): tree}
+        found = {}
+        for path, tree in outputs["out"]:
+            assert isinstance(tree, bytes)
+            found[self.root / "out" / (f"{name}/{path}" if node.in_pieces else name + path[path.index(".") :])] = tree
+        return found
 
     def plan(
         self,
@@ -250,14 +228,14 @@ class Oracle(World):
             if ranged and any(p in may_run for p in producers):
                 may_run.add(point)
                 plan.error = plan.error or self.lacks(point, plan, selected)
+            if any(p not in plan.outputs and p.name not in plan.stopped for p in producers):
+                assert ranged, "a task is planned before what it reads"
+                plan.error = True
+                continue
             if any(p.name in plan.stopped for p in producers or self.all_read(point, ())):
                 plan.blocked.add(point.name)
                 plan.held.add(point)
                 plan.absent.add(point)
-                continue
-            if not known:
-                assert ranged, "a task is planned before what it reads"
-                plan.error = True
                 continue
             if there is not None and fresh and point.name not in plan.forced:
                 plan.outputs[point] = there
@@ -269,14 +247,15 @@ class Oracle(World):
                 continue
             self.make_again(point, plan, times or {})
             misses = self.misses(point, plan.absent)
-            if misses or self.nodes[point.stage].fails(params["times"]):
+            made = None if misses else self.compute(point, plan, times or {})
+            if made is None:
                 plan.fails.add(point.name)
                 plan.unstarted |= {point.name} if misses else set()
                 plan.held.add(point)
                 plan.absent.add(point)
                 continue
             plan.runs.add(point.name)
-            plan.outputs[point] = self.compute(point, params, self.inputs(point, plan))
+            plan.outputs[point] = made
             self.note_copies(point, plan)
         if plan.error:
             return Plan(error=True)
@@ -286,12 +265,12 @@ class Oracle(World):
         """What a clean build makes of the sources, files and the pipeline that are there now."""
         plan = Plan()
         for point in self.points():
-            params = self.params(point, {})
-            fails = self.nodes[point.stage].fails(params["times"]) or self.misses(point, plan.absent)
-            if fails or not all(p in plan.outputs for p in self.all_read(point, plan.absent)):
+            can = all(p in plan.outputs for p in self.all_read(point, plan.absent))
+            made = self.compute(point, plan, {}) if can and not self.misses(point, plan.absent) else None
+            if made is None:
                 plan.absent.add(point)
             else:
-                plan.outputs[point] = self.compute(point, params, self.inputs(point, plan))
+                plan.outputs[point] = made
         return plan.outputs
 
     def note_copies(self, point: Point, plan: Plan) -> None:
@@ -301,9 +280,7 @@ class Oracle(World):
             if not copy.is_file() or not alike(read_tree(copy), content):
                 plan.delivers.add(point.name)
 
-    def same(
-        self, point: Point, manifest: dict[str, Any], params: dict[str, Any], inputs: list[list[tuple[str, Tree]]]
-    ) -> bool:
+    def same(self, point: Point, manifest: dict[str, Any], params: dict[str, Any], inputs: list[list[Item]]) -> bool:
         """Whether the recorded facts are the present ones."""
         node = self.nodes[point.stage]
         if node.kind == "own":
@@ -311,7 +288,9 @@ class Oracle(World):
             code = {fact: digest((self.root / "stages" / name).read_bytes()) for name, fact in names.items()}
         else:
             code = {"command": compact(node.command()), "outputs": compact(dict(sorted(node.outputs.items())))}
-        files = {f"i{n}": {k: v for f in found for k, v in labelled(*f).items()} for n, found in enumerate(inputs)}
+            code |= {"each": "i0"} if node.in_pieces else {}
+        files = {f"i{n}": {k: v for item in found for k, v in labelled(item.label, item.tree).items()}
+                 for n, found in enumerate(inputs)}  # fmt: skip
         facts = json.dumps([code, params, files], sort_keys=True)  # as text: 1, 1.0 and true are equal in Python
         was = {name: fact for name, fact in manifest["code"].items() if name != "order"}  # it follows from the inputs
         return facts == json.dumps([was, manifest["params"], manifest["inputs"]], sort_keys=True)
