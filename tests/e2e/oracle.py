@@ -18,7 +18,7 @@ from typing import Any
 
 from tests.e2e.trees import alike, digest, labelled, plain, read_file, read_tree
 from tests.e2e.world import CODE, Point, World, natural
-from tests.e2e.written import Item, Outputs, written
+from tests.e2e.written import Item, Outputs, text, written
 
 
 @dataclass
@@ -291,6 +291,7 @@ class Oracle(World):
             code |= {"each": "i0"} if node.in_pieces else {}
         files = {f"i{n}": {k: v for item in found for k, v in labelled(item.label, item.tree).items()}
                  for n, found in enumerate(inputs)}  # fmt: skip
-        facts = json.dumps([code, params, files], sort_keys=True)  # as text: 1, 1.0 and true are equal in Python
+        shown = json.dumps if node.kind == "own" else text  # a command gets 1 and "1" as the same; 1 == True in Python
         was = {name: fact for name, fact in manifest["code"].items() if name != "order"}  # it follows from the inputs
-        return facts == json.dumps([was, manifest["params"], manifest["inputs"]], sort_keys=True)
+        then, now = ({name: shown(value) for name, value in of.items()} for of in (manifest["params"], params))
+        return bool([was, then, manifest["inputs"]] == [code, now, files])
