@@ -103,7 +103,9 @@ class PipelineRunner(Runner):  # type: ignore[misc]
             elif inbox and not self.turns.crowded(ready) and (crew.free or self.turns.threads > 1):
                 self._pull(dispatcher, inbox, ready)
             elif crew.running or ready:
-                if crew.free and not ready:
+                if not crew.free:
+                    self.turns.keep_next_for(ready)
+                elif not ready:
                     self.ahead.look(crew.nodes)
                 self._finished(crew, inbox, POLL_S if ready and crew.free else LOOK_S)
             else:

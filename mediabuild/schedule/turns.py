@@ -79,6 +79,12 @@ class Turns:
             self.slots.want(waits)
         return None
 
+    def keep_next_for(self, ready: Iterable[Any]) -> None:
+        """As many tasks run as may: where they have all cores, lanes leave the next one to those that are ready."""
+        all_cores = self.threads >= self.slots.counts["cpu"]
+        with contextlib.suppress(OSError):
+            self.slots.want(all_cores and any(self._takes(node.task)["cpu"] for node in ready))
+
     def gpus_of(self, name: str) -> tuple[int, ...]:
         """The GPUs that a running task got."""
         return self._held[name].gpus

@@ -43,6 +43,9 @@ class VirtualCrew:
     Args:
         takes_s: task → seconds on one core. units: task → how many units it has.
         slots: of which lanes take what is spare.
+
+    Attributes:
+        wanted: whether lanes heard that a task waits for a core, each time that the clock was about to go on.
     """
 
     def __init__(self, takes_s: Mapping[str, float], units: Mapping[str, int], slots: Slots) -> None:
@@ -52,6 +55,7 @@ class VirtualCrew:
         self.now_s = 0.0
         self.nodes: list[Any] = []
         self.story: list[str] = []
+        self.wanted: list[bool] = []
         self._todo: dict[str, int] = {}
         self._making: Counter[str] = Counter()
         self._ends: list[tuple[float, int, Any, Held | None]] = []
@@ -74,6 +78,7 @@ class VirtualCrew:
     def finished(self, timeout_s: float) -> tuple[Any, None] | None:
         if not timeout_s or not self._ends:
             return None
+        self.wanted.append(self.slots.is_wanted())
         for node in self.nodes:
             while self._todo[node.task.name] and (held := self.slots.take_spare({"cpu": 1})) is not None:
                 self._begin(node, held)
@@ -156,3 +161,10 @@ def test_who_waits_for_memory_holds_back_who_takes_it(tmp_path: Path) -> None:
     waited = [line.partition(":")[0] for line in story[story.index("ends s1:big") : story.index("starts s2:big")]]
     assert waited.count("starts s1") <= PATIENCE
     assert waited.count("starts s0") > 0
+
+
+def test_lanes_hear_of_who_waits_while_all_cores_are_taken(tmp_path: Path) -> None:
+    """The next core is a task's, and no lane's: a stage that makes units together needn't leave any to lanes."""
+    shelf = Shelf({f"j{job}": {"s0": 1 + job / 100} for job in range(CORES + 1)})
+    first, *later = run(shelf, tmp_path, known=False).wanted
+    assert first and not any(later)
