@@ -19,6 +19,7 @@ Not here: many recordings on the CPU (`machine.py`).
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -27,6 +28,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -212,19 +214,20 @@ def warm_up(recording: Path, folder: Path, device: str) -> None:
     heard, rate_hz = soundfile.read(recording, dtype="float32")
     short = folder / "short.wav"
     soundfile.write(short, heard[: WARM_S * rate_hz], rate_hz)
-    for batch in ("0", "8"):
-        by_hand("whisper", Sound(short, WARM_S, ""), folder, device, batch)
-    by_hand("demucs", Sound(short, WARM_S, ""), folder, device, str(MINI))
+    for kind, setting in (("whisper", "0"), ("whisper", "8"), ("demucs", str(MINI))):
+        with contextlib.suppress(Failed):  # it will say so when it is measured
+            by_hand(kind, Sound(short, WARM_S, ""), folder, device, setting)
 
 
-def measure(ways: list[str], given: Path | None, minutes: tuple[float, float], device: str) -> dict[str, Measured]:
-    """All ways, one after the other; each row is printed as soon as it is known. One that fails is left out.
+def measure(
+    ways: list[str], given: Path | None, minutes: tuple[float, float], device: str
+) -> Iterator[tuple[str, Measured]]:
+    """All ways, one after the other. One that fails is left out, and says so.
 
     Args:
         given: a recording, its words beside it; None where one is to be made.
         minutes: how long the transcribed and the separated recording are, about.
     """
-    found: dict[str, Measured] = {}
     with tempfile.TemporaryDirectory(prefix="gpu.") as temporary:
         place = Path(temporary)
         recording = given or make_recordings(place / "recordings", 1, min(LONGEST_S, round(minutes[0] * 60)))[0]
@@ -235,17 +238,14 @@ def measure(ways: list[str], given: Path | None, minutes: tuple[float, float], d
         random_htdemucs(place / "htdemucs.safetensors")
         if device != "cpu":
             warm_up(sounds["speech"].path, place, device)
-        print("\n".join(HEAD), flush=True)
         for way in ways:
             work = place / "work"
             work.mkdir()
             try:
-                found[way] = run(way, sounds, work, device)
-                print(row(way, found[way]), flush=True)
+                yield way, run(way, sounds, work, device)
             except Failed as error:
                 print(f"{way}: {error}", file=sys.stderr, flush=True)
             shutil.rmtree(work)
-    return found
 
 
 HEAD = [
@@ -303,11 +303,14 @@ def main() -> int:
     if not set(ways) <= set(WAYS):
         parser.error(f"--ways: of {', '.join(WAYS)}")
     minutes = (options.minutes, min(options.minutes, options.separated_minutes))
-    found = measure(ways, options.recording, minutes, options.device)
-    lines = [machine(options.device), "", *HEAD, *(row(way, m) for way, m in found.items()), "", *ratios(found)]
-    print("\n".join(["", lines[0], "", *ratios(found)]))
-    if not options.no_docs:
-        write_docs(lines)
+    about, found = machine(options.device), dict[str, Measured]()
+    print("\n".join([about, "", *HEAD]), flush=True)
+    for way, measured in measure(ways, options.recording, minutes, options.device):
+        found[way] = measured
+        print(row(way, measured), flush=True)
+        if not options.no_docs:  # after each way: what was measured stays if the next one takes too long
+            write_docs([about, "", *HEAD, *(row(name, m) for name, m in found.items()), "", *ratios(found)])
+    print("\n".join(["", *ratios(found)]))
     return 0 if set(found) == set(ways) else 1
 
 
