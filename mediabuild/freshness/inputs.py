@@ -84,8 +84,7 @@ class InputReader:
                     found.files |= vouched or self._digests(reference, path, label, recorded, usual)
                 except OSError as error:
                     found.troubles.append(Reason("inputs", f"{name}: {label}", now=why(error)))
-        wanting = not (found.handed or found.troubles or task.stage.may_be_absent(name))
-        if wanting and any(isinstance(r, Produced) and not self._takes(task, r) for r in task.inputs[name]):
+        if task.inputs[name] and not (references or task.stage.may_be_absent(name)):
             what = "no job has it yet" if task.stage.collect else "none of its values could be made"
             found.troubles.append(Reason("inputs", f"{name}: {task.stage.inputs[name]}", now=what))
         return found

@@ -71,6 +71,9 @@ class Freshness:
         left_out: names of the tasks that there are besides, of jobs that are all fresh.
         decided_by: job → what decided which tasks it has.
         media_present: False trusts the manifests for what files hold (`check --manifests-only`).
+
+    Attributes:
+        unmade: names of temp tasks whose outputs this run could not make again.
     """
 
     def __init__(
@@ -95,6 +98,7 @@ class Freshness:
         self.known = set(known) if media_present else set()
         self.producers = Producers(tasks, pipeline.jobs_dir, self.is_held_up)
         self.observer = Observer(pipeline, digests, devices, self.producers, media_present=media_present)
+        self.unmade: set[str] = set()
         self._forced: frozenset[str] = frozenset()
 
     def force(self, names: Iterable[str]) -> None:
@@ -173,14 +177,19 @@ class Freshness:
         return marks.is_set(task, "failed") and bool(self.reasons(task) or deleted_outputs(task))
 
     def is_held_up(self, task: Task) -> bool:
-        """Whether the task, or one that it needs, failed last time and would run again, or is ignored."""
+        """Whether the task, or one that it needs, failed last time and would run again, or is ignored.
+
+        Of a temp task whose outputs were deleted the manifest stands for them, until making them again fails.
+        """
         waiting, seen = [task], set()
         while waiting:
             task = waiting.pop()
             if task.name in seen:
                 continue
             seen.add(task.name)
-            if marks.is_set(task, "ignored") or self.has_failed(task):
+            if marks.is_set(task, "ignored") or task.name in self.unmade:
+                return True
+            if marks.is_set(task, "failed") and self.reasons(task):
                 return True
             needs = (self.tasks[name] for name in task.needs)
             waiting += [need for need in needs if not self.producers.may_lack(task, need)]

@@ -230,8 +230,12 @@ class PipelineRunner(Runner):  # type: ignore[misc]
         node.run_status = "failure"
         busy = getattr(base_fail, "busy", False)
         self.final_result = max(self.final_result, ERROR if busy else FAILURE)
+        if is_remake(node.task):
+            self.freshness.unmade.add(task.name)
         if isinstance(base_fail, UnmetDependency):
-            self.telling.blocked(task, [dep.task.name.removeprefix("_") for dep in node.bad_deps])
+            failed = [dep.task.name.removeprefix("_") for dep in node.bad_deps]
+            if failed != [task.name]:  # of what failed itself this is told
+                self.telling.blocked(task, failed)
             return
         if self.executor.processes.stopping.is_set() or STOP.asked:
             return

@@ -173,6 +173,33 @@ outputs = {{ o = "o" }}
     assert project.run().ran == []
 
 
+@pytest.mark.parametrize(("reads", "matrix"), [("count.n", 'v = ["x", "z"]'), ("count.n:z", "")])
+def test_a_value_that_no_job_has_is_refused(project: Project, reads: str, matrix: str) -> None:
+    """As for a stage of each job: nothing is collected of nothing."""
+    text = SHELF.replace('"n.txt" }', '"n.txt" }\nmatrix = { v = ["x", "y"] }', 1).partition("[stages.share]")[0]
+    text = text.replace('deliver = "out/total"', f"matrix = {{ {matrix} }}" if matrix else "")
+    project.write("pipeline.toml", text.replace('"count.n"', f'"{reads}"'))
+    project.write("media/a.txt", "x\n")
+    run = project.run()
+    assert run.status == 3
+    assert "count has no 'z'" in run.err
+
+
+def test_a_job_that_made_no_file_is_collected(project: Project) -> None:
+    """It gives none, though another job failed; where all failed, nothing is left to collect."""
+    pages = """command = ["sh", "-c", 'grep -q bad "$1" && exit 1; exit 0', "count", "{inputs.media}"]\n"""
+    project.write("pipeline.toml", "".join([
+        SHELF.partition("command")[0], pages, 'inputs  = { media = "source" }\noutputs = { n = "*.txt" }\n',
+        SHELF[SHELF.index("[stages.total]") : SHELF.index("[stages.share]")],
+    ]))  # fmt: skip
+    project.write("media/a.txt", "no pages\n")
+    project.write("media/b.txt", "bad\n")
+    run = project.run()
+    assert (run.status, run.tasks("stage_failed")) == (1, ["count:b"]), run.out
+    assert project.read("jobs/.all/total/all.txt") == ""
+    assert project.run().tasks("stage_completed") == []
+
+
 @pytest.mark.parametrize(
     ("was", "becomes", "what"),
     [

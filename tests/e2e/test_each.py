@@ -225,6 +225,41 @@ def test_pieces_of_all_jobs(project: Project) -> None:
     ]
 
 
+def test_a_piece_of_a_job_with_a_dot_has_the_jobs_name(project: Project) -> None:
+    """A fan-in of one file for each job or value: what stands behind the dot is no suffix."""
+    words = '["sh", "-c", \'cp "$1" "$2"\', "c", "{inputs.text}", "{outputs.text}"]'
+    text = f"""
+    [pipeline]
+    sources = ["media/*.txt"]
+    [stages.speed]
+    matrix = {{ v = ["0.5", "0.75"] }}
+    command = {words}
+    inputs = {{ text = "source" }}
+    outputs = {{ text = "t.txt" }}
+    [stages.all]
+    collect = true
+    each = "text"
+    command = {words}
+    inputs = {{ text = "speed.text:0.5" }}
+    outputs = {{ text = "*.text" }}
+    deliver = "out/"
+    [stages.both]
+    each = "text"
+    command = {words}
+    inputs = {{ text = "speed.text" }}
+    outputs = {{ text = "*.text" }}
+    deliver = "out/{{job}}/"
+    """
+    project.write("pipeline.toml", text)
+    for job in ("ep1.5", "ep1.6"):
+        project.write(f"media/{job}.txt", job)
+    run = project.run()
+    assert run.status == 0, run.out
+    out = project.root / "out"
+    found = sorted(str(path.relative_to(out)).removesuffix(".text") for path in out.rglob("*.text"))
+    assert found == ["ep1.5", "ep1.5/0.5", "ep1.5/0.75", "ep1.6", "ep1.6/0.5", "ep1.6/0.75"]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [

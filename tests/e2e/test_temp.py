@@ -260,6 +260,58 @@ def test_failed_remakes_are_what_failed(temp: Project) -> None:
     assert (again.status, set(again.ran)) == (0, {"wav:a", "parts:a", "words:a"})
 
 
+ALL_OF_THEM = """
+[pipeline]
+sources = ["media/*.txt"]
+
+[stages.wav]
+temp     = true
+optional = true
+command  = ["sh", "-c", '[ "$2" = x ] || [ "$2" = y -a ! -e broken ] && cat "$1" > "$3"', "wav", "{inputs.media}",
+            "{params.v}", "{outputs.wav}"]
+inputs   = { media = "source" }
+outputs  = { wav = "sound.wav" }
+matrix.k = { x = { v = "x" }, y = { v = "y" } }
+
+[stages.all]
+command = ["sh", "-c", 'o=$1; shift; cat "$@" > "$o"; echo "$NOTE" >> "$o"', "all", "{outputs.all}", "{inputs.wavs}"]
+env     = { NOTE = "one" }
+inputs  = { wavs = "wav.wav" }
+outputs = { all = "all.txt" }
+"""
+
+
+@pytest.mark.parametrize("collect", [False, True])
+def test_a_failure_that_was_taken_back_leaves_nobody_out(project: Project, collect: bool) -> None:
+    """Its result is there again, though its outputs are gone; one that can't be made again is left out, and tried."""
+    text, broken = ALL_OF_THEM + "collect = true\n" * collect, project.root / "broken"
+    result = "jobs/.all/all/all.txt" if collect else "jobs/a/all/all.txt"
+    project.write("pipeline.toml", text)
+    project.write("media/a.txt", "hello\n")
+    assert project.run().status == 0
+    assert project.read(result) == "hello\nhello\none\n"
+    project.write("pipeline.toml", text.replace('v = "y"', 'v = "bad"'))
+    run = project.run()
+    assert (run.status, run.tasks("stage_failed")) == (1, ["wav:a:y"]), run.out
+    assert "BLOCKED" not in run.out
+    assert project.read(result) == "hello\none\n"
+    project.write("pipeline.toml", text)
+    assert project.command("check").status == 1
+    assert project.run().status == 0
+    assert project.read(result) == "hello\nhello\none\n"
+    assert project.command("check").status == 0
+    broken.write_text("")
+    project.write("pipeline.toml", text.replace("one", "two"))
+    for _ in range(2):
+        run = project.run()
+        assert (run.status, run.tasks("stage_failed")) == (1, ["wav:a:y"]), run.out
+        assert project.read(result) == "hello\ntwo\n"
+        assert project.command("check").status == 1
+    broken.unlink()
+    assert project.run().status == 0
+    assert project.read(result) == "hello\nhello\ntwo\n"
+
+
 def test_what_another_run_deletes_before_it_is_read_is_made_once_more(temp: Project) -> None:
     """The reader waits for a slot, and what was made for it goes away: it is made again, and the run ends well."""
     pipeline = TEMP.replace("[stages.length]", "[stages.length]\nresources = { gpu = 1 }")

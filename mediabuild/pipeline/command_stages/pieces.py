@@ -72,9 +72,10 @@ def pieces_of(task: Task, handed: Mapping[str, Path]) -> list[Piece]:
 
 def _files(task: Task, handed: Mapping[str, Path]) -> Iterator[Piece]:
     references = task.inputs[task.stage.running.each]
-    of_jobs = any(isinstance(reference, Produced) and reference.key for reference in references)
+    fan_in = {reference.key for reference in references if isinstance(reference, Produced) and reference.key}
     for key, path in handed.items():
-        above = f"{os.path.splitext(key)[0] if path.is_file() else key}" if of_jobs else ""
+        whole = key in fan_in or path.is_dir()  # a job or value with one file has no suffix: `ep1.5`
+        above = (key if whole else os.path.splitext(key)[0]) if fan_in else ""
         if path.is_dir():
             for name, file in files_below(path):
                 if not name.endswith("/"):

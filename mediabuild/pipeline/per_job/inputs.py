@@ -111,8 +111,8 @@ class Resolver:
             found += len(tasks)
         if not found and lacking and not optional:
             raise NotThere
-        missing = [] if found or lacking or over_all else self._missing(spec, where, producer, job, at, value)
-        yield from [] if optional else missing
+        missing = [] if found or lacking else self._missing(spec, where, producer, job, at, value)
+        yield from [] if optional or over_all else missing
         if optional and not (found or over_all or fan_in or many):
             yield Given(task_name(stage, job, value), optional=True)  # one file, which isn't there
 
