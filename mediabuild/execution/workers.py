@@ -30,8 +30,13 @@ from mediabuild.machine.processes import Processes
 Key = tuple[str, str, int]  # interpreter, kind, threads: workers of one key are alike
 Report = Callable[[str, dict[str, Any]], None]
 MOST_IDLE = 4 * cores()  # each may hold a model
-# glibc gives large blocks back to the kernel and takes them anew each time, a tenth of Whisper's time: mallopt(3).
-KEEPS_BLOCKS = {"MALLOC_MMAP_THRESHOLD_": str(64 << 20), "MALLOC_TRIM_THRESHOLD_": str(128 << 20)}
+# glibc gives large blocks back to the kernel and takes them anew each time, a tenth of Whisper's time: mallopt(3). And
+# what one thread gave back another doesn't get, half of Whisper's memory; two of them hardly wait for each other.
+KEEPS_BLOCKS = {
+    "MALLOC_MMAP_THRESHOLD_": str(64 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(128 << 20),
+    "MALLOC_ARENA_MAX": str(max(1, cores() // 2)),
+}
 PACKAGE = str(Path(__file__).parents[1])
 
 # Brings this mediabuild into any interpreter, and nothing else: as an entry of PYTHONPATH, its parent
@@ -133,11 +138,6 @@ class RunningWorker:
         self.child.signal(signal.SIGKILL)
         self.finish()
 
-    def let_go(self) -> None:
-        """It notices that the pipe closes, and ends itself."""
-        with contextlib.suppress(OSError):
-            self.requests.close()
-
     def finish(self) -> None:
         """Wait until it has ended."""
         self.processes.finish(self.child)
@@ -230,7 +230,8 @@ class Workers:
 def _let_go(workers: Sequence[RunningWorker]) -> None:
     """End idle workers, all at once: each takes a while to give its memory back."""
     for worker in workers:
-        worker.let_go()
+        with contextlib.suppress(OSError):
+            worker.requests.close()  # it notices
     for worker in workers:
         worker.finish()
 
