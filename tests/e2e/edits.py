@@ -23,6 +23,7 @@ from tests.e2e.graphs import (
     BROKEN,
     EACH,
     FILE_KINDS,
+    MORE,
     TIMES,
     VALUES,
     WORDS,
@@ -36,9 +37,9 @@ from tests.e2e.graphs import (
 from tests.e2e.oracle import Oracle
 from tests.e2e.world import CODE, Point
 
-JOBS = ("one", "two words", "sub/zwei ü")
+JOBS = ("one", "two 1.5", "sub/zwei ü")
 CONTENTS = st.sampled_from([b"", b"a\n", b"b\n", b"ab\n", b"ba\n", b"hello\n", b"a\nlonger\ntext\n"])
-FILES = ("words.txt", "extra/a.txt", "extra/b.txt", "tree/p", "tree/q/r", "notes/one.txt", "notes/two words.txt")
+FILES = ("words.txt", "extra/a.txt", "extra/b.txt", "tree/p", "tree/q/r", "notes/one.txt", "notes/two 1.5.txt")
 IDS = st.sampled_from(["x", "y2", "y10", "z/z"])  # of rows of the table
 CELLS = st.sampled_from(["one", "one", "two", "", 'it\'s, "3"', "a\nb"])
 PARTS = ("p2.txt", "p10.txt", "p3.txt", "sub/x")  # of a folder that is a source
@@ -242,19 +243,19 @@ class Edits(RuleBasedStateMachine):
         node = self.node(index)
         order = self.world.order()
         earlier = [self.world.nodes[name] for name in order[: order.index(node.name)]]
-        readable = [producer for producer in earlier if fits(node.values, producer)]
+        readable = [producer for producer in earlier if fits(node, producer)]
         node.reads = data.draw(st.lists(references(readable, node.values), min_size=1, max_size=3))
         self.world.save()
 
-    @rule(index=INDEX, values=VALUES)
-    def edit_matrix(self, index: int, values: Values) -> None:
+    @rule(index=INDEX, values=VALUES, more=MORE, turned=st.booleans())
+    def edit_matrix(self, index: int, values: Values, more: tuple[str, ...], turned: bool) -> None:
         """A matrix comes, goes, or changes its values or their order."""
         node = self.node(index)
         readers = [other for other in self.world.nodes.values() if node.name in self.world.needs(other.name)]
         producers = [self.world.nodes[name] for name in self.world.needs(node.name)]
-        changed = Node(node.name, node.kind, [], values=values)
-        if all(fits(reader.values, changed) for reader in readers) and all(fits(values, p) for p in producers):
-            node.values = values
+        changed = Node(node.name, node.kind, [], values=values, more=more)
+        if all(fits(reader, changed) for reader in readers) and all(fits(changed, p) for p in producers):
+            node.values, node.more, node.turned = values, more, turned
             self.world.save()
 
     @rule(index=INDEX, job=INDEX, times=st.none() | TIMES)

@@ -60,6 +60,7 @@ class OwnParams(msgspec.Struct, forbid_unknown_fields=True):
     times: int = 1
     word: str | bool | int | float = ""
     v: str = ""
+    u: str = ""
 
 
 @stage(version=1, inputs={{}}, optional={{"i0": "", "i1": "", "i2": "", "i3": ""}}, outputs={{"out": "out.txt"}})
@@ -76,7 +77,7 @@ def own(ctx: Context, params: OwnParams) -> None:
     import _shared
 
     hidden = importlib.import_module("_hid" + "den")
-    salts = f"{{SALT}}{{params.v}}{{_shared.SALT}}{{hidden.SALT}}"
+    salts = f"{{SALT}}{{params.v}}{{params.u}}{{_shared.SALT}}{{hidden.SALT}}"
     ctx.output("out").write_bytes(found * params.times + salts.encode())
     hook("after", ctx.output("out"))
 '''
@@ -90,6 +91,7 @@ FILES = "source/*.txt"
 VALUES = st.sampled_from([(), (), ("x",), ("x", "y"), ("y", "x"), FILES, FILES, "source/sub/*"])
 PATHS = ("./words.txt", "./extra/*.txt", "./tree", "?./notes/{job}.txt", "?./none/*")
 PARTS = ("source/main.txt", "?source/p2.txt", "source/*.txt", "?source/sub/*")  # of a source that is a folder
+MORE = st.sampled_from([(), (), (), ("p",), ("p", "q"), ("10", "2")])
 EACH = st.sampled_from(["", "", "", "files", "rows"])
 TABLE = "./rows.csv"
 OF_VALUE = "source/{v}.txt"  # one file of it
@@ -102,6 +104,7 @@ class Node:
     Args:
         reads: references, as `pipeline.toml` writes them; the input names are i0, i1 …
         values: its matrix over `v`; empty for none. A text is a glob of the files of the job's folder.
+        more: its matrix over `u`, empty for none. turned: this key comes first.
         file: the name of its output file.
         temp: its outputs go once all that read them are fresh.
         when: it is only in jobs where its first input is there, if that may be absent.
@@ -118,6 +121,8 @@ class Node:
     times: int = 1
     word: Any = "w"
     values: Values = ()
+    more: tuple[str, ...] = ()
+    turned: bool = False
     file: str = "out.txt"
     deliver: bool = False
     broken: str = ""
@@ -141,6 +146,12 @@ class Node:
     def listed(self) -> tuple[str, ...]:
         """The values of its matrix that stand in `pipeline.toml`."""
         return () if isinstance(self.values, str) else self.values
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of its matrix, in order."""
+        keys = [key for key, values in (("v", self.values), ("u", self.more)) if values]
+        return keys[::-1] if self.turned or (self.table and self.listed) else keys  # TOML has tables last
 
     @property
     def of_files(self) -> bool:
@@ -191,7 +202,8 @@ class Node:
         """The argv of a command stage, with its placeholders."""
         script = ALL + BROKEN[self.broken] + SCRIPTS[self.kind] + THEN
         of_rows = self.in_pieces and self.each == "rows"
-        value = "{row.text}" * of_rows + "{piece}" * (self.told and self.in_pieces) + "{params.v}" * bool(self.values)
+        value = "{row.text}" * of_rows + "{piece}" * (self.told and self.in_pieces)
+        value += "".join(f"{{params.{key}}}" for key in self.keys)
         inputs = [f"{{inputs.i{number}}}" for number in range(int(of_rows), len(self.reads))]
         return ["sh", "-c", script, self.name, "{outputs.out}", "{params.times}", "{params.word}", value, *inputs]
 
@@ -205,10 +217,11 @@ class Node:
             table |= {"command": self.command(), "outputs": self.outputs}
         if self.in_pieces:
             table |= {"each": "i0", "resources": {"cpu": 2}}
-        if self.values:
+        if self.keys:
             tables = {value: {"word": self.word_of(value)} for value in self.listed}
             listed = tables if self.table else list(tables)
-            table["matrix"] = {"v": self.values if self.of_files else listed}
+            axes = {"v": self.values if self.of_files else listed, "u": list(self.more)}
+            table["matrix"] = {key: axes[key] for key in self.keys}
         if self.conditional:
             table["when"] = "i0"
         if self.temp:
@@ -216,7 +229,8 @@ class Node:
         if self.collect:
             table["collect"] = True
         if self.deliver:
-            table["deliver"] = f"out/{'all' if self.collect else '{job}'}-{self.name}" + ("-{v}" if self.values else "")
+            table["deliver"] = f"out/{'all' if self.collect else '{job}'}-{self.name}"
+            table["deliver"] += "".join(f"-{{{key}}}" for key in self.keys)
             table["deliver"] += "/" * self.in_pieces
         return table
 
@@ -234,22 +248,23 @@ def graphs(draw: st.DrawFn) -> list[Node]:
 def stages(draw: st.DrawFn, name: str, earlier: list[Node]) -> Node:
     """A stage that can stand behind the earlier ones."""
     kind = draw(st.sampled_from(KINDS))
-    values = draw(VALUES)
-    readable = [node for node in earlier if fits(values, node)]
-    reads = draw(st.lists(references(readable, values), min_size=1, max_size=3))
-    deliver = kind in (*FILE_KINDS, "own") and draw(st.booleans()) and draw(st.booleans())
-    temp = not deliver and draw(st.booleans()) and draw(st.booleans())
-    when, table, collect = draw(st.booleans()), draw(st.booleans()), draw(st.booleans()) and draw(st.booleans())
-    each, told = draw(EACH), draw(st.booleans())
-    return Node(name, kind, reads, draw(TIMES), draw(WORDS), values, deliver=deliver, temp=temp, when=when, table=table,
-                collect=collect, each=each, told=told)  # fmt: skip
+    node = Node(name, kind, [], draw(TIMES), draw(WORDS), draw(VALUES), draw(MORE), turned=draw(st.booleans()))
+    readable = [other for other in earlier if fits(node, other)]
+    node.reads = draw(st.lists(references(readable, node.values), min_size=1, max_size=3))
+    node.deliver = kind in (*FILE_KINDS, "own") and draw(st.booleans()) and draw(st.booleans())
+    node.temp = not node.deliver and draw(st.booleans()) and draw(st.booleans())
+    node.when, node.table, node.told = draw(st.booleans()), draw(st.booleans()), draw(st.booleans())
+    node.collect, node.each = draw(st.booleans()) and draw(st.booleans()), draw(EACH)
+    return node
 
 
-def fits(values: Values, producer: Node) -> bool:
-    """Whether a stage with these matrix values can read the producer, value by value; what files lack may fail."""
-    if not values or not producer.values or isinstance(producer.values, str):
+def fits(reader: Node, producer: Node) -> bool:
+    """Whether a stage can read the producer, value by value; what files lack may fail."""
+    if reader.more and producer.more and not set(reader.more) <= set(producer.more):
+        return False
+    if not reader.values or not producer.values or producer.of_files:
         return True
-    return set(values) <= set(producer.values) and not isinstance(values, str)
+    return set(reader.listed) <= set(producer.listed) and not reader.of_files
 
 
 def references(readable: list[Node], values: Values) -> st.SearchStrategy[str]:

@@ -88,8 +88,8 @@ class Oracle(World):
             _, _, output = reference.partition(".")
             for producer in self.taken(point, reference, plan.absent):
                 folder = f"{producer.job}/" * (producer.job != point.job) + producer.folder
-                of_job, of_value = self.may_lack(point, producer), producer.value != point.value
-                above = ":".join([producer.job] * of_job + [producer.value] * (producer.value != "" and of_value))
+                of_job, of_value = self.may_lack(point, producer), not dict(producer.at).keys() <= dict(point.at).keys()
+                above = ":".join([producer.job] * of_job + [producer.value] * of_value)
                 made = plan.outputs[producer]
                 handed = [item for name in ([output] if output else sorted(made)) for item in made.get(name, [])]
                 for path, tree in handed:
@@ -100,7 +100,7 @@ class Oracle(World):
     def compute(self, point: Point, plan: Plan, times: dict[str, int]) -> Outputs | None:
         """What the task's program writes; None where it fails."""
         params, inputs = self.params(point, times), self.inputs(point, plan)
-        return written(self.nodes[point.stage], point.value, params, inputs, self.salts)
+        return written(self.nodes[point.stage], dict(point.at), params, inputs, self.salts)
 
     def manifest(self, point: Point) -> dict[str, Any] | None:
         """The recorded facts, if they are sound."""

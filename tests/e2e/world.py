@@ -5,6 +5,7 @@ Not here: what a run must do with it (`oracle`).
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -18,16 +19,22 @@ from tests.e2e.graphs import FILES, MODULE, OWN_STAGE, Node
 CODE = {"own.py": OWN_STAGE, "_shared.py": MODULE, "_hidden.py": MODULE}  # file in stages/ → its text, with a salt
 
 
+At = tuple[tuple[str, str], ...]  # key of a matrix, and the value that it takes
 ALL = ".all"  # stands for the job in a task over all jobs
 
 
 @dataclass(frozen=True)
 class Point:
-    """A task: a stage of a job, or of all jobs, and of a matrix value."""
+    """A task: a stage of a job, or of all jobs, and of matrix values."""
 
     stage: str
     job: str
-    value: str = ""
+    at: At = ()
+
+    @property
+    def value(self) -> str:
+        """The name of its matrix values."""
+        return "-".join(value for _, value in self.at)
 
     @property
     def name(self) -> str:
@@ -48,6 +55,11 @@ class Point:
 def natural(name: object) -> list[int | str]:
     """A key for sorting: numbers by what they are."""
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", str(name))]
+
+
+def by_value(at: At) -> list[list[int | str]]:
+    """A key for sorting combinations of matrix values."""
+    return [natural(value) for _, value in at]
 
 
 class World:
@@ -122,19 +134,21 @@ class World:
     def points(self) -> list[Point]:
         """All tasks, dependencies first."""
         places = [(stage, job) for stage in self.order() for job in self.places(stage)]
-        points = [Point(stage, job, value) for stage, job in places for value in self.values(stage, job)]
+        points = [Point(stage, job, at) for stage, job in places for at in self.combinations(stage, job)]
         return [point for point in points if self.exists(point)]
 
     def places(self, stage: str) -> list[str]:
         """The jobs of a stage, or what stands for all of them."""
         return [ALL] if self.nodes[stage].collect else sorted(self.jobs(), key=natural)
 
-    def values(self, stage: str, job: str) -> list[str]:
-        """The values of a stage's matrix in a job; without a matrix, an empty text."""
+    def combinations(self, stage: str, job: str) -> list[At]:
+        """The combinations of the values of a stage's matrix in a job; without a matrix, an empty one."""
         node = self.nodes[stage]
+        choices: dict[str, list[str]] = {"v": [*node.listed], "u": [*node.more]}
         if isinstance(node.values, str):
-            return [file.stem for _, file in self.files(Point(stage, job), node.values)]
-        return [*node.values] or [""]
+            choices["v"] = [file.stem for _, file in self.files(Point(stage, job), node.values)]
+        of_keys = [choices[key] for key in node.keys]
+        return [tuple(zip(node.keys, values, strict=True)) for values in itertools.product(*of_keys)]
 
     def exists(self, point: Point) -> bool:
         """Whether the job has the stage: its condition holds, and what it can't do without is there."""
@@ -177,7 +191,7 @@ class World:
             return []
         base = source if inside else self.root
         pattern = reference.removeprefix("source/").removeprefix("./")
-        pattern = pattern.replace("{job}", point.job).replace("{v}", point.value)
+        pattern = pattern.replace("{job}", point.job).replace("{v}", dict(point.at).get("v", ""))
         files = sorted(base.glob(pattern), key=natural) if "*" in pattern else [base / pattern]
         return [("source/" * inside + str(file.relative_to(base)), file) for file in files if file.exists()]
 
@@ -192,8 +206,9 @@ class World:
             return []
         places = self.places(stage)
         jobs = places if ALL in (point.job, *places) else [point.job]
-        found = [Point(stage, job, v) for job in jobs for v in sorted(self.values(stage, job), key=natural)]
-        return [producer for producer in found if "" in (producer.value, point.value) or producer.value == point.value]
+        found = [Point(stage, job, at) for job in jobs for at in sorted(self.combinations(stage, job), key=by_value)]
+        own = dict(point.at)
+        return [producer for producer in found if all(own.get(key, value) == value for key, value in producer.at)]
 
     def all_read(self, point: Point, absent: Collection[Point]) -> list[Point]:
         """The tasks that a task reads."""
@@ -214,15 +229,13 @@ class World:
 
     def params(self, point: Point, times: dict[str, int]) -> dict[str, Any]:
         """The effective params."""
-        node = self.nodes[point.stage]
-        params = {"times": node.times, "word": node.word_of(point.value)}
+        node, at = self.nodes[point.stage], dict(point.at)
+        params = {"times": node.times, "word": node.word_of(at.get("v", ""))}
         if (point.job, point.stage) in self.job_times:
             params["times"] = self.job_times[point.job, point.stage]
         if point.stage in times:
             params["times"] = times[point.stage]
-        if point.value or node.kind == "own":
-            params["v"] = point.value
-        return params
+        return params | (dict.fromkeys("uv", "") if node.kind == "own" else {}) | at
 
     def leftovers(self, withdrawn: bool = False) -> list[str]:
         """What a finished run must not leave behind: temporary directories, and hidden files beside results.

@@ -33,17 +33,21 @@ class Item(NamedTuple):
 
 
 def written(
-    node: Node, value: str, params: Mapping[str, Any], inputs: Sequence[Sequence[Item]], salts: Mapping[str, str]
+    node: Node,
+    at: Mapping[str, str],
+    params: Mapping[str, Any],
+    inputs: Sequence[Sequence[Item]],
+    salts: Mapping[str, str],
 ) -> Outputs | None:
     """The outputs of a stage with these inputs and params; None where it fails.
 
     Args:
-        value: of its matrix. salts: in the code of the project's own stage.
+        at: key of its matrix → value. salts: in the code of the project's own stage.
     """
-    word = text(params["word"])
+    word, value = text(params["word"]), "".join(at.values())
     if not node.in_pieces:
         content = b"".join(flat(item.tree) for items in inputs for item in items)
-        own = salts["own.py"] + value + salts["_shared.py"] + salts["_hidden.py"]
+        own = salts["own.py"] + at.get("v", "") + at.get("u", "") + salts["_shared.py"] + salts["_hidden.py"]
         return None if node.fails(params["times"]) else once(node, params["times"], word + value, own, content)
     pieces = rows(inputs[0]) if node.each == "rows" else files(inputs[0])
     if pieces is None or (pieces and node.fails(params["times"])):
