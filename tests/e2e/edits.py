@@ -268,6 +268,12 @@ class Edits(RuleBasedStateMachine):
             self.world.job_times[key] = times
         self.world.save()
 
+    @rule(checksum=st.sampled_from(["blake3", "sha256"]))
+    def edit_checksum(self, checksum: str) -> None:
+        """Digests are to be others; nothing runs for that."""
+        self.world.checksum = checksum
+        self.world.save()
+
     @rule(index=INDEX)
     def deliver_or_not(self, index: int) -> None:
         """Copies are wanted, or no more."""

@@ -16,7 +16,7 @@ from os.path import splitext
 from pathlib import Path, PurePath
 from typing import Any
 
-from tests.e2e.trees import alike, digest, labelled, plain, read_file, read_tree
+from tests.e2e.trees import File, alike, labelled, plain, read_file, read_tree, same_file, same_files
 from tests.e2e.world import CODE, Point, World, natural
 from tests.e2e.written import Item, Outputs, text, written
 
@@ -48,6 +48,11 @@ class Plan:
     forced: set[str] = field(default_factory=set)
     held: set[Point] = field(default_factory=set)
     absent: set[Point] = field(default_factory=set)
+
+    def hold(self, point: Point) -> None:
+        """A task fails, or waits for one that does."""
+        self.held.add(point)
+        self.absent.add(point)
 
     @property
     def stopped(self) -> set[str]:
@@ -138,7 +143,7 @@ class Oracle(World):
             except OSError:
                 return None
         actual = {k: v for files in found.values() for path, tree in files for k, v in labelled(path, tree).items()}
-        return found if actual == recorded else None
+        return found if same_files(actual, recorded) else None
 
     def gone(self, point: Point, manifest: dict[str, Any]) -> bool:
         """Whether a recorded output isn't there."""
@@ -150,7 +155,7 @@ class Oracle(World):
         folder, declared = self.directory(point), self.nodes[point.stage].outputs
         for name, files in manifest["outputs"].items():
             for path, value in files.items():
-                if (folder / path).is_file() and labelled("", read_file(folder / path))[""] != value:
+                if (folder / path).is_file() and not same_file(read_file(folder / path), value):
                     return None
             there = folder / declared.get(name, "none")
             below = there.rglob("*") if any(path.startswith(there.name + "/") for path in files) else ()
@@ -218,12 +223,15 @@ class Oracle(World):
             known = all(p in plan.outputs for p in producers)
             sound = manifest is not None and there is not None and known and not self.misses(point, plan.absent)
             fresh = sound and self.same(point, manifest, params, self.inputs(point, plan))
+            if any(p in plan.held and not self.may_lack(point, p) for p in producers):
+                plan.hold(point)
             if selected is not None and point.name not in selected:
                 if there is not None:
                     plan.outputs[point] = there
-                waits = any(p in plan.held and not self.may_lack(point, p) for p in producers)
-                plan.held |= {point} if waits or (self.failed_before(point) and not fresh) else set()
-                plan.absent |= {point} if point in plan.held or manifest is None else set()
+                if self.failed_before(point) and not fresh:
+                    plan.hold(point)
+                if manifest is None:
+                    plan.absent.add(point)
                 continue
             if ranged and any(p in may_run for p in producers):
                 may_run.add(point)
@@ -234,8 +242,7 @@ class Oracle(World):
                 continue
             if any(p.name in plan.stopped for p in producers or self.all_read(point, ())):
                 plan.blocked.add(point.name)
-                plan.held.add(point)
-                plan.absent.add(point)
+                plan.hold(point)
                 continue
             if there is not None and fresh and point.name not in plan.forced:
                 plan.outputs[point] = there
@@ -251,8 +258,7 @@ class Oracle(World):
             if made is None:
                 plan.fails.add(point.name)
                 plan.unstarted |= {point.name} if misses else set()
-                plan.held.add(point)
-                plan.absent.add(point)
+                plan.hold(point)
                 continue
             plan.runs.add(point.name)
             plan.outputs[point] = made
@@ -285,13 +291,14 @@ class Oracle(World):
         node = self.nodes[point.stage]
         if node.kind == "own":
             names = {"own.py": "file", **{name: f"stages/{name}" for name in CODE if name != "own.py"}}
-            code = {fact: digest((self.root / "stages" / name).read_bytes()) for name, fact in names.items()}
+            code: dict[str, File] = {fact: (self.root / "stages" / name).read_bytes() for name, fact in names.items()}
         else:
             code = {"command": compact(node.command()), "outputs": compact(dict(sorted(node.outputs.items())))}
             code |= {"each": "i0"} if node.in_pieces else {}
-        files = {f"i{n}": {k: v for item in found for k, v in labelled(item.label, item.tree).items()}
-                 for n, found in enumerate(inputs)}  # fmt: skip
         shown = json.dumps if node.kind == "own" else text  # a command gets 1 and "1" as the same; 1 == True in Python
         was = {name: fact for name, fact in manifest["code"].items() if name != "order"}  # it follows from the inputs
         then, now = ({name: shown(value) for name, value in of.items()} for of in (manifest["params"], params))
-        return bool([was, then, manifest["inputs"]] == [code, now, files])
+        read = {f"{name}: {path}": value for name, files in manifest["inputs"].items() for path, value in files.items()}
+        there = {f"i{number}: {item.label}": item.tree for number, items in enumerate(inputs) for item in items}
+        files = {label: file for name, tree in there.items() for label, file in labelled(name, tree).items()}
+        return then == now and same_files(code, was) and same_files(files, read)

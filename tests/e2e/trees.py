@@ -5,17 +5,24 @@ Not here: which tasks make them (`oracle`).
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import blake3
 
+File = bytes | str  # its content, or its digest
 Tree = bytes | dict[str, bytes] | str  # a file, a directory (relative path → bytes), or the digest of a deleted file
 
 
-def digest(content: bytes) -> str:
-    """As in manifests."""
-    return "blake3:" + blake3.blake3(content).hexdigest()
+def digest(file: File, algorithm: str) -> str:
+    """As in manifests, which also say whether it is an executable, or a link."""
+    if isinstance(file, str):
+        return file
+    content = blake3.blake3(file) if algorithm == "blake3" else hashlib.sha256(file)
+    mode = "+x" if isinstance(file, Program) or getattr(file, "program", False) else ""
+    return f"{algorithm}:{content.hexdigest()}{mode}" + (f"+link:{file.to}" if isinstance(file, Link) else "")
 
 
 class Program(bytes):
@@ -51,20 +58,28 @@ def plain(tree: Tree) -> Tree:
     return bytes(tree) if isinstance(tree, bytes) else tree
 
 
-def labelled(label: str, tree: Tree) -> dict[str, str]:
-    """Label → digest, as a manifest records a file or directory."""
-    if isinstance(tree, str):
+def labelled(label: str, tree: Tree) -> dict[str, File]:
+    """Label → file, as a manifest records a file or directory."""
+    if isinstance(tree, str | bytes):
         return {label: tree}
-    if isinstance(tree, bytes):
-        mode = "+x" if isinstance(tree, Program) or getattr(tree, "program", False) else ""
-        return {label: digest(tree) + mode + (f"+link:{tree.to}" if isinstance(tree, Link) else "")}
     found = {k: v for name, content in tree.items() for k, v in labelled(f"{label}/{name}", content).items()}
-    return found or {label + "/": digest(b"")}
+    return found or {label + "/": b""}
+
+
+def same_file(one: File, other: File) -> bool:
+    """Whether two files are the same: bytes, executables and links; by the digest where only that is known."""
+    algorithm = next((file.partition(":")[0] for file in (one, other) if isinstance(file, str)), "blake3")
+    return digest(one, algorithm) == digest(other, algorithm)
+
+
+def same_files(one: Mapping[str, File], other: Mapping[str, File]) -> bool:
+    """Whether there are the same files under the same names."""
+    return one.keys() == other.keys() and all(same_file(file, other[label]) for label, file in one.items())
 
 
 def alike(one: Tree, other: Tree) -> bool:
-    """Whether two files or directories are the same: bytes, executables and links."""
-    return labelled("", one) == labelled("", other)
+    """Whether two files or directories are the same."""
+    return same_files(labelled("", one), labelled("", other))
 
 
 def read_tree(path: Path) -> Tree:

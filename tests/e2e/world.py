@@ -75,6 +75,7 @@ class World:
         self.folders = folders
         self.nodes = {node.name: node for node in nodes}
         self.job_times: dict[tuple[str, str], int] = {}
+        self.checksum = "blake3"
         self.salts = dict.fromkeys(CODE, "salt")
 
     def save(self) -> None:
@@ -90,7 +91,7 @@ class World:
                 jobs.setdefault(job, {"params": {}})["params"][stage] = {"times": times}
         stages = {node.name: node.in_toml() for node in self.nodes.values()}
         document = {
-            "pipeline": {"sources": ["media/*/" if self.folders else "media/**/*.txt"]},
+            "pipeline": {"sources": ["media/*/" if self.folders else "media/**/*.txt"], "checksum": self.checksum},
             "stages": stages,
             "jobs": jobs,
         }
