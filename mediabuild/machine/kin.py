@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MARK = "MEDIABUILD_CHILD"  # in a child's environment: whose it is, and for whom that one works in turn
 SETTLE_S = 0.01  # for a killed process to be gone
+MOMENT_S = 0.0005  # for a process to become another program
+LOOKS = 4  # at an environment that is empty
 ROUNDS = 200  # one that can't be killed (a dead network disk) is left after two seconds
 HAS_PROC = os.path.isdir("/proc/self")
 Process = tuple[int, int]  # parent, group
@@ -75,14 +77,35 @@ def born_after(pid: int) -> list[int]:
 
 
 def marks_of(pid: int) -> list[str]:
-    """The marks in a process's environment; none where it can't be read."""
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            variables = file.read().split(b"\0")
-    except OSError:
-        return []
+    """The marks in a process's environment; none where it can't be read.
+
+    The kernel shows an empty one while a process becomes another program: that lasts a moment, and is waited for.
+    """
+    variables: list[bytes] = []
+    looks = LOOKS
+    for _ in range(ROUNDS):
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                variables = file.read().split(b"\0")
+        except OSError:
+            return []
+        if any(variables) or not looks:
+            break
+        if _is_becoming_another(pid):
+            time.sleep(MOMENT_S)
+        else:
+            looks -= 1  # it may have done so since
     prefix = f"{MARK}=".encode()
     return next((v[len(prefix) :].decode(errors="replace").split(",") for v in variables if v.startswith(prefix)), [])
+
+
+def _is_becoming_another(pid: int) -> bool:
+    """Whether a process has a program, and not yet its words."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return not file.read(1) and bool(os.readlink(f"/proc/{pid}/exe"))
+    except OSError:
+        return False
 
 
 def kin(marks: Collection[str], groups: Collection[int], pids: Collection[int] | None = None) -> list[int]:

@@ -289,6 +289,21 @@ def test_numbers_that_went_round(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 5 in kin.born_after(4_194_000)
 
 
+@pytest.mark.skipif(not kin.HAS_PROC, reason="asks /proc")
+def test_who_is_just_becoming_another_program_is_known(tmp_path: Path) -> None:
+    """For a moment the kernel shows no environment of such a process: it is waited for, or it would be lost."""
+    again = tmp_path / "again"
+    again.write_text('#!/bin/sh\nexec "$0"\n')
+    again.chmod(0o755)
+    process = subprocess.Popen([again], env={kin.MARK: "mine"}, cwd=tmp_path)
+    try:
+        found = [kin.marks_of(process.pid) for _ in range(1000)]
+    finally:
+        process.kill()
+        process.wait()
+    assert found == [["mine"]] * 1000
+
+
 def test_what_others_start_under_a_mark_goes_with_the_run(run: Processes, tmp_path: Path) -> None:
     """A command of doit's own is no child of ours: it is known by what is in its environment."""
     with run.marked() as mark:
