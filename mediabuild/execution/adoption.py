@@ -22,6 +22,7 @@ from mediabuild.machine.files import PART, is_straight, move, unused_name
 from mediabuild.machine.here import command
 from mediabuild.pipeline.model import Task
 from mediabuild.store import marks, places
+from mediabuild.store.facts import taken_by
 from mediabuild.store.manifest import Manifest, find_manifest, write_manifest
 from mediabuild.store.publish import deliver
 
@@ -42,11 +43,12 @@ def adopt(executor: Executor, task: Task) -> Adopted:
     """
     recorder = executor.recorder
     with executor.holding(task):
-        now = executor.freshness.observer.observe(task, adopting=True)
+        earlier = find_manifest(task.directory)
+        like = taken_by(executor.pipeline.checksum, earlier) if earlier is not None else None
+        now = executor.freshness.observer.observe(task, like, adopting=True)
         refuse_troubles(task, now)
         if not task.directory.is_dir():
             raise StageError(f"{task.name}: there are no outputs to adopt", command(task.name))
-        earlier = find_manifest(task.directory)
         kept = _take_copies(executor, task, earlier) if earlier is not None else []
         if earlier is not None and deleted_outputs(task):
             outputs = earlier.outputs

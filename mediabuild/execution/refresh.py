@@ -19,7 +19,7 @@ from mediabuild.freshness.producers import deleted_outputs
 from mediabuild.machine.hashing import hash_bytes
 from mediabuild.pipeline.model import Task
 from mediabuild.store import places
-from mediabuild.store.facts import by, compute_inputs_checksum
+from mediabuild.store.facts import by, compute_inputs_checksum, taken_by
 from mediabuild.store.holding import holding
 from mediabuild.store.manifest import DAY_S, Manifest, find_manifest, write_manifest
 from mediabuild.store.traces import Traces
@@ -69,7 +69,7 @@ def _rehashed(freshness: Freshness, task: Task, manifest: Manifest) -> Manifest:
             return hash_bytes(b"", algorithm)
         return freshness.digests.output(task.directory / path, by(algorithm, recorded))
 
-    facts = freshness.observer.observe(task).facts
+    facts = freshness.observer.observe(task, taken_by(algorithm, manifest)).facts
     outputs = {
         name: {path: digest_of(path, recorded) for path, recorded in files.items()}
         for name, files in manifest.outputs.items()

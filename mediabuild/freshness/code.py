@@ -20,7 +20,7 @@ from mediabuild.pipeline.model import Given, Pipeline, StageSpec, Task
 from mediabuild.pipeline.placeholders import names_in
 from mediabuild.pipeline.reserved import own_name
 from mediabuild.store.digest import Digests
-from mediabuild.store.facts import WRITTEN
+from mediabuild.store.facts import WRITTEN, is_digest
 
 
 @dataclass
@@ -53,7 +53,7 @@ class CodeReader:
             recorded: the facts of its code as they were: by which algorithm, and what its run loaded.
         """
         spec, found = task.stage, Code()
-        algorithm = next((d.partition(":")[0] for d in recorded.values() if _is_digest(d)), self.pipeline.checksum)
+        algorithm = next((d.partition(":")[0] for d in recorded.values() if is_digest(d)), self.pipeline.checksum)
         if spec.declaration is None:
             found.facts["command"] = msgspec.json.encode(spec.command).decode()
             found.facts["outputs"] = msgspec.json.encode(spec.outputs, order="sorted").decode()
@@ -102,10 +102,6 @@ def _paths(task: Task) -> Iterator[str]:
     """What a task reads by its very path: among its inputs, and so no fact of its code besides."""
     for references in task.inputs.values():
         yield from (one.pattern for one in references if isinstance(one, Given) and not one.globs)
-
-
-def _is_digest(fact: str) -> bool:
-    return fact.startswith(("blake3:", "sha256:"))
 
 
 def watched(pipeline: Pipeline) -> list[Path]:

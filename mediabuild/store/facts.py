@@ -105,6 +105,24 @@ def by(algorithm: str, digest: str) -> str:
     return f"{algorithm}:{digest.partition(':')[2]}"
 
 
+def taken_by(algorithm: str, recorded: Facts) -> Facts:
+    """Recorded facts as an observation is to be like them that takes them by another algorithm: it looks at the same.
+
+    What a run loaded is only in its record, so an observation without it would lose it.
+    """
+
+    def anew(facts: Mapping[str, str]) -> dict[str, str]:
+        return {name: by(algorithm, fact) if is_digest(fact) else fact for name, fact in facts.items()}
+
+    inputs = {name: anew(files) for name, files in recorded.inputs.items()}
+    return msgspec.structs.replace(recorded, code=anew(recorded.code), inputs=inputs, models=anew(recorded.models))
+
+
+def is_digest(fact: str) -> bool:
+    """Whether a fact is the digest of a file, rather than a text."""
+    return fact.startswith(("blake3:", "sha256:"))
+
+
 def behind(digest: str) -> str:
     """The digest of a copy of what a stage made: a copy of a link is a file."""
     return digest.partition(LINK)[0]

@@ -117,6 +117,26 @@ def test_a_module_of_the_project_is_a_fact(project: Project, way: str) -> None:
     assert project.run().skipped == ["own:a", "own:b"]
 
 
+@pytest.mark.parametrize("way", ["checksum", "reset-dep"])
+def test_what_was_loaded_stays_a_fact_of_a_record_that_is_written_anew(project: Project, way: str) -> None:
+    """By another algorithm, or of outputs that are adopted: a module that only a run finds is still looked at."""
+    top, body = IMPORTS["by a name that is put together"]
+    write(project, body, top)
+    file = project.write("stages/_words.py", 'WORD = "one"\n')
+    assert project.run().status == 0
+    if way == "checksum":
+        project.write("pipeline.toml", PIPELINE.replace("[pipeline]", '[pipeline]\nchecksum = "sha256"'))
+        assert project.run().ran == []
+    else:
+        project.write("jobs/a/own/a.txt", "mine")
+        assert project.command("reset-dep", "own:a").status == 0
+        assert project.run().ran == []
+    assert "stages/_words.py" in code(project)
+    same_moment(file, "one", "two")
+    assert project.run().ran == ["own:a"]
+    assert output(project) == "two"
+
+
 @pytest.mark.parametrize("index", [True, False])
 def test_the_stages_own_file_is_never_old_bytecode(project: Project, index: bool) -> None:
     """An edit of equal length under the same time: the new code runs, and is what is recorded."""
