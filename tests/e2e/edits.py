@@ -229,6 +229,13 @@ class Edits(RuleBasedStateMachine):
         node.each, node.told = each, told
         self.world.save()
 
+    @rule(index=INDEX)
+    def isolate_or_not(self, index: int) -> None:
+        """A command starts in a folder of its own, or in the project's."""
+        node = self.node(index)
+        node.isolate = not node.isolate
+        self.world.save()
+
     @rule(index=INDEX, broken=st.sampled_from(sorted(BROKEN)))
     def break_or_mend(self, index: int, broken: str) -> None:
         """A stage's program fails from now on, maybe only where a param has some value, as in one job; or no more."""

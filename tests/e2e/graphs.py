@@ -35,6 +35,7 @@ SCRIPTS = {  # $1 … are: the output, times, word, value, the inputs
     '{ all "$@"; printf "%s\\n" "$i$w$v"; } > "${o%n.txt}p$i.txt"; i=$((i+1)); done',
 }
 KINDS = ("join", "join", "head", "count", "slow", "exec", "split", "tools", "pair", "many", "own")
+LITTER = "mkdir deep; : > deep/litter; ln -s deep/litter link; "
 BROKEN = {"": "", "always": "exit 7; ", "thrice": '[ "$2" != 3 ] || exit 7; '}  # $2: its param `times`
 FILE_KINDS = ("join", "head", "count", "slow", "exec")
 OWN_STAGE = '''"""A stage of the project's own, each file that it reads a unit."""
@@ -113,6 +114,7 @@ class Node:
         collect: it has one task over all jobs.
         each: its program runs once for each of the `files` of its first input, or of the `rows` of a table.
         told: it is told what the piece is called.
+        isolate: its command starts in a folder of its own, and leaves something there.
     """
 
     name: str
@@ -132,6 +134,7 @@ class Node:
     collect: bool = False
     each: str = ""
     told: bool = False
+    isolate: bool = False
 
     @property
     def conditional(self) -> bool:
@@ -200,7 +203,7 @@ class Node:
 
     def command(self) -> list[str]:
         """The argv of a command stage, with its placeholders."""
-        script = ALL + BROKEN[self.broken] + SCRIPTS[self.kind] + THEN
+        script = ALL + LITTER * self.isolate + BROKEN[self.broken] + SCRIPTS[self.kind] + THEN
         of_rows = self.in_pieces and self.each == "rows"
         value = "{row.text}" * of_rows + "{piece}" * (self.told and self.in_pieces)
         value += "".join(f"{{params.{key}}}" for key in self.keys)
@@ -215,6 +218,8 @@ class Node:
             table["uses"] = "own"
         else:
             table |= {"command": self.command(), "outputs": self.outputs}
+        if self.isolate and self.kind != "own":
+            table["isolate"] = True
         if self.in_pieces:
             table |= {"each": "i0", "resources": {"cpu": 2}}
         if self.keys:
@@ -255,6 +260,7 @@ def stages(draw: st.DrawFn, name: str, earlier: list[Node]) -> Node:
     node.temp = not node.deliver and draw(st.booleans()) and draw(st.booleans())
     node.when, node.table, node.told = draw(st.booleans()), draw(st.booleans()), draw(st.booleans())
     node.collect, node.each = draw(st.booleans()) and draw(st.booleans()), draw(EACH)
+    node.isolate = draw(st.booleans()) and draw(st.booleans())
     return node
 
 

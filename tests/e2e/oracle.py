@@ -294,7 +294,7 @@ class Oracle(World):
             code: dict[str, File] = {fact: (self.root / "stages" / name).read_bytes() for name, fact in names.items()}
         else:
             code = {"command": compact(node.command()), "outputs": compact(dict(sorted(node.outputs.items())))}
-            code |= {"each": "i0"} if node.in_pieces else {}
+            code |= ({"each": "i0"} if node.in_pieces else {}) | ({"isolate": "true"} if node.isolate else {})
         shown = json.dumps if node.kind == "own" else text  # a command gets 1 and "1" as the same; 1 == True in Python
         was = {name: fact for name, fact in manifest["code"].items() if name != "order"}  # it follows from the inputs
         then, now = ({name: shown(value) for name, value in of.items()} for of in (manifest["params"], params))

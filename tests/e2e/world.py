@@ -252,6 +252,7 @@ class World:
             left += [path for path in paths if withdrawn or path.name.startswith(ours)]
         places = [*map(self.directory, self.points()), *(copy.parent for copy in (self.root / "out").rglob("*"))]
         left += [path for place in places for path in place.glob(".*")]
+        left += [path for path in (self.root / "deep", self.root / "link") if path.is_symlink() or path.exists()]
         return sorted(str(path.relative_to(self.root)) for path in left)
 
     def failed_before(self, point: Point) -> bool:
