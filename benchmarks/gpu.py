@@ -70,16 +70,17 @@ TRANSCRIBERS: dict[str, list[str] | int] = {
     "mediabuild": [],
     "faster-whisper batch 8": 8,
     "faster-whisper batch 16": 16,
-    "mediabuild batch 1": ["transcribe.batch_size=1"],
+    "mediabuild -n 1": ["-n", "1"],
     "faster-whisper": 0,
 }
 SEPARATORS = ("mediabuild htdemucs", "demucs htdemucs", "mediabuild mini", "demucs mini")
 WAYS = (*TRANSCRIBERS, *SEPARATORS)
+SAME = ("mediabuild", "mediabuild -n 1")  # ways that are to write the same bytes
 RATIOS = (
     ("mediabuild", "faster-whisper batch 8"),
     ("mediabuild", "faster-whisper batch 16"),
     ("mediabuild", "faster-whisper"),
-    ("mediabuild", "mediabuild batch 1"),
+    ("mediabuild", "mediabuild -n 1"),
     ("mediabuild htdemucs", "demucs htdemucs"),
     ("mediabuild mini", "demucs mini"),
 )
@@ -100,13 +101,18 @@ class Sound:
 
 @dataclass(frozen=True)
 class Measured:
-    """One way once, in seconds; `load_s` is None where it is part of `work_s`, `wrong_words` where none are heard."""
+    """One way once, in seconds; `load_s` is None where it is part of `work_s`, `wrong_words` where none are heard.
+
+    Of mediabuild also how long each stage took, and the transcript that it wrote.
+    """
 
     wall_s: float
     load_s: float | None
     work_s: float
     length_s: float
     wrong_words: int | None = None
+    stages: str = ""
+    transcript: bytes = b""
 
     @property
     def busy_s(self) -> float:
@@ -180,10 +186,11 @@ def run_mediabuild(pipeline: str, sound: Sound, folder: Path, device: str, argum
     devices.pop("detect_speech", None)  # it has no use for a GPU
     if {name.partition(":")[0] for name in devices.values()} != {device.partition(":")[0]}:
         raise Failed(f"mediabuild ran on {devices}, not on {device}")
-    work_s = sum(event["seconds"] for event in found if event["event"] == "stage_completed")
+    done = {event["task"].split(":")[0]: event["seconds"] for event in found if event["event"] == "stage_completed"}
+    stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in done.items())
     transcript = folder / "jobs" / sound.path.stem / "transcribe/transcript.json"
-    wrong = wrong_words(sound, transcript) if transcript.exists() else None
-    return Measured(wall_s, None, work_s, sound.length_s, wrong)
+    wrong, wrote = (wrong_words(sound, transcript), transcript.read_bytes()) if transcript.exists() else (None, b"")
+    return Measured(wall_s, None, sum(done.values()), sound.length_s, wrong, stages, wrote)
 
 
 def wrong_words(sound: Sound, transcript: Path) -> int:
@@ -262,9 +269,13 @@ def row(way: str, m: Measured) -> str:
     return f"| {way} | {m.length_s / 60:.0f} | {m.wall_s:.1f} | {load} | {m.work_s:.1f} | {times:.3g} | {wrong} |"
 
 
-def ratios(found: dict[str, Measured]) -> list[str]:
-    """How many times as long one way takes as another."""
-    return [
+def results(found: dict[str, Measured]) -> list[str]:
+    """How many times as long one way takes as another, how long stages took, and whether the same was written."""
+    lines = [f"- {way}: {measured.stages}" for way, measured in found.items() if measured.stages]
+    if set(SAME) <= set(found):
+        same = len({found[way].transcript for way in SAME}) == 1
+        lines.append(f"- {' and '.join(SAME)} wrote the same transcript, byte for byte: {'yes' if same else 'no'}")
+    return lines + [
         f"- {way} / {other}: {found[way].busy_s / found[other].busy_s:.2f} by load and work, "
         f"{found[way].wall_s / found[other].wall_s:.2f} by wall seconds"
         for way, other in RATIOS
@@ -309,8 +320,8 @@ def main() -> int:
         found[way] = measured
         print(row(way, measured), flush=True)
         if not options.no_docs:  # after each way: what was measured stays if the next one takes too long
-            write_docs([about, "", *HEAD, *(row(name, m) for name, m in found.items()), "", *ratios(found)])
-    print("\n".join(["", *ratios(found)]))
+            write_docs([about, "", *HEAD, *(row(name, m) for name, m in found.items()), "", *results(found)])
+    print("\n".join(["", *results(found)]))
     return 0 if set(found) == set(ways) else 1
 
 

@@ -58,6 +58,7 @@ class Stage:
             well; so many run at once as fit into the machine's memory.
         lanes: it makes units in batches (`Context.units`, `Context.each_unit`): on the CPU several batches at once,
             with one library thread each.
+        gpu_lanes: the same on cuda, at most so many, each of which takes a core, too; 1: one after the other.
         models: ``(params, lookup) -> {name: ModelRef}``: what it would load; cheap, no imports.
         tools: names of the Python packages whose versions are recorded in the manifest.
         imports: modules that take long to import, and follow from nothing that the stage does before: the worker of a
@@ -76,6 +77,7 @@ class Stage:
     heavy: bool = False
     memory_gb: float = 0.0
     lanes: bool = False
+    gpu_lanes: int = 1
     models: Callable[[Any, Lookup], dict[str, ModelRef]] | None = None
     tools: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
@@ -93,6 +95,7 @@ def stage(
     heavy: bool = False,
     memory_gb: float = 0.0,
     lanes: bool = False,
+    gpu_lanes: int = 1,
     models: Callable[[Any, Lookup], dict[str, ModelRef]] | None = None,
     tools: tuple[str, ...] = (),
     imports: tuple[str, ...] = (),
@@ -115,6 +118,7 @@ def stage(
             heavy=heavy,
             memory_gb=memory_gb,
             lanes=lanes,
+            gpu_lanes=gpu_lanes,
             models=models,
             tools=tools,
             imports=imports,

@@ -15,8 +15,9 @@ voice is used for: transcribing it is worse than transcribing the recording.
 
 from __future__ import annotations
 
+import contextlib
 import io
-import itertools
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -55,7 +56,9 @@ class SeparateParams(msgspec.Struct, forbid_unknown_fields=True):
             "`owner/name`), or a local file or folder with .safetensors or .th files (with a `/`)",
         ),
     ] = EMBEDDED
-    batch_size: gpu.BatchSize = 4
+    batch_size: Annotated[
+        int, msgspec.Meta(ge=1, le=256, description="how many segments a GPU separates at once; its memory limits it")
+    ] = 8
 
 
 def models(params: SeparateParams, lookup: Lookup) -> dict[str, ModelRef]:
@@ -76,6 +79,7 @@ def models(params: SeparateParams, lookup: Lookup) -> dict[str, ModelRef]:
     heavy=True,
     memory_gb=1.0,
     lanes=True,
+    gpu_lanes=3,
     models=models,
     tools=("torch", "demucs"),
     imports=("torch",),
@@ -95,7 +99,8 @@ def separate(ctx: Context, params: SeparateParams) -> None:
         raise StageError(f"separate: model {params.model} has no vocals, only {', '.join(model.sources)}")
     if ctx.device == "mps" and params.model in SLOW_ON_MPS:
         _move_to_cpu(ctx, f"{params.model} is slower on mps than on the CPU")
-    with gpu.memory(ctx.stage, ctx.device, params.batch_size):
+    half = params.batch_size // 2
+    with gpu.memory(ctx.stage, ctx.device, f"doit {ctx.stage}.batch_size={half}" if half else "doit --device cpu"):
         with_fallback(ctx, lambda device: _separate_on(ctx, model, device, params.batch_size))
 
 
@@ -188,6 +193,8 @@ def _voices(
     import torch
     from demucs.apply import apply_model
 
+    from mediabuild.media.separation.batches import Batches
+
     # The models of a bag may have segments of different lengths.
     segment = min(part.segment for part in getattr(model, "models", [model]))
     segment_samples = int(model.samplerate * segment)
@@ -196,6 +203,9 @@ def _voices(
     stretches = grid.stretches(stride, strides, segment_samples - stride)
     vocals = model.sources.index("vocals")
     on_cuda = device.startswith("cuda")
+    # A GPU's memory holds one unit; other lanes read and pack theirs meanwhile. demucs adds up where the sound lies.
+    turn = threading.Lock() if on_cuda else contextlib.nullcontext()
+    home, size = (device, batch_size) if on_cuda else ("cpu", 1)
 
     # A model with other channels than the recording hears each of them alone.
     together = model.audio_channels == sound.channels
@@ -205,26 +215,20 @@ def _voices(
         places = [place - stretch.start for place in (stretch.stop, stretch.first, stretch.last)]
         return [*sound.facts(frames), skip, *places, device]
 
-    def mixture(stretch: Stretch) -> torch.Tensor:  # [1 or channels, the model's channels, samples]
+    def make(number: int) -> bytes:
+        stretch = stretches[number]
         frames, skip = grid.heard(sound, stretch)
         heard = soxr.resample(frames, grid.rate_hz, model.samplerate)[skip : skip + stretch.stop - stretch.start]
         channels = torch.from_numpy(np.ascontiguousarray(heard.T))
-        return channels[None] if together else channels[:, None].repeat(1, model.audio_channels, 1)
-
-    def make(numbers: list[int]) -> Iterator[bytes]:
-        for _, alike in itertools.groupby((stretches[n] for n in numbers), lambda part: part.stop - part.start):
-            batch = list(alike)
-            mixtures = torch.cat(list(map(mixture, batch)))
-            # demucs adds its segments up where the mixture lies.
-            mixtures = mixtures.to(device) if on_cuda else mixtures
-            found = apply_model(model, mixtures, shifts=0, overlap=OVERLAP, segment=segment, device=device)[:, vocals]
-            for stretch, parts in zip(batch, found.cpu().split(len(found) // len(batch)), strict=True):
-                voice = (parts[0] if together else parts.mean(dim=1)).T.numpy()
-                yield packed(voice[stretch.first - stretch.start : stretch.last - stretch.start], model.samplerate)
+        mixtures = channels[None] if together else channels[:, None].repeat(1, model.audio_channels, 1)
+        settings = {"shifts": 0, "overlap": OVERLAP, "segment": segment, "device": device}
+        with turn:
+            parts = apply_model(model, mixtures.to(home), pool=Batches(size), **settings)[:, vocals].cpu()
+        found = (parts[0] if together else parts.mean(dim=1)).T.numpy()
+        return packed(found[stretch.first - stretch.start : stretch.last - stretch.start], model.samplerate)
 
     done_s, total_s = 0.0, grid.frames / grid.rate_hz
-    units = ctx.units([facts(s) for s in stretches], make, batch_size if on_cuda else 1)
-    for stretch, unit in zip(stretches, units, strict=True):
+    for stretch, unit in zip(stretches, ctx.each_unit([facts(s) for s in stretches], make), strict=True):
         done_s += (stretch.last - stretch.first) / model.samplerate
         ctx.progress(min(done_s, total_s), total_s)
         yield stretch.first, unpacked(unit)

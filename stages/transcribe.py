@@ -77,7 +77,6 @@ class TranscribeParams(msgspec.Struct, forbid_unknown_fields=True):
         Literal["int8", "int8_float16", "int8_float32", "float16", "bfloat16", "float32"] | None,
         msgspec.Meta(description="CTranslate2's number format; otherwise int8 on the CPU, float16 on a GPU"),
     ] = None
-    batch_size: gpu.BatchSize = 8
 
 
 def models(params: TranscribeParams, lookup: Lookup) -> dict[str, ModelRef]:
@@ -101,6 +100,7 @@ def models(params: TranscribeParams, lookup: Lookup) -> dict[str, ModelRef]:
     heavy=True,
     memory_gb=0.5,
     lanes=True,
+    gpu_lanes=8,
     models=models,
     imports=("faster_whisper",),
     tools=("faster-whisper", "ctranslate2"),
@@ -145,19 +145,21 @@ def _transcribed(
         model, params.model, said, lambda: _opening(sound, found[0]), ctx.warn, ctx.stage
     )
     code = language.partition("-")[0].lower()
-    on_cpu = ctx.device == "cpu"
+    batch = CPU_BATCH if ctx.device == "cpu" else 1
+    most = ctx.lanes.most
+    less = f"doit -n {most // 2}" if most > 1 else f"doit {ctx.stage}.compute_type=int8_float16   (or a smaller model)"
 
     def heard_by(number: int, model: Any) -> bytes:
         whisper = listener(model, code, params.beam_size, hotwords.used)
         return _unit(hear(whisper, sound, found[number], params.max_window_s), found[number].start_s)
 
     def make(numbers: list[int]) -> Iterator[bytes]:
-        with gpu.memory(ctx.stage, ctx.device, params.batch_size):
-            yield from Together(model, CPU_BATCH if on_cpu else params.batch_size).each(heard_by, numbers)
+        with gpu.memory(ctx.stage, ctx.device, less):
+            yield from Together(model, batch).each(heard_by, numbers)
 
     facts = [[*sound.facts_between(part.start_s, part.end_s), _shape(part), code, hotwords.used] for part in found]
     heard: list[formats.Segment] = []
-    for passage, unit in zip(found, ctx.units(facts, make, CPU_BATCH if on_cpu else None), strict=True):
+    for passage, unit in zip(found, ctx.units(facts, make, batch), strict=True):
         for segment in msgspec.json.decode(unit, type=list[Heard]):
             segment.start += passage.start_s
             segment.end += passage.start_s

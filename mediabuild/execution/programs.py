@@ -140,11 +140,14 @@ class Programs:
 
     def _lanes(self, spec: StageSpec, device: str) -> LaneSlots:
         """What a stage may take to make units at once; a lane takes a core, and the stage's memory again."""
-        own = max(1, spec.resources.cpu) if has_lanes(spec, device) else 1
-        if self.slots is None or spec.declaration is None or not has_lanes(spec, device):
+        if spec.declaration is None or not has_lanes(spec, device):
+            return LaneSlots()
+        own = max(1, spec.resources.cpu)
+        if self.slots is None:
             return LaneSlots(own, own)
+        most = self.most_lanes if device == "cpu" else min(self.most_lanes, spec.declaration.gpu_lanes)
         needs = {"cpu": 1.0, "memory_gb": spec.declaration.memory_gb}
-        return LaneSlots(own, max(own, self.most_lanes), str(self.slots.folder), self.slots.counts, needs)
+        return LaneSlots(own, max(own, most), str(self.slots.folder), self.slots.counts, needs)
 
     def close(self) -> None:
         """End the workers."""
@@ -171,8 +174,11 @@ def threads_of(spec: StageSpec, device: str) -> int:
 
 
 def has_lanes(spec: StageSpec, device: str) -> bool:
-    """Whether a stage makes several units at once there: a GPU is used by one at a time."""
-    return spec.declaration is not None and spec.declaration.lanes and device == "cpu"
+    """Whether a stage makes several units at once there."""
+    declared = spec.declaration
+    if declared is None or not declared.lanes:
+        return False
+    return device == "cpu" or (device.startswith("cuda") and declared.gpu_lanes > 1)
 
 
 def _is_full(log: Path) -> bool:

