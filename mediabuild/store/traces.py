@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from mediabuild.machine import regular
+from mediabuild.pipeline.command_stages.pieces import columns_used
 from mediabuild.pipeline.model import Given, Task
 from mediabuild.pipeline.placeholders import fill, text_of
 from mediabuild.pipeline.reserved import own_name
@@ -136,7 +137,7 @@ def bears_no_name(task: Task) -> bool:
 def trace_in_any_job(task: Task, facts: Facts, job: str | None = None) -> str:
     """The trace of facts in which the source has no name, so that it is the same in every job: as hex.
 
-    Nor has any file that no task made, where a command is told no names.
+    Nor has any file that no task made, where a command is told no names; unless its pieces are called after it.
 
     Args:
         job: whose facts these are; None for the task's own.
@@ -144,7 +145,8 @@ def trace_in_any_job(task: Task, facts: Facts, job: str | None = None) -> str:
     given = {name: refs[0] for name, refs in task.inputs.items() if len(refs) == 1 and isinstance(refs[0], Given)}
     inputs: dict[str, Any] = dict(facts.inputs)
     for name, reference in given.items():
-        if reference.folder:
+        names_pieces = name == task.stage.running.each and not columns_used(task.stage)
+        if reference.folder or (reference.label and names_pieces):
             continue  # by the way from the job's folder: that bears no name
         if reference.label:
             inputs[name] = _nameless(facts.inputs.get(name, {}))
@@ -152,16 +154,17 @@ def trace_in_any_job(task: Task, facts: Facts, job: str | None = None) -> str:
             text = task.stage.inputs[name].removeprefix("?")
             names = {key: text_of(value) for key, value in task.at.items()} | {"job": own_name(job or task.job)}
             pattern = os.path.normpath(fill(text, names.get))
-            inputs[name] = _without_place(pattern, bool(reference.globs), facts.inputs.get(name, {}))
+            files = facts.inputs.get(name, {})
+            inputs[name] = _without_place(pattern, files, is_glob=bool(reference.globs), is_named=names_pieces)
     return Facts(**{**facts.facts(), "inputs": inputs}).trace()
 
 
-def _without_place(pattern: str, is_glob: bool, files: Mapping[str, str]) -> Mapping[str, Any]:
-    """A file without its name, a directory's files without the directory's; more than one as they are."""
+def _without_place(pattern: str, files: Mapping[str, str], *, is_glob: bool, is_named: bool) -> Mapping[str, Any]:
+    """A file without its name, unless that counts, a directory's files without the directory's; more as they are."""
     if not is_glob and pattern not in files:
         return {path.removeprefix(f"{pattern}/"): digest for path, digest in files.items()}
     is_file = len(files) == 1 and "**" not in pattern and next(iter(files)).count("/") == pattern.count("/")
-    return _nameless(files) if is_file else files
+    return _nameless(files) if is_file and not is_named else files
 
 
 def _nameless(files: Mapping[str, str]) -> dict[str, Any]:

@@ -225,6 +225,32 @@ def test_pieces_of_all_jobs(project: Project) -> None:
     ]
 
 
+@pytest.mark.parametrize("reads", ["source", "./notes/{job}.txt", "./notes/{job}"])
+@pytest.mark.parametrize("told", ["", "{piece}"])
+def test_a_copy_under_another_name_has_pieces_of_that_name(project: Project, reads: str, told: str) -> None:
+    """Pieces that are called after a job's file aren't another job's; those of a directory are called as inside."""
+    text = f"""
+    [pipeline]
+    sources = ["media/*.txt"]
+    [stages.piece]
+    isolate = true
+    each = "text"
+    command = ["sh", "-c", 'cp "$1" "$2"; echo "$3" >> "$2"', "p", "{{inputs.text}}", "{{outputs.text}}", "{told}"]
+    inputs = {{ text = "{reads}" }}
+    outputs = {{ text = "*.text" }}
+    """
+    project.write("pipeline.toml", text)
+    inside = reads.endswith("{job}")
+    for job in "ab":
+        project.write(f"media/{job}.txt", "same\n")
+        project.write(f"notes/{job}/x.txt" if inside else f"notes/{job}.txt", "same\n")
+        run = project.run()
+        name = "x" if inside else job
+        assert project.read(f"jobs/{job}/piece/{name}.text") == "same\n" + name * bool(told) + "\n", run.out
+        assert [path.name for path in (project.root / f"jobs/{job}/piece").glob("*.text")] == [f"{name}.text"]
+    assert run.tasks("stage_restored") == ["piece:b"] * inside
+
+
 def test_a_piece_of_a_job_with_a_dot_has_the_jobs_name(project: Project) -> None:
     """A fan-in of one file for each job or value: what stands behind the dot is no suffix."""
     words = '["sh", "-c", \'cp "$1" "$2"\', "c", "{inputs.text}", "{outputs.text}"]'
