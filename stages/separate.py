@@ -16,7 +16,6 @@ voice is used for: transcribing it is worse than transcribing the recording.
 from __future__ import annotations
 
 import contextlib
-import io
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,6 +28,7 @@ from mediabuild.media import formats, gpu
 from mediabuild.media.recordings.sound import Sound
 from mediabuild.media.separation.demucs_models import load, pickles, repository
 from mediabuild.media.separation.grid import Grid, Stretch
+from mediabuild.media.separation.packing import packed, unpacked
 from mediabuild.stage import Context, Lookup, ModelRef, stage
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ MPS_LIMIT = "Output channels > 65536"  # what some inputs fail with on Apple's G
 OVERLAP = 0.25  # of demucs' segments; its own default
 UNIT_S = 60  # what is in memory at a time, and lost when it is cut short
 MOST_STRIDES_WASTED = 1 / 16  # a unit costs a stride more than it holds: where strides are long, units are longer
-HEADROOM_BITS = 1  # in 24: an estimate may be louder than any recording
 WAV_LIMIT_BYTES = 4 * 10**9  # above this a WAV's 32-bit sizes don't fit, and RF64 is written
 
 
@@ -100,7 +99,7 @@ def separate(ctx: Context, params: SeparateParams) -> None:
     if ctx.device == "mps" and params.model in SLOW_ON_MPS:
         _move_to_cpu(ctx, f"{params.model} is slower on mps than on the CPU")
     half = params.batch_size // 2
-    with gpu.memory(ctx.stage, ctx.device, f"doit {ctx.stage}.batch_size={half}" if half else "doit --device cpu"):
+    with gpu.explained(ctx.stage, ctx.device, f"doit {ctx.stage}.batch_size={half}" if half else "doit --device cpu"):
         with_fallback(ctx, lambda device: _separate_on(ctx, model, device, params.batch_size))
 
 
@@ -232,24 +231,3 @@ def _voices(
         done_s += (stretch.last - stretch.first) / model.samplerate
         ctx.progress(min(done_s, total_s), total_s)
         yield stretch.first, unpacked(unit)
-
-
-def packed(voice: np.ndarray, rate_hz: int) -> bytes:
-    """Sound as a file in memory, rounded to 24 bits of which one is headroom; FLAC has up to 8 channels."""
-    import numpy as np
-    import soundfile
-
-    top = 2**31
-    rounded = np.rint(np.clip(voice.astype(np.float64) * 2 ** (31 - HEADROOM_BITS), -top, top - 256) / 256) * 256
-    file = io.BytesIO()
-    kind = "FLAC" if voice.shape[1] <= 8 else "WAV"
-    soundfile.write(file, rounded.astype(np.int32), rate_hz, format=kind, subtype="PCM_24")
-    return file.getvalue()
-
-
-def unpacked(unit: bytes) -> np.ndarray:
-    """What `packed` packed: float32 [samples, channels]."""
-    import soundfile
-
-    sound: np.ndarray = soundfile.read(io.BytesIO(unit), dtype="float32", always_2d=True)[0] * 2**HEADROOM_BITS
-    return sound

@@ -154,7 +154,7 @@ def _transcribed(
         return _unit(hear(whisper, sound, found[number], params.max_window_s), found[number].start_s)
 
     def make(numbers: list[int]) -> Iterator[bytes]:
-        with gpu.memory(ctx.stage, ctx.device, less):
+        with gpu.explained(ctx.stage, ctx.device, less):
             yield from Together(model, batch).each(heard_by, numbers)
 
     facts = [[*sound.facts_between(part.start_s, part.end_s), _shape(part), code, hotwords.used] for part in found]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from mediabuild.errors import StageError
+from mediabuild.media import gpu
 from mediabuild.media.speech.hearing import Heard, Whisper
 from mediabuild.media.textfiles import read_text
 
@@ -76,22 +77,27 @@ def load(
         stage: what the pipeline calls the stage, for hints.
 
     Raises:
-        StageError: it can't be loaded.
+        StageError: it can't be loaded, or is too large for the GPU's memory.
     """
     from ctranslate2 import get_supported_compute_types
     from faster_whisper import WhisperModel, available_models
 
     kind, _, index = device.partition(":")
     try:
+        if kind == "cuda":
+            gpu.load_cublas()
         format_ = compute_type or number_format(kind, lambda: get_supported_compute_types(kind, int(index or 0)))
-        return WhisperModel(
-            str(path or name),
-            device="cuda" if kind == "cuda" else "cpu",
-            device_index=int(index or 0),
-            compute_type=format_,
-            cpu_threads=threads,
-            num_workers=at_once,
-        )
+        with gpu.explained(stage, device, f"doit {stage}.model={PACKAGED}   (or another smaller one)"):
+            return WhisperModel(
+                str(path or name),
+                device="cuda" if kind == "cuda" else "cpu",
+                device_index=int(index or 0),
+                compute_type=format_,
+                cpu_threads=threads,
+                num_workers=at_once,
+            )
+    except StageError:
+        raise
     except Exception as error:  # no network, no such model, a folder of another kind, a number format it can't do
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         hint = f'model = "{PACKAGED}" under [stages.{stage}], or a local CTranslate2 folder: model = "./models/small"'
