@@ -198,7 +198,7 @@ class Executor:
     def _build(self, task: Task, look: Look, gpus: tuple[int, ...], keeping: Keeping) -> Outcome:
         """Run the stage; once more if an input changed while it ran."""
         before = None if self._make_again(task) else look.observation
-        if before is not None and (before.vouched or before.facts.algorithm not in ("", self.pipeline.checksum)):
+        if before is not None and (before.vouched or not before.facts.is_by(self.pipeline.checksum)):
             before = None  # it was compared with a record by another algorithm; what is recorded now is by this one
         for attempt in (1, 2):
             started = time.monotonic()

@@ -34,7 +34,7 @@ def refresh(freshness: Freshness, task: Task) -> float:
     manifest = find_manifest(task.directory)
     if manifest is None:
         return 0.0
-    rehash = _algorithm_of(manifest) not in ("", freshness.pipeline.checksum)
+    rehash = not _is_by(freshness.pipeline.checksum, manifest)
     now = time.time()
     if not rehash and manifest.last_checked_ts != manifest.timestamp and now - manifest.last_checked_ts < DAY_S:
         return manifest.duration_s
@@ -51,11 +51,8 @@ def refresh(freshness: Freshness, task: Task) -> float:
     return manifest.duration_s
 
 
-def _algorithm_of(manifest: Manifest) -> str:
-    for files in (*manifest.inputs.values(), *manifest.outputs.values()):
-        for digest in files.values():
-            return digest.partition(":")[0]
-    return ""
+def _is_by(algorithm: str, manifest: Manifest) -> bool:
+    return manifest.is_by(algorithm) and all(by(algorithm, d) == d for d in manifest.output_files().values())
 
 
 def _rehashed(freshness: Freshness, task: Task, manifest: Manifest) -> Manifest:

@@ -42,7 +42,7 @@ class Meanwhile:
 
     def __init__(self, freshness: Freshness, task: Task, before: Observation) -> None:
         self.before = before
-        self.root = freshness.pipeline.root
+        self.root, self.checksum = freshness.pipeline.root, freshness.pipeline.checksum
         self.task = task
         self.folders = [places.generations(producer) for producer in freshness.producers.of(task)]
         self.digests = freshness.digests

@@ -53,13 +53,11 @@ class Facts(msgspec.Struct, kw_only=True):
     inputs: dict[str, Files]
     models: dict[str, str] = {}
 
-    @property
-    def algorithm(self) -> str:
-        """By which algorithm the inputs are digested; empty where there are none."""
-        for files in self.inputs.values():
-            for digest in files.values():
-                return digest.partition(":")[0]
-        return ""
+    def is_by(self, algorithm: str) -> bool:
+        """Whether all files are digested by this algorithm; a change of it may come in the middle."""
+        of_files = [digest for files in self.inputs.values() for digest in files.values()]
+        facts = [fact for fact in (*of_files, *self.code.values(), *self.models.values()) if is_digest(fact)]
+        return all(fact.startswith(f"{algorithm}:") for fact in facts)
 
     def facts(self) -> dict[str, Any]:
         """Just these fields, also of a manifest, which has more: field → value."""

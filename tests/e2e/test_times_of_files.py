@@ -103,6 +103,27 @@ def test_another_checksum_runs_nothing(chain: Project) -> None:
     assert chain.run().ran == ["B:one"]
 
 
+def test_a_record_has_digests_by_one_algorithm(project: Project) -> None:
+    """Also where the checksum and one of its inputs changed at once, so that it ran: the others follow."""
+    text = """
+    [pipeline]
+    sources = ["media/*.txt"]
+    checksum = "blake3"
+    [stages.both]
+    command = ["sh", "-c", 'cat "$@" > "$0"', "{outputs.text}", "{inputs.word}", "{inputs.media}"]
+    inputs = { word = "?./word.txt", media = "source" }
+    outputs = { text = "both.txt" }
+    """
+    project.write("media/one.txt", "one")
+    project.write("pipeline.toml", text)
+    assert project.run().ran == ["both:one"]
+    project.write("word.txt", "a word")
+    project.write("pipeline.toml", text.replace("blake3", "sha256"))
+    assert project.run().ran == ["both:one"]
+    assert "blake3:" not in project.read("jobs/one/both/manifest.json")
+    assert project.run().ran == []
+
+
 def test_an_edit_is_seen_across_a_change_of_checksum(chain: Project) -> None:
     """The switch launders nothing: what was edited before it is stale after it."""
     chain.write("jobs/one/B/b.txt", "mine\n")

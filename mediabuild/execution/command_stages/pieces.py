@@ -183,7 +183,7 @@ class PieceRun:
             return facts | {"cells": dict(piece.cells)}
         if not spec.running.isolate:  # then it is told the path
             facts["path"] = os.path.relpath(piece.file, self.commands.root)
-        digest = self.meanwhile.digests.file(piece.file, self.meanwhile.before.facts.algorithm)
+        digest = self.meanwhile.digests.file(piece.file, self.meanwhile.checksum)
         return facts | {"file": digest, "suffix": piece.file.suffix.lower()}
 
     def _is_still(self, piece: Piece) -> bool:
