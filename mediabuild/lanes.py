@@ -22,7 +22,7 @@ from typing import Any
 from mediabuild.units import Units
 
 POLL_S = 0.1  # how often a lane asks for a core
-AHEAD = 4  # how many units, for each lane, may wait for the stage to take them: they are in memory
+AHEAD = 4  # how many batches, for each lane, may wait for the stage to take them: they are in memory
 
 GiveBack = Callable[[], None]
 Make = Callable[[list[int]], Iterable[bytes]]  # given the numbers of units, their results in that order
@@ -202,12 +202,17 @@ class _Work:
                 self.changed.notify_all()
 
     def _making(self, numbers: list[int]) -> Iterator[bytes]:
-        """Units, each kept as it comes."""
+        """Units, each kept as it comes. An error may follow the last, so that is told of when it is sure that none does.
+
+        Otherwise the stage may have taken it, and would wait for ever for the next, which nobody makes.
+        """
         started = time.monotonic()
         for number, result in zip(numbers, self.make(numbers), strict=True):
             self.kept.keep(self.facts[number], result, time.monotonic() - started)
             started = time.monotonic()
-            yield result
+            if number != numbers[-1]:
+                yield result
+        yield result
 
     def _lane(self) -> None:
         while (give_back := self._core()) is not None:

@@ -142,10 +142,11 @@ class Programs:
         """What a stage may take to make units at once; a lane takes a core, and the stage's memory again."""
         if spec.declaration is None or not has_lanes(spec, device):
             return LaneSlots()
-        own = max(1, spec.resources.cpu)
+        own, most = max(1, spec.resources.cpu), self.most_lanes
+        if device != "cpu":
+            own, most = (min(count, spec.declaration.gpu_lanes) for count in (own, most))
         if self.slots is None:
             return LaneSlots(own, own)
-        most = self.most_lanes if device == "cpu" else min(self.most_lanes, spec.declaration.gpu_lanes)
         needs = {"cpu": 1.0, "memory_gb": spec.declaration.memory_gb}
         return LaneSlots(own, max(own, most), str(self.slots.folder), self.slots.counts, needs)
 

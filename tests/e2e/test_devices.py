@@ -195,12 +195,13 @@ def test_the_real_probe_on_this_machine(tmp_path: Path, monkeypatch: pytest.Monk
     assert best == (found[0].partition(":")[0] if found else "cpu")
 
 
-@pytest.mark.parametrize(("there", "most"), [((), 4), (("cuda:0",), 2), (("mps",), 1)])
-def test_how_many_lanes_a_device_has(machine: Machine, there: tuple[str, ...], most: int) -> None:
-    """On the CPU as many as cores, on cuda as many as the stage declares, on another GPU one."""
+@pytest.mark.parametrize(("there", "told"), [((), "4 1"), (("cuda:0",), "2 1"), (("mps",), "1 3")])
+def test_how_many_lanes_a_device_has(machine: Machine, there: tuple[str, ...], told: str) -> None:
+    """On the CPU as many as cores, on cuda as the stage declares, whatever cores are its own; on another GPU one."""
     project = machine(*there)
-    project.write("pipeline.toml", PIPELINE.replace("[stages.heavy]", "resources = { cpu = 4 }\n[stages.heavy]"))
+    cores = "resources = { cpu = 4 }\n[stages.heavy]\nresources = { cpu = 3 }"
+    project.write("pipeline.toml", PIPELINE.replace("[stages.heavy]", cores))
     lanes = STAGE.format(name="heavy", devices=("cuda", "mps")).replace("devices=", "lanes=True, gpu_lanes=2, devices=")
     project.write("stages/heavy.py", lanes.replace("ctx.device)", 'f"{ctx.lanes.most} {ctx.threads}")'))
     assert project.run().status == 0
-    assert project.read("jobs/one/heavy/device.txt") == f"{most} 1"
+    assert project.read("jobs/one/heavy/device.txt") == told

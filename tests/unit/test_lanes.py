@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -188,4 +189,25 @@ def test_a_stage_that_makes_too_few_is_told(tmp_path: Path) -> None:
     ctx = context(tmp_path, Lanes())
     with pytest.raises(ValueError, match="shorter"):
         list(ctx.units(range(3), lambda numbers: [b"x"] * (len(numbers) - 1), batch=3))
+    ctx.kept.close()
+
+
+def test_an_error_behind_the_last_of_a_batch_is_told_of_that(tmp_path: Path) -> None:
+    """A lane makes its batch and fails only then: the stage doesn't wait for units that nobody makes."""
+    begun = threading.Event()
+
+    def make(numbers: list[int]) -> Iterator[bytes]:
+        in_lane = threading.current_thread() is not threading.main_thread()
+        if in_lane:
+            begun.set()
+        assert begun.wait(LONG_S)
+        yield from (b"x" for _ in numbers)
+        if in_lane:
+            time.sleep(0.1)  # the stage would take the unit
+            raise ValueError("behind the last")
+
+    ctx = context(tmp_path, Lanes(2, 2))
+    found: list[bytes] = []
+    with pytest.raises(ValueError, match="behind the last"):
+        found.extend(ctx.units(range(5), make, batch=1))
     ctx.kept.close()

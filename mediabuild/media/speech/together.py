@@ -58,7 +58,8 @@ class Together:
                     begun.append(hearing)
                     unfinished.append(hearing)
                     hearing.start()
-                self._advance(unfinished)
+                if unfinished:  # the last may have ended just now
+                    self._advance(unfinished)
                 while begun and begun[0].over:
                     yield begun.popleft().result()
         finally:
