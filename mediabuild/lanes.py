@@ -202,9 +202,9 @@ class _Work:
                 self.changed.notify_all()
 
     def _making(self, numbers: list[int]) -> Iterator[bytes]:
-        """Units, each kept as it comes. An error may follow the last, so that is told of when it is sure that none does.
+        """Units, each kept as it comes; the last is yielded once `make` is over.
 
-        Otherwise the stage may have taken it, and would wait for ever for the next, which nobody makes.
+        An error may follow it: if the stage had taken it, it would wait for ever for the next, which nobody makes.
         """
         started = time.monotonic()
         for number, result in zip(numbers, self.make(numbers), strict=True):
