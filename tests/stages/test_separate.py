@@ -195,6 +195,21 @@ def test_what_mps_cannot_do_is_done_on_the_cpu(
     assert (tried, done.device_used) == (["mps", "cpu"], "cpu")
 
 
+@pytest.mark.parametrize(
+    ("device", "batch_size", "command"),
+    [
+        ("cuda:1", 8, "doit voice.batch_size=4"),
+        ("cuda", 1, "doit --device cpu"),
+        ("mps", 8, "doit --device cpu"),
+    ],
+)
+def test_what_to_type_for_less_memory(
+    stage_module: Callable[[str], ModuleType], device: str, batch_size: int, command: str
+) -> None:
+    """Smaller batches where there are any, and the CPU elsewhere."""
+    assert stage_module("separate").lighter("voice", device, batch_size) == command
+
+
 def test_other_failures_are_not_hidden(stage_module: Callable[[str], ModuleType], tmp_path: Path) -> None:
     """Only that one complaint is answered by the CPU."""
 

@@ -55,9 +55,9 @@ class Together:
                 unfinished = [hearing for hearing in begun if not hearing.over]
                 while todo and len(unfinished) < self.at_once:
                     hearing = _Hearing(self, hear, todo.popleft())
+                    hearing.start()
                     begun.append(hearing)
                     unfinished.append(hearing)
-                    hearing.start()
                 if unfinished:  # the last may have ended just now
                     self._advance(unfinished)
                 while begun and begun[0].over:
