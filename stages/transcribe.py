@@ -113,7 +113,8 @@ def transcribe(ctx: Context, params: TranscribeParams) -> None:
     language = params.language or (probe.language if probe else None)
     source: Source = "param" if params.language else "track"
     clip_start_s = probe.clip_start_s if probe else 0.0
-    with Sound(ctx.input("audio"), clip_start_s) as sound:
+    lacking = gpu.explained(ctx.stage, ctx.device, lighter(ctx.stage, ctx.lanes.most))
+    with lacking, Sound(ctx.input("audio"), clip_start_s) as sound:
         found = passages(speech, clip_start_s, sound.duration_s)
         transcript, hotwords = (
             _transcribed(ctx, params, sound, found, (language, source), wanted)
@@ -122,6 +123,13 @@ def transcribe(ctx: Context, params: TranscribeParams) -> None:
         )
     formats.write(ctx.output("transcript"), transcript)
     formats.write(ctx.output("hotwords"), hotwords)
+
+
+def lighter(stage: str, at_once: int) -> str:
+    """What to type so that less of a GPU's memory is needed."""
+    if at_once > 1:
+        return f"doit -n {at_once // 2}"
+    return f"doit {stage}.compute_type=int8_float16   (or a smaller model)"
 
 
 def _transcribed(
@@ -146,16 +154,13 @@ def _transcribed(
     )
     code = language.partition("-")[0].lower()
     batch = CPU_BATCH if ctx.device == "cpu" else 1
-    most = ctx.lanes.most
-    less = f"doit -n {most // 2}" if most > 1 else f"doit {ctx.stage}.compute_type=int8_float16   (or a smaller model)"
 
     def heard_by(number: int, model: Any) -> bytes:
         whisper = listener(model, code, params.beam_size, hotwords.used)
         return _unit(hear(whisper, sound, found[number], params.max_window_s), found[number].start_s)
 
     def make(numbers: list[int]) -> Iterator[bytes]:
-        with gpu.explained(ctx.stage, ctx.device, less):
-            yield from Together(model, batch).each(heard_by, numbers)
+        return Together(model, batch).each(heard_by, numbers)
 
     facts = [[*sound.facts_between(part.start_s, part.end_s), _shape(part), code, hotwords.used] for part in found]
     heard: list[formats.Segment] = []

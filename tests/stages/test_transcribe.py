@@ -22,7 +22,7 @@ from mediabuild.media.formats import Probe, Speech, Transcript
 from mediabuild.media.speech import whisper
 from mediabuild.media.speech.passages import passages
 from mediabuild.media.speech.whisper import number_format
-from mediabuild.stage import Context, Lookup
+from mediabuild.stage import Context, Lookup, ModelRef
 
 
 def plain(text: str) -> str:
@@ -260,6 +260,37 @@ def test_suspicious_text_is_flagged(stage_module: Callable[[str], ModuleType], t
     assert [fields["message"] for _, fields in messages] == [
         "transcribe: dropped 'Thanks for watching!' at 18.0 s: nobody speaks there"
     ]
+
+
+class Loaded(dict[str, Any]):
+    """What a worker keeps, where a model has been loaded whatever it is called."""
+
+    def __contains__(self, key: object) -> bool:
+        return True
+
+    def __missing__(self, key: str) -> Any:
+        def detect_language(sound: np.ndarray) -> None:
+            raise RuntimeError("Library libcublas.so.12 is not found or cannot be loaded")
+
+        return SimpleNamespace(
+            model=SimpleNamespace(is_multilingual=True),
+            supported_languages=["en", "es"],
+            hf_tokenizer=SimpleNamespace(encode=lambda text, **_: SimpleNamespace(ids=[])),
+            detect_language=detect_language,
+        )
+
+
+def test_what_a_gpu_lacks_is_told_where_it_is_used_first(
+    stage_module: Callable[[str], ModuleType], reading: Any, tmp_path: Path
+) -> None:
+    """That is when the language is detected, before any passage is heard."""
+    segments = speech(tmp_path / "segments.json", (0.6, 3.4))
+    sources = {"audio": {"a.wav": reading.path}, "speech": {segments.name: segments}}
+    models = {"whisper": ModelRef("small", None)}
+    context = Context("hear", "a", tmp_path, sources, {}, device="cuda:0", models=models, cache=Loaded())
+    module = stage_module("transcribe")
+    with pytest.raises(StageError, match="hear: CTranslate2 needs cuBLAS 12"):
+        module.transcribe.run(context, module.TranscribeParams(model="small"))
 
 
 @pytest.mark.parametrize("make", ["nothing", "empty"])
