@@ -25,7 +25,7 @@ from mediabuild.media.languages import ANY_TAG, tag_for
 from mediabuild.media.recordings.sound import Sound
 from mediabuild.media.speech.hearing import REPETITIVE, UNSURE, Heard, hear
 from mediabuild.media.speech.passages import Passage, Stretch, passages
-from mediabuild.media.speech.together import Together
+from mediabuild.media.speech.together import Together, passages_at_once
 from mediabuild.media.speech.whisper import (
     PACKAGED,
     Hotwords,
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 NEAR_S = 1.0  # Whisper's times are off by up to this; text that is further from any speech is invented
 GRAZED_S = 0.3
 SHORTEST_S = 0.1
-CPU_BATCH = 4  # passages that a core hears at once: they are lost together when it is killed
 
 
 class TranscribeParams(msgspec.Struct, forbid_unknown_fields=True):
@@ -153,7 +152,7 @@ def _transcribed(
         model, params.model, said, lambda: _opening(sound, found[0]), ctx.warn, ctx.stage
     )
     code = language.partition("-")[0].lower()
-    batch = CPU_BATCH if ctx.device == "cpu" else 1
+    batch = passages_at_once(path) if ctx.device == "cpu" else 1
 
     def heard_by(number: int, model: Any) -> bytes:
         whisper = listener(model, code, params.beam_size, hotwords.used)

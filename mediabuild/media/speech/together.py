@@ -20,11 +20,27 @@ import copy
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
 EXACT = ("int8", "int8_float32")  # number formats in which the rest of a batch changes no bit
+MOST = 4  # passages that a core hears at once: they are lost together when it is killed
+# What is known of a window while its text is decoded takes up to 0.4 of the model's size in float16 (small: 110 MB, and
+# 0.4 MB a token). That is each lane's own, so larger models hear fewer passages at once, and those of 1 GB one.
+MOST_BYTES = 10**9
+
+
+def passages_at_once(folder: Path | None) -> int:
+    """How many passages a core hears at once with a model, so that the memory suffices; one where it isn't known yet.
+
+    Args:
+        folder: of the model.
+    """
+    if folder is None:
+        return 1
+    return max(1, min(MOST, MOST_BYTES // (folder / "model.bin").stat().st_size))
 
 
 class Together:
