@@ -216,9 +216,14 @@ class Context:
             batch: how many pieces `make` is given at most; it may then be called by several threads at once, at most
                 `lanes.most`, where cores are free: it loads no model, and what it shares with itself (an open file)
                 it locks. Each has one library thread. None: it is called once, with all.
+
+        Raises:
+            ValueError: a batch of none.
         """
         if batch is None:
             return one_by_one(self.kept, facts, make)
+        if batch < 1:
+            raise ValueError(f"units: a batch of {batch} pieces; at least one is needed")
         return self.lanes.each(self.kept, facts, make, batch)
 
     def each_unit(self, facts: Sequence[Any], make: Callable[[int], bytes]) -> Iterator[bytes]:

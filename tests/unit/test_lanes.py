@@ -211,3 +211,9 @@ def test_an_error_behind_the_last_of_a_batch_is_told_of_that(tmp_path: Path) -> 
     with pytest.raises(ValueError, match="behind the last"):
         found.extend(ctx.units(range(5), make, batch=1))
     ctx.kept.close()
+
+
+def test_a_batch_of_none_is_refused(tmp_path: Path) -> None:
+    """Rather than waited for: nothing would ever be made."""
+    with pytest.raises(ValueError, match="a batch of 0 pieces"):
+        context(tmp_path, Lanes()).units(range(3), lambda numbers: [b"x"] * len(numbers), batch=0)
