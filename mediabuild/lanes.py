@@ -140,9 +140,12 @@ class _Work:
         self.changed = threading.Condition()
         self.asking = threading.Lock()
         count = min(lanes.most, len(self.todo)) - 1
-        self.threads = [threading.Thread(target=self._lane, name="lane", daemon=True) for _ in range(count)]
-        for thread in self.threads:
-            thread.start()
+        self.threads: list[threading.Thread] = []
+        with contextlib.suppress(RuntimeError):  # no more threads may be started here: the stage's own makes all
+            for _ in range(count):
+                thread = threading.Thread(target=self._lane, name="lane", daemon=True)
+                thread.start()
+                self.threads.append(thread)
 
     def result(self, number: int) -> bytes:
         """A unit: kept, made by a lane, or made now; what a lane failed with is raised here."""

@@ -100,6 +100,7 @@ def separate(ctx: Context, params: SeparateParams) -> None:
         _move_to_cpu(ctx, f"{params.model} is slower on mps than on the CPU")
     with gpu.explained(ctx.stage, ctx.device, lighter(ctx.stage, ctx.device, params.batch_size)):
         with_fallback(ctx, lambda device: _separate_on(ctx, model, device, params.batch_size))
+    torch.cuda.empty_cache()  # for other stages: this worker may stay idle for long
 
 
 def lighter(stage: str, device: str, batch_size: int) -> str:

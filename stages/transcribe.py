@@ -161,7 +161,8 @@ def _transcribed(
     def make(numbers: list[int]) -> Iterator[bytes]:
         return Together(model, batch).each(heard_by, numbers)
 
-    facts = [[*sound.facts_between(part.start_s, part.end_s), _shape(part), code, hotwords.used] for part in found]
+    heard_with = (code, hotwords.used, model.model.compute_type)  # the number format, where a device may choose it
+    facts = [[*sound.facts_between(part.start_s, part.end_s), _shape(part), *heard_with] for part in found]
     heard: list[formats.Segment] = []
     for passage, unit in zip(found, ctx.units(facts, make, batch), strict=True):
         for segment in msgspec.json.decode(unit, type=list[Heard]):

@@ -217,3 +217,18 @@ def test_a_batch_of_none_is_refused(tmp_path: Path) -> None:
     """Rather than waited for: nothing would ever be made."""
     with pytest.raises(ValueError, match="a batch of 0 pieces"):
         context(tmp_path, Lanes()).units(range(3), lambda numbers: [b"x"] * len(numbers), batch=0)
+
+
+def test_where_no_thread_can_be_started_the_stages_own_makes_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container may limit how many threads there are; a lane is no need."""
+
+    def refused(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    ctx = context(tmp_path, Lanes(3, 3))
+    assert list(ctx.each_unit(range(5), lambda number: b"%d" % number)) == [b"0", b"1", b"2", b"3", b"4"]
+    ctx.lanes.end()
+    ctx.kept.close()
