@@ -230,6 +230,13 @@ class Edits(RuleBasedStateMachine):
         self.world.save()
 
     @rule(index=INDEX)
+    def optional_or_not(self, index: int) -> None:
+        """Values of a matrix may fail, or block who reads all of them."""
+        node = self.node(index)
+        node.optional = not node.optional
+        self.world.save()
+
+    @rule(index=INDEX)
     def isolate_or_not(self, index: int) -> None:
         """A command starts in a folder of its own, or in the project's."""
         node = self.node(index)

@@ -114,6 +114,7 @@ class Node:
         collect: it has one task over all jobs.
         each: its program runs once for each of the `files` of its first input, or of the `rows` of a table.
         told: it is told what the piece is called.
+        optional: who reads all values of its matrix is made without those that fail.
         isolate: its command starts in a folder of its own, and leaves something there.
     """
 
@@ -135,6 +136,7 @@ class Node:
     each: str = ""
     told: bool = False
     isolate: bool = False
+    optional: bool = False
 
     @property
     def conditional(self) -> bool:
@@ -231,6 +233,8 @@ class Node:
             table["when"] = "i0"
         if self.temp:
             table["temp"] = True
+        if self.optional and self.keys:
+            table["optional"] = True
         if self.collect:
             table["collect"] = True
         if self.deliver:
@@ -260,7 +264,7 @@ def stages(draw: st.DrawFn, name: str, earlier: list[Node]) -> Node:
     node.temp = not node.deliver and draw(st.booleans()) and draw(st.booleans())
     node.when, node.table, node.told = draw(st.booleans()), draw(st.booleans()), draw(st.booleans())
     node.collect, node.each = draw(st.booleans()) and draw(st.booleans()), draw(EACH)
-    node.isolate = draw(st.booleans()) and draw(st.booleans())
+    node.isolate, node.optional = draw(st.booleans()) and draw(st.booleans()), draw(st.booleans())
     return node
 
 

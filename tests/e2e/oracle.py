@@ -17,7 +17,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from tests.e2e.trees import File, alike, labelled, plain, read_file, read_tree, same_file, same_files
-from tests.e2e.world import CODE, Point, World, natural
+from tests.e2e.world import ALL, CODE, Point, World, natural
 from tests.e2e.written import Item, Outputs, text, written
 
 
@@ -93,8 +93,8 @@ class Oracle(World):
             _, _, output = reference.partition(".")
             for producer in self.taken(point, reference, plan.absent):
                 folder = f"{producer.job}/" * (producer.job != point.job) + producer.folder
-                of_job, of_value = self.may_lack(point, producer), not dict(producer.at).keys() <= dict(point.at).keys()
-                above = ":".join([producer.job] * of_job + [producer.value] * of_value)
+                of_job = point.job == ALL != producer.job
+                above = ":".join([producer.job] * of_job + [producer.value] * self.fans_in(point, producer))
                 made = plan.outputs[producer]
                 handed = [item for name in ([output] if output else sorted(made)) for item in made.get(name, [])]
                 for path, tree in handed:
@@ -240,7 +240,7 @@ class Oracle(World):
                 assert ranged, "a task is planned before what it reads"
                 plan.error = True
                 continue
-            if any(p.name in plan.stopped for p in producers or self.all_read(point, ())):
+            if any(p.name in plan.stopped for p in producers or (self.all_read(point, ()) if point.job == ALL else ())):
                 plan.blocked.add(point.name)
                 plan.hold(point)
                 continue

@@ -163,15 +163,13 @@ class World:
         """Whether it fails, since a file is not there that it reads, or that a task would be of which it reads.
 
         Args:
-            absent: tasks that one over all jobs is made without; it needs one of each kind.
+            absent: tasks that others may be made without; of each kind they need one.
         """
         node = self.nodes[point.stage]
         needed = [text for text in node.reads if node.needs_input(text)]
-        if node.collect:
-            of_stages = [text for text in needed if self.declared(point, text)]
-            needed = [text for text in needed if "/" in text]
-            if not all(self.taken(point, text, absent) for text in of_stages):
-                return True
+        if any(self.producers(point, text) and not self.taken(point, text, absent) for text in needed):
+            return True
+        needed = [text for text in needed if "/" in text or not node.collect]
         return not all(self.declared(point, text) or self.files(point, text) for text in needed)
 
     def taken(self, point: Point, reference: str, absent: Collection[Point]) -> list[Point]:
@@ -179,8 +177,14 @@ class World:
         return [p for p in self.producers(point, reference) if p not in absent or not self.may_lack(point, p)]
 
     def may_lack(self, point: Point, producer: Point) -> bool:
-        """Whether a task is made without one that fails: over all jobs, without that of a job."""
-        return point.job == ALL != producer.job
+        """Whether a task is made without one that fails: over all jobs that of a job, of all values an optional one."""
+        if point.job == ALL:
+            return producer.job != ALL
+        return self.nodes[producer.stage].optional and self.fans_in(point, producer)
+
+    def fans_in(self, point: Point, producer: Point) -> bool:
+        """Whether a task reads all values of a key of the producer's matrix."""
+        return not dict(producer.at).keys() <= dict(point.at).keys()
 
     def files(self, point: Point, reference: str) -> list[tuple[str, Path]]:
         """What a path or glob matches, in order: what manifests call it, and where it is."""
