@@ -36,6 +36,7 @@ NOT_RUN = {
     "docs/DEVELOPER_GUIDE.md": ["writes the clone's record", "installs packages", "runs the tests"],
     "docs/EVENTS.md": [],
     "docs/EXAMPLES.md": [],
+    "docs/GPU.md": ["downloads 600 MB"],
     "docs/LANGUAGES.md": [
         "installs system packages", "installs system packages", "needs the network and torch", "needs the network",
         "needs the network",
