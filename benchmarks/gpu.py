@@ -13,7 +13,7 @@ and with one of htdemucs' size, whose weights are random: how long it takes does
 mediabuild, the seconds that its stages took, with loading in them. RTFx is the recording's seconds over those of load
 and work. A run that isn't measured comes first, so that what a driver compiles only once isn't counted.
 
-Not here: many recordings on the CPU (`machine.py`).
+Not here: what is heard, and the model (`gpu_material.py`); many recordings on the CPU (`machine.py`).
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
+from gpu_material import MUSIC_HZ, Sound, random_htdemucs, repeated
 from page import write_page
 from scoring import word_errors
 from workers import ROOT, make_recordings
@@ -40,16 +40,8 @@ from workers import ROOT, make_recordings
 DOCS = ROOT / "docs/BENCHMARKS_GPU.md"
 MINI = ROOT / "stages/models/mini.safetensors"
 LONGEST_S = 600  # of what is read aloud; the rest is that again
-NOISE = 0.001
 WARM_S = 20
-SPEECH_HZ, MUSIC_HZ = 16_000, 44_100
-HTDEMUCS = {
-    "sources": ["drums", "bass", "other", "vocals"],
-    "samplerate": MUSIC_HZ,
-    "segment": {"_type": "fraction", "numerator": 39, "denominator": 5},
-    "bottom_channels": 512,
-    "t_layers": 5,
-}
+SPEECH_HZ = 16_000
 TRANSCRIPTION = """
 [pipeline]
 sources = ["media/*.wav"]
@@ -91,15 +83,6 @@ class Failed(Exception):
 
 
 @dataclass(frozen=True)
-class Sound:
-    """A recording that is measured: its WAV, how long it is, and what is said in it."""
-
-    path: Path
-    length_s: float
-    text: str
-
-
-@dataclass(frozen=True)
 class Measured:
     """One way once, in seconds; `load_s` is None where it is part of `work_s`, `wrong_words` where none are heard.
 
@@ -118,37 +101,6 @@ class Measured:
     def busy_s(self) -> float:
         """Loading and work."""
         return (self.load_s or 0.0) + self.work_s
-
-
-def repeated(recording: Path, out: Path, minutes: float, rate_hz: int, channels: int) -> Sound:
-    """Write a recording again and again as one WAV, for about so many minutes, over noise that never repeats."""
-    import numpy as np
-    import soundfile
-    import soxr
-
-    heard, heard_hz = soundfile.read(recording, dtype="float32", always_2d=True)
-    mono = soxr.resample(heard.mean(axis=1), heard_hz, rate_hz)
-    times = max(1, round(minutes * 60 * rate_hz / len(mono)))
-    random = np.random.default_rng(0)
-    with soundfile.SoundFile(out, "w", rate_hz, channels, subtype="PCM_16") as file:
-        for _ in range(times):
-            noise = random.standard_normal((len(mono), channels), dtype=np.float32)
-            file.write(mono[:, None] + NOISE * noise)
-    text = recording.with_suffix(".txt").read_text(encoding="utf-8")
-    return Sound(out, times * len(mono) / rate_hz, " ".join([text] * times))
-
-
-def random_htdemucs(path: Path) -> None:
-    """Write a model of htdemucs' size as demucs' own are on the hub, the class and its arguments with the weights."""
-    import torch
-    from demucs.htdemucs import HTDemucs
-    from safetensors.torch import save_file
-
-    torch.manual_seed(0)
-    kwargs = HTDEMUCS | {"segment": Fraction(39, 5)}
-    weights = {name: tensor.contiguous() for name, tensor in HTDemucs(**kwargs).state_dict().items()}
-    about = {"klass": "demucs.htdemucs.HTDemucs", "args": "[]", "kwargs": json.dumps(HTDEMUCS)}
-    save_file(weights, path, metadata=about)
 
 
 def started(command: list[str], folder: Path) -> tuple[float, str]:
