@@ -6,9 +6,9 @@ window: once all have one, they are decoded together. To decode a token all weig
 for eight. On the CPU that spares a quarter of that time, and every bit stays as it was. (faster-whisper's own batches
 cut the sound at fixed places instead, and lose words there.)
 
-Not so on a GPU. Measured on an H100: in float16 what else is in a batch changed the text of one
-passage in four, and CTranslate2 looks at the times of each row by itself, so that eight windows in a batch took 0.9 of
-the time of eight one by one; several at once, each in a lane of its own, took 0.45, with the same bits.
+Not so on a GPU. Measured on an H100: in float16 what else is in a batch changed the text of one passage in four, and
+CTranslate2 looks at the times of each row by itself, so that eight windows in a batch took 0.9 of the time of eight one
+by one; several at once, each in a lane of its own, took 0.45, with the same bits.
 
 Not here: what is heard in a passage (`hearing`), which passages there are (`passages`), and how many tasks run at once
 (`mediabuild.lanes`).
